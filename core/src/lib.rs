@@ -1,0 +1,23 @@
+//! Creditgate's pure core: what the filter and the control plane must agree on.
+//!
+//! No clock, no randomness, no I/O, no floats for money. Both halves compile this
+//! crate, so that they agree is true by construction.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::float_arithmetic
+    )
+)]
+
+pub mod amount;
+pub mod cell;
+pub mod id;
+pub mod key;
+pub mod lease;
+pub mod protocol;
+pub mod rate_card;
