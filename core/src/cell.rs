@@ -1,1 +1,312 @@
-//! Placeholder, being written.
+//! The account cell: all a process knows of one account, in 192 bytes of shared data.
+//!
+//! Every worker changes it by compare-and-set, so each method here is one step from one
+//! valid cell to the next. The cell never lends to itself: credit enters by [`Cell::apply`]
+//! alone, under the lease number it was granted to. A cell that was lost comes back as a
+//! *new* lease at zero, so the same credit is never counted twice.
+//!
+//! [`Cell::apply`] lives in [`apply`], the byte layout in [`layout`].
+
+mod apply;
+mod layout;
+
+pub use apply::Reception;
+pub use layout::{CELL_BYTES, CellError};
+
+use crate::amount::Amount;
+use crate::id::AccountId;
+use crate::lease::{Counters, LeaseNumber};
+use crate::protocol::{Block, EnforcementMode, PreviousReport, Report, Timing};
+
+/// One account's cell. All instants are milliseconds of the process's monotonic clock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cell {
+    /// Whose cell; [`AccountId`] zero is nobody's.
+    pub account: AccountId,
+    /// The lease that is spent from.
+    pub lease: LeaseNumber,
+    /// Its counters.
+    pub counters: Counters,
+    /// The current lease was turned in place: nothing may remain in it.
+    pub spent_out: bool,
+    /// The lease before, while the control plane has not closed it.
+    pub previous: Option<Previous>,
+    /// No admission from this instant on.
+    pub use_by_ms: u64,
+    /// The largest cost that could be paid at all; `None` while not known to be short.
+    pub ceiling: Option<Amount>,
+    /// The account version that ceiling, block, mode and use-by are of.
+    pub version: u64,
+    /// Grows when a credential of the account changes.
+    pub credential_version: u32,
+    /// Why the account may not spend.
+    pub block: Option<Block>,
+    /// Whether refusals are carried out.
+    pub mode: EnforcementMode,
+    /// The last known balance plus what was settled here by then: see [`Cell::balance`].
+    balance_base: Amount,
+    /// When the balance was learned, in whole seconds of the same clock.
+    pub balance_at_s: u32,
+    /// [`Cell::mark`] as last acknowledged.
+    reported_mark: u64,
+    /// When a report was last acknowledged.
+    pub reported_at_ms: u64,
+    /// Someone is reporting this cell until then.
+    pub claimed_until_ms: u64,
+}
+
+/// The lease before: no credit remains in it, requests in flight still settle in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Previous {
+    /// Its number.
+    pub lease: LeaseNumber,
+    /// Its counters.
+    pub counters: Counters,
+    /// When it was turned.
+    pub turned_at_ms: u64,
+    /// It has outlived the longest stream.
+    pub dead: bool,
+}
+
+/// Why a cell does not admit a cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotAdmitted {
+    /// The account may not spend.
+    Blocked(Block),
+    /// Free and recallable credit could not pay it, as of the cell's version.
+    AboveCeiling,
+    /// Not enough remains here; the control plane may lend more.
+    Short,
+    /// Enough remains, but it may not be spent any more without asking.
+    PastUseBy,
+}
+
+/// Where a settlement landed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settlement {
+    /// In the lease it was reserved in.
+    Booked,
+    /// The cell no longer knows that lease; the control plane accounts for it.
+    Gone,
+}
+
+impl Cell {
+    /// A cell that holds nothing, under a new lease number.
+    #[must_use]
+    pub fn fresh(account: AccountId, lease: LeaseNumber) -> Self {
+        Self {
+            account,
+            lease,
+            counters: Counters::default(),
+            spent_out: false,
+            previous: None,
+            use_by_ms: 0,
+            ceiling: None,
+            version: 0,
+            credential_version: 0,
+            block: None,
+            mode: EnforcementMode::default(),
+            balance_base: Amount::ZERO,
+            balance_at_s: 0,
+            reported_mark: 0,
+            reported_at_ms: 0,
+            claimed_until_ms: 0,
+        }
+    }
+
+    /// Sets `cost` aside, or says why not.
+    ///
+    /// # Errors
+    /// [`NotAdmitted`]; the cell is unchanged.
+    pub fn admit(&mut self, cost: Amount, now_ms: u64) -> Result<(), NotAdmitted> {
+        if let Some(block) = self.block {
+            return Err(NotAdmitted::Blocked(block));
+        }
+        if self.counters.remaining() < cost {
+            let hopeless = self.ceiling.is_some_and(|ceiling| cost > ceiling);
+            return Err(if hopeless { NotAdmitted::AboveCeiling } else { NotAdmitted::Short });
+        }
+        if now_ms >= self.use_by_ms {
+            return Err(NotAdmitted::PastUseBy);
+        }
+        self.counters.reserved = self.counters.reserved.saturating_add(cost);
+        Ok(())
+    }
+
+    /// Reserves and settles in one step: for a price that is known and never refunded.
+    ///
+    /// # Errors
+    /// As [`Cell::admit`].
+    pub fn charge(&mut self, cost: Amount, now_ms: u64) -> Result<(), NotAdmitted> {
+        self.admit(cost, now_ms)?;
+        self.counters.settled = self.counters.settled.saturating_add(cost);
+        Ok(())
+    }
+
+    /// Books the `actual` cost of a request that reserved `estimate` under `lease`.
+    #[must_use]
+    pub fn settle(&mut self, lease: LeaseNumber, estimate: Amount, actual: Amount) -> Settlement {
+        let (counters, turned) = if lease == self.lease {
+            (&mut self.counters, self.spent_out)
+        } else if let Some(previous) = self.previous.as_mut().filter(|p| p.lease == lease && !p.dead) {
+            (&mut previous.counters, true)
+        } else {
+            return Settlement::Gone;
+        };
+        let unused = estimate.saturating_sub(actual).max(Amount::ZERO);
+        let excess = actual.saturating_sub(estimate).max(Amount::ZERO);
+        counters.settled = counters.settled.saturating_add(actual);
+        counters.reserved = counters.reserved.saturating_add(excess);
+        counters.released = counters.released.saturating_add(unused);
+        if turned {
+            return_remaining(counters, Amount::ZERO);
+        }
+        Settlement::Booked
+    }
+
+    /// Gives back what remains above `keep`.
+    pub fn give_back(&mut self, keep: Amount) {
+        return_remaining(&mut self.counters, keep);
+    }
+
+    /// Gives back all that remains; nothing may remain in this lease ever again.
+    pub fn spend_out(&mut self) {
+        self.spent_out = true;
+        self.give_back(Amount::ZERO);
+    }
+
+    /// Whether [`Cell::turn`] is possible: the lease before has left.
+    #[must_use]
+    pub fn can_turn(&self) -> bool {
+        self.previous.is_none()
+    }
+
+    /// Whether the cell can get credit only after a turn.
+    #[must_use]
+    pub fn wants_turn(&self) -> bool {
+        self.spent_out
+    }
+
+    /// Ends this lease: all that remains is returned in one step, what it holds settles in
+    /// the previous lease, and new credit comes only under `number`. Without effect while
+    /// an earlier lease still holds the previous place; the lease is then spent out.
+    pub fn turn(&mut self, number: LeaseNumber, now_ms: u64) {
+        self.spend_out();
+        if !self.can_turn() || number <= self.lease {
+            return;
+        }
+        self.previous = Some(Previous {
+            lease: self.lease,
+            counters: self.counters,
+            turned_at_ms: now_ms,
+            dead: false,
+        });
+        self.lease = number;
+        self.counters = Counters::default();
+        self.spent_out = false;
+        self.use_by_ms = 0;
+        self.reported_mark = self.mark().wrapping_add(1);
+    }
+
+    /// What time alone changes: an unused cell gives back, a lease older than the longest
+    /// stream turns, a previous lease older than that is dead. Returns whether it changed.
+    pub fn age(&mut self, now_ms: u64, unused: bool, timing: &Timing, number: LeaseNumber) -> bool {
+        let before = self.clone();
+        if unused {
+            self.give_back(Amount::ZERO);
+        }
+        if let Some(previous) = self.previous.as_mut() {
+            let outlived = now_ms >= previous.turned_at_ms.saturating_add(timing.max_stream_ms);
+            previous.dead |= outlived && !previous.counters.is_balanced();
+        }
+        let old = now_ms >= self.lease.drawn_at_ms().saturating_add(timing.max_stream_ms);
+        let used = !self.counters.outstanding().is_zero();
+        if self.can_turn() && (self.wants_turn() || (old && used) || self.counters.near_limit()) {
+            self.turn(number, now_ms);
+        }
+        *self != before
+    }
+
+    /// What the cell says to the control plane.
+    #[must_use]
+    pub fn report(&self, need: Amount) -> Report {
+        Report {
+            account: self.account,
+            lease: self.lease,
+            counters: self.counters,
+            previous: self.previous.map(|previous| PreviousReport {
+                lease: previous.lease,
+                counters: previous.counters,
+                dead: previous.dead,
+            }),
+            need,
+        }
+    }
+
+    /// Changes whenever there is something new to report.
+    #[must_use]
+    pub fn mark(&self) -> u64 {
+        let current = self.lease.0.wrapping_add(self.counters.mark());
+        self.previous.map_or(current, |previous| {
+            current
+                .wrapping_add(previous.lease.0)
+                .wrapping_add(previous.counters.mark())
+                .wrapping_add(u64::from(previous.dead))
+        })
+    }
+
+    /// Whether the control plane has not acknowledged the present counters.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        self.mark() != self.reported_mark && !(self.reported_mark == 0 && self.is_untouched())
+    }
+
+    /// Whether credit or a reservation is in this cell.
+    #[must_use]
+    pub fn is_lent(&self) -> bool {
+        let previous = self.previous.is_some_and(|p| !p.counters.is_balanced());
+        previous || !self.counters.outstanding().is_zero()
+    }
+
+    /// Whether the cell may be given to another account: nothing is in it, all of it is
+    /// acknowledged, and no call that could bring credit for it is under way.
+    #[must_use]
+    pub fn is_reusable(&self, now_ms: u64, timing: &Timing) -> bool {
+        let last_use = self.reported_at_ms.max(self.lease.drawn_at_ms());
+        !self.is_lent()
+            && self.previous.is_none()
+            && !self.has_news()
+            && now_ms >= self.claimed_until_ms
+            && now_ms >= last_use.saturating_add(timing.reuse_after_ms())
+    }
+
+    /// The last known balance less what was settled here since.
+    #[must_use]
+    pub fn balance(&self) -> Amount {
+        self.balance_base.saturating_sub(self.settled_here())
+    }
+
+    /// The balance less what requests in flight hold: what may still be spent, as far as known.
+    #[must_use]
+    pub fn spendable(&self) -> Amount {
+        let held = self.previous.map_or(Amount::ZERO, |p| p.counters.held());
+        self.balance()
+            .saturating_sub(self.counters.held())
+            .saturating_sub(held)
+            .max(Amount::ZERO)
+    }
+
+    fn settled_here(&self) -> Amount {
+        let previous = self.previous.map_or(Amount::ZERO, |p| p.counters.settled);
+        self.counters.settled.saturating_add(previous)
+    }
+
+    fn is_untouched(&self) -> bool {
+        self.counters == Counters::default() && self.previous.is_none()
+    }
+}
+
+fn return_remaining(counters: &mut Counters, keep: Amount) {
+    let spare = counters.remaining().saturating_sub(keep).max(Amount::ZERO);
+    counters.returned = counters.returned.saturating_add(spare);
+}

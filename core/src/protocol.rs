@@ -1,1 +1,364 @@
-//! Placeholder, being written.
+//! The messages between a gateway and the control plane.
+//!
+//! Three questions, all answered from the gateway's side of the connection: *resolve*
+//! (who is this credential, and lend me something), *sync* (here are my counters, what
+//! may I spend) and *poll* (tell me when something changes). Counters are cumulative and
+//! state carries the account's version, so answers may be lost, repeated or overtaken.
+//! Integers of 64 bits travel as decimal text: JSON readers elsewhere round them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::amount::{Amount, Currency, Scale};
+use crate::id::{AccountId, InstanceId};
+use crate::key::CredentialHash;
+use crate::lease::{Counters, LeaseNumber};
+use crate::rate_card::RateCardDocument;
+
+/// The version of this protocol; a peer that speaks another is refused.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// Most reports in one sync.
+pub const REPORTS_MAX: usize = 256;
+
+/// Most changed leases in one answer to a poll; the rest follows at once with the next.
+pub const CHANGES_MAX: usize = 512;
+
+/// A 64-bit unsigned number as decimal text.
+pub mod text_u64 {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use std::borrow::Cow;
+
+    /// Writes the number as text.
+    ///
+    /// # Errors
+    /// What the serializer says.
+    pub fn serialize<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    /// Reads the number from text.
+    ///
+    /// # Errors
+    /// If the text is not a decimal number of 64 bits.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// What every question of a gateway starts with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`PROTOCOL_VERSION`] of the sender.
+    pub protocol: u32,
+    /// The ledger epoch the sender knows; 0 before the first answer.
+    #[serde(with = "text_u64")]
+    pub epoch: u64,
+    /// The process that asks.
+    pub instance: InstanceId,
+}
+
+/// Asks who a credential belongs to, and for a lease of the account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResolveRequest {
+    /// Who asks.
+    #[serde(flatten)]
+    pub hello: Hello,
+    /// SHA-256 of the credential: the credential itself never travels.
+    pub credential: CredentialHash,
+    /// The number under which a lease may be opened, if the instance holds none of the account.
+    pub lease: LeaseNumber,
+    /// What the first request costs.
+    pub need: Amount,
+}
+
+/// The answer to [`ResolveRequest`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum ResolveAnswer {
+    /// The credential belongs to a customer.
+    Known(Box<Resolved>),
+    /// No such credential, or it was revoked. May be believed for `retry_after_ms`.
+    Unknown {
+        /// How long the answer may be cached, in milliseconds.
+        retry_after_ms: u64,
+    },
+    /// The instance is being drained, or frozen after an impossible report: it gets no credit.
+    Barred {
+        /// Why.
+        reason: Barred,
+    },
+}
+
+/// Why an instance gets no credit at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Barred {
+    /// An operator drains it.
+    Draining,
+    /// It reported counters that contradict one another.
+    Frozen,
+}
+
+/// Who a credential belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolved {
+    /// The ledger epoch.
+    #[serde(with = "text_u64")]
+    pub epoch: u64,
+    /// The operator's name for the customer.
+    pub customer: String,
+    /// What the account counts in.
+    pub currency: Currency,
+    /// Digits after the point.
+    pub scale: Scale,
+    /// Whether the lease of `answer` was opened by this very question. If not, another
+    /// thread of the process has it: its cell is, or will be, in shared data.
+    pub opened: bool,
+    /// The lease and the state of the account.
+    pub answer: LeaseAnswer,
+}
+
+/// Counters of every cell that changed, and what is needed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncRequest {
+    /// Who asks.
+    #[serde(flatten)]
+    pub hello: Hello,
+    /// At most [`REPORTS_MAX`].
+    pub reports: Vec<Report>,
+}
+
+/// The answer to [`SyncRequest`]: one answer a report, in its order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncAnswer {
+    /// The ledger epoch.
+    #[serde(with = "text_u64")]
+    pub epoch: u64,
+    /// One a report.
+    pub answers: Vec<LeaseAnswer>,
+}
+
+/// What one cell says of itself. Cumulative: the latest report contains all earlier ones.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Whose cell.
+    pub account: AccountId,
+    /// The lease that is spent from now.
+    pub lease: LeaseNumber,
+    /// Its counters; `granted` is what the gateway has seen.
+    pub counters: Counters,
+    /// The lease before, while it is not known to be closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<PreviousReport>,
+    /// Credit that waiting requests need beyond what remains; zero if none waits.
+    pub need: Amount,
+}
+
+/// The lease before the current one, turned, and settling what it still holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreviousReport {
+    /// Its number.
+    pub lease: LeaseNumber,
+    /// Its counters.
+    pub counters: Counters,
+    /// It has outlived the longest stream: what it holds will never be settled.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub dead: bool,
+}
+
+/// Where a lease stands, as far as the gateway need know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// It may be spent from and may get more.
+    Open,
+    /// Give back all that remains; new credit comes under a new number.
+    Turn,
+    /// It is quarantined, fenced or unknown: as [`Phase::Turn`], and nothing more comes.
+    Closed,
+}
+
+/// Why an account may not spend, whatever it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Block {
+    /// The customer is suspended.
+    CustomerSuspended,
+    /// Every wallet of the account is frozen.
+    WalletFrozen,
+    /// Every wallet of the account is closed.
+    WalletClosed,
+}
+
+/// Whether refusals are carried out for this customer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EnforcementMode {
+    /// Reserve, settle and refuse.
+    #[default]
+    Enforce,
+    /// Count and log what would be refused; no money moves.
+    Shadow,
+    /// Let through without a look.
+    Off,
+}
+
+/// The control plane's word on one lease and its account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseAnswer {
+    /// Whose.
+    pub account: AccountId,
+    /// Which lease `granted`, `settled` and `phase` speak of.
+    pub lease: LeaseNumber,
+    /// Where it stands.
+    pub phase: Phase,
+    /// All credit ever lent in it.
+    pub granted: Amount,
+    /// How long, from the instant the question was sent, the lease may be spent from.
+    pub use_by_ms: u64,
+    /// What the control plane knows to be settled in it.
+    pub settled: Amount,
+    /// What it knows of the lease before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<PreviousAnswer>,
+    /// A recall: return what remains above this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Amount>,
+    /// Whether the need was noted and credit is being recalled for it.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub waiting: bool,
+    /// Everything that is not a counter.
+    pub state: AccountState,
+}
+
+/// The control plane's word on the lease before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreviousAnswer {
+    /// Its number.
+    pub lease: LeaseNumber,
+    /// What is known to be settled in it.
+    pub settled: Amount,
+    /// It is closed; no report of it is needed any more.
+    pub closed: bool,
+}
+
+/// State of an account at a version; applied only over an older one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountState {
+    /// Grows with every change of the account.
+    #[serde(with = "text_u64")]
+    pub version: u64,
+    /// The largest cost that free and recallable credit could pay. None: not known to be short.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ceiling: Option<Amount>,
+    /// Why it may not spend.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block: Option<Block>,
+    /// Whether refusals are carried out.
+    #[serde(default)]
+    pub mode: EnforcementMode,
+    /// Grows when a credential of the account is revoked, rotated or moved.
+    pub credential_version: u32,
+    /// available + lent + held.
+    pub balance: Amount,
+}
+
+/// Waits for changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PollRequest {
+    /// Who asks.
+    #[serde(flatten)]
+    pub hello: Hello,
+    /// The last cursor seen; 0 for none.
+    #[serde(with = "text_u64")]
+    pub cursor: u64,
+    /// The version of the configuration in hand; 0 for none.
+    #[serde(with = "text_u64")]
+    pub config_version: u64,
+}
+
+/// The answer to [`PollRequest`]: the present state of all that changed after the cursor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PollAnswer {
+    /// The ledger epoch. When it is not the one known, every lease is closed.
+    #[serde(with = "text_u64")]
+    pub epoch: u64,
+    /// To be sent with the next question.
+    #[serde(with = "text_u64")]
+    pub cursor: u64,
+    /// Leases of this instance that changed.
+    pub changes: Vec<LeaseAnswer>,
+    /// Accounts whose report is overdue: report them, also if nothing changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overdue: Vec<AccountId>,
+    /// The configuration, when newer than the one in hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<Box<GatewayConfig>>,
+    /// Why the instance gets no credit, if so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub barred: Option<Barred>,
+}
+
+/// What a gateway needs to know to price and to keep time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GatewayConfig {
+    /// Grows with every change of the card or of the settings.
+    #[serde(with = "text_u64")]
+    pub version: u64,
+    /// The version of the rate card.
+    #[serde(with = "text_u64")]
+    pub rate_card_version: u64,
+    /// The rate card.
+    pub rate_card: RateCardDocument,
+    /// Digits after the point of the card's currency.
+    pub scale: Scale,
+    /// Where a customer can buy credit; shown in refusals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_up_url: Option<String>,
+    /// Durations both halves share.
+    pub timing: Timing,
+}
+
+/// Durations, in milliseconds, that both halves must agree on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Timing {
+    /// How long a lease may be spent from after the question it was answered to.
+    pub use_by_ms: u64,
+    /// How often a busy cell is reported.
+    pub sync_ms: u64,
+    /// How long a cell must be unused before it gives back what remains.
+    pub idle_ms: u64,
+    /// How long a request waits for credit that is being recalled.
+    pub wait_ms: u64,
+    /// The longest a stream may last; required to equal the proxy's own limit.
+    pub max_stream_ms: u64,
+}
+
+impl Timing {
+    /// How long a poll is held: a quarter of the use-by.
+    #[must_use]
+    pub const fn poll_hold_ms(&self) -> u64 {
+        self.use_by_ms / 4
+    }
+
+    /// A cell may be given to another account when it was unused this long: longer than any
+    /// call or wait that could still bring credit for it.
+    #[must_use]
+    pub const fn reuse_after_ms(&self) -> u64 {
+        self.use_by_ms.saturating_add(self.wait_ms)
+    }
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            use_by_ms: 60_000,
+            sync_ms: 250,
+            idle_ms: 3_000,
+            wait_ms: 1_000,
+            max_stream_ms: 300_000,
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The cell as 24 little-endian words of 64 bits.
+//!
+//! A reader that meets another layout, another length or an impossible value must treat
+//! the cell as lost: it starts a new lease at zero. Hence the magic number carries the
+//! layout's version and is changed with any change here.
+
+use thiserror::Error;
+
+use super::{Cell, Previous};
+use crate::amount::Amount;
+use crate::id::AccountId;
+use crate::lease::{Counters, LeaseNumber};
+use crate::protocol::{Block, EnforcementMode};
+
+/// The size of every cell.
+pub const CELL_BYTES: usize = 192;
+
+const WORDS: usize = 24;
+const MAGIC: u64 = 0x4347_0001;
+const WORD_BYTES: usize = 8;
+
+const FLAG_BLOCK: u64 = 0b11;
+const FLAG_MODE_SHIFT: u32 = 2;
+const FLAG_SPENT_OUT: u64 = 1 << 4;
+const FLAG_PREVIOUS: u64 = 1 << 5;
+const FLAG_PREVIOUS_DEAD: u64 = 1 << 6;
+const FLAG_CEILING: u64 = 1 << 7;
+const FLAGS_KNOWN: u64 = 0xff;
+
+/// Why bytes are not a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum CellError {
+    /// Not [`CELL_BYTES`] long.
+    #[error("not the length of a cell")]
+    Length,
+    /// Written by another version of the filter, or not by it at all.
+    #[error("not a cell of this layout")]
+    Layout,
+    /// A value that no cell can have.
+    #[error("a value outside its range")]
+    Value,
+}
+
+impl Cell {
+    /// The cell as bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; CELL_BYTES] {
+        let previous = self.previous.unwrap_or(Previous {
+            lease: LeaseNumber::NONE,
+            counters: Counters::default(),
+            turned_at_ms: 0,
+            dead: false,
+        });
+        let account = self.account.0;
+        let words: [u64; WORDS] = [
+            MAGIC | (self.flags() << 32),
+            low_word(account >> 64),
+            low_word(account),
+            self.lease.0,
+            word(self.counters.granted),
+            word(self.counters.returned),
+            word(self.counters.reserved),
+            word(self.counters.released),
+            word(self.counters.settled),
+            previous.lease.0,
+            word(previous.counters.granted),
+            word(previous.counters.returned),
+            word(previous.counters.reserved),
+            word(previous.counters.released),
+            word(previous.counters.settled),
+            self.use_by_ms,
+            word(self.ceiling.unwrap_or(Amount::ZERO)),
+            self.version,
+            u64::from(self.credential_version) | (u64::from(self.balance_at_s) << 32),
+            self.reported_mark,
+            self.reported_at_ms,
+            self.claimed_until_ms,
+            word(self.balance_base),
+            previous.turned_at_ms,
+        ];
+        let mut bytes = [0_u8; CELL_BYTES];
+        for (chunk, value) in bytes.chunks_exact_mut(WORD_BYTES).zip(words) {
+            chunk.copy_from_slice(&value.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// Reads a cell.
+    ///
+    /// # Errors
+    /// [`CellError`]: the cell is to be treated as lost.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CellError> {
+        if bytes.len() != CELL_BYTES {
+            return Err(CellError::Length);
+        }
+        let (chunks, _) = bytes.as_chunks::<WORD_BYTES>();
+        let mut words = chunks.iter().map(|chunk| u64::from_le_bytes(*chunk));
+        let mut next = || words.next().ok_or(CellError::Length);
+        let head = next()?;
+        let flags = head >> 32;
+        if head & 0xffff_ffff != MAGIC || flags & !FLAGS_KNOWN != 0 {
+            return Err(CellError::Layout);
+        }
+        let account = (u128::from(next()?) << 64) | u128::from(next()?);
+        let lease = LeaseNumber(next()?);
+        let counters = counters(&mut next)?;
+        let previous_lease = LeaseNumber(next()?);
+        let previous_counters = self::counters(&mut next)?;
+        let use_by_ms = next()?;
+        let ceiling = amount(next()?);
+        let version = next()?;
+        let packed = next()?;
+        let reported_mark = next()?;
+        let reported_at_ms = next()?;
+        let claimed_until_ms = next()?;
+        let balance_base = amount(next()?);
+        let turned_at_ms = next()?;
+        Ok(Self {
+            account: AccountId(account),
+            lease,
+            counters,
+            spent_out: flags & FLAG_SPENT_OUT != 0,
+            previous: (flags & FLAG_PREVIOUS != 0).then_some(Previous {
+                lease: previous_lease,
+                counters: previous_counters,
+                turned_at_ms,
+                dead: flags & FLAG_PREVIOUS_DEAD != 0,
+            }),
+            use_by_ms,
+            ceiling: (flags & FLAG_CEILING != 0).then_some(ceiling),
+            version,
+            credential_version: half(packed),
+            block: block_of(flags),
+            mode: mode_of(flags)?,
+            balance_base,
+            balance_at_s: half(packed >> 32),
+            reported_mark,
+            reported_at_ms,
+            claimed_until_ms,
+        })
+    }
+
+    fn flags(&self) -> u64 {
+        let block = match self.block {
+            None => 0,
+            Some(Block::CustomerSuspended) => 1,
+            Some(Block::WalletFrozen) => 2,
+            Some(Block::WalletClosed) => 3,
+        };
+        let mode = match self.mode {
+            EnforcementMode::Enforce => 0,
+            EnforcementMode::Shadow => 1,
+            EnforcementMode::Off => 2,
+        };
+        let dead = self.previous.is_some_and(|previous| previous.dead);
+        block
+            | (mode << FLAG_MODE_SHIFT)
+            | when(self.spent_out, FLAG_SPENT_OUT)
+            | when(self.previous.is_some(), FLAG_PREVIOUS)
+            | when(dead, FLAG_PREVIOUS_DEAD)
+            | when(self.ceiling.is_some(), FLAG_CEILING)
+    }
+}
+
+fn when(condition: bool, flag: u64) -> u64 {
+    if condition { flag } else { 0 }
+}
+
+fn word(value: Amount) -> u64 {
+    value.get().cast_unsigned()
+}
+
+fn amount(word: u64) -> Amount {
+    Amount::new(word.cast_signed())
+}
+
+/// The low 64 bits.
+fn low_word(value: u128) -> u64 {
+    u64::try_from(value & u128::from(u64::MAX)).unwrap_or(0)
+}
+
+/// The low 32 bits.
+fn half(word: u64) -> u32 {
+    u32::try_from(word & u64::from(u32::MAX)).unwrap_or(0)
+}
+
+fn counters(next: &mut impl FnMut() -> Result<u64, CellError>) -> Result<Counters, CellError> {
+    let counters = Counters {
+        granted: amount(next()?),
+        returned: amount(next()?),
+        reserved: amount(next()?),
+        released: amount(next()?),
+        settled: amount(next()?),
+    };
+    counters.check().map_err(|_| CellError::Value)?;
+    Ok(counters)
+}
+
+fn block_of(flags: u64) -> Option<Block> {
+    match flags & FLAG_BLOCK {
+        1 => Some(Block::CustomerSuspended),
+        2 => Some(Block::WalletFrozen),
+        3 => Some(Block::WalletClosed),
+        _ => None,
+    }
+}
+
+fn mode_of(flags: u64) -> Result<EnforcementMode, CellError> {
+    match (flags >> FLAG_MODE_SHIFT) & 0b11 {
+        0 => Ok(EnforcementMode::Enforce),
+        1 => Ok(EnforcementMode::Shadow),
+        2 => Ok(EnforcementMode::Off),
+        _ => Err(CellError::Value),
+    }
+}
