@@ -1,0 +1,72 @@
+//! The filter, compiled for the gateway, and its size limit.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::tools::rust_target;
+use crate::{command, workspace};
+
+/// Every worker of every gateway compiles and holds the module, so its size is a promise.
+const SIZE_MAX_BYTES: u64 = 500_000;
+
+/// What is built.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Variant {
+    /// What people run.
+    Shipped,
+    /// With a request that traps the VM, for the test of what a trap harms. Never shipped.
+    Trapping,
+}
+
+/// Builds the filter and tells its size.
+///
+/// # Errors
+/// It does not compile, or the shipped one is too large.
+pub(crate) fn build(variant: Variant) -> Result<PathBuf> {
+    rust_target::get(&[rust_target::FILTER])?;
+    let mut cargo = command::cargo("build");
+    cargo.args([
+        "--package",
+        "creditgate-plugin",
+        "--lib",
+        "--target",
+        rust_target::FILTER,
+    ]);
+    // A folder for each variant: both have the same file name, and cargo, which tells features apart by other means,
+    // would take one for the other.
+    let profile = match variant {
+        Variant::Shipped => "filter",
+        Variant::Trapping => {
+            cargo.args(["--features", "test-trap"]);
+            // Its size is of no interest, so the slow optimisations are left out.
+            for setting in [
+                "inherits='filter'",
+                "opt-level=1",
+                "lto=false",
+                "codegen-units=16",
+            ] {
+                cargo
+                    .arg("--config")
+                    .arg(format!("profile.filter-trap.{setting}"));
+            }
+            "filter-trap"
+        }
+    };
+    command::run(cargo.args(["--profile", profile]))?;
+
+    let module = workspace::target()
+        .join(rust_target::FILTER)
+        .join(profile)
+        .join("creditgate_plugin.wasm");
+    let size = module
+        .metadata()
+        .with_context(|| format!("cargo built no {}", module.display()))?
+        .len();
+    println!("    {}: {size} bytes", module.display());
+    ensure!(
+        variant == Variant::Trapping || size < SIZE_MAX_BYTES,
+        "the filter has {size} bytes; it must stay below {SIZE_MAX_BYTES}"
+    );
+    Ok(module)
+}
