@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn halves_round_to_even_and_negatives_alike() {
-        let whole = |text| parse_decimal(text, scale(0)).map(Amount::get);
+        let whole = |text: &str| parse_decimal(text, scale(0)).map(Amount::get);
         for (text, rounded) in [
             ("0.5", 0),
             ("1.5", 2),

@@ -1,0 +1,228 @@
+//! From the document to the rate card that prices requests: every bound is checked here.
+
+use super::matcher::Matcher;
+use super::pattern;
+use super::{
+    Charge, Mode, PathPattern, Price, RateCard, RateCardDocument, RateCardError, Rule,
+    RuleDocument, Unmatched,
+};
+use crate::amount::{Amount, AmountError, Scale, default_scale};
+use std::collections::HashMap;
+
+/// The most rules in a rate card.
+pub const RULES_MAX: usize = 1000;
+/// The most free paths in a rate card.
+pub const FREE_PATHS_MAX: usize = 100;
+/// The longest id of a rule, in characters.
+pub const RULE_ID_LENGTH_MAX: usize = 64;
+/// The id of the rule that a priced default is; no other rule may have it.
+pub const DEFAULT_RULE_ID: &str = "default";
+/// The most methods of a rule.
+pub const METHODS_MAX: usize = 16;
+/// The longest name of a rate card, in bytes.
+pub const NAME_LENGTH_MAX: usize = 128;
+/// The largest price: far from where a lease's counters end.
+pub const PRICE_MAX: Amount = Amount::new(1 << 60);
+
+const METHOD_LENGTH_MAX: usize = 32;
+
+impl RateCardDocument {
+    /// The scale its prices are counted in.
+    #[must_use]
+    pub fn scale(&self) -> Scale {
+        self.scale.unwrap_or_else(|| default_scale(&self.currency))
+    }
+}
+
+impl RateCard {
+    /// Checks a document as a whole and makes it ready to price requests.
+    ///
+    /// # Errors
+    /// The first fault, with the place of its field.
+    pub fn compile(document: &RateCardDocument, version: u64) -> Result<Self, RateCardError> {
+        let scale = document.scale();
+        check_head(document)?;
+
+        let mut free = Matcher::default();
+        for (index, path) in document.free_paths.iter().enumerate() {
+            let pattern = pattern::parse(&PathPattern::Exact(path.clone()))
+                .map_err(|fault| path_error(format!("/free_paths/{index}"), fault))?;
+            free.insert(&pattern, index);
+        }
+
+        let mut rules = Vec::with_capacity(document.rules.len());
+        let mut matcher = Matcher::default();
+        let mut ids = HashMap::new();
+        for (index, source) in document.rules.iter().enumerate() {
+            let pointer = format!("/rules/{index}");
+            let rule = rule(source, scale, &pointer)?;
+            if let Some(first) = ids.insert(source.id.as_str(), index) {
+                let message = format!("rule {first} has this id already");
+                return Err(RateCardError::new(
+                    pointer + "/id",
+                    "rule_id_taken",
+                    message,
+                ));
+            }
+            let (field, path) = match &source.path {
+                PathPattern::Exact(path) => ("exact", path),
+                PathPattern::Prefix(path) => ("prefix", path),
+                PathPattern::Template(path) => ("template", path),
+            };
+            let pattern = pattern::parse(&source.path)
+                .map_err(|fault| path_error(format!("{pointer}/path/{field}"), fault))?;
+            let earlier: Vec<&Rule> = matcher
+                .insert(&pattern, index)
+                .into_iter()
+                .filter_map(|earlier| rules.get(earlier))
+                .collect();
+            if is_unreachable(&rule, &earlier) {
+                let message = format!("an earlier rule takes every request to {path}");
+                return Err(RateCardError::new(
+                    pointer + "/path",
+                    "rule_unreachable",
+                    message,
+                ));
+            }
+            rules.push(rule);
+        }
+
+        Ok(Self {
+            version,
+            name: document.name.clone(),
+            currency: document.currency,
+            scale,
+            unmatched: unmatched(&document.default, scale)?,
+            free,
+            matcher,
+            rules,
+        })
+    }
+}
+
+fn check_head(document: &RateCardDocument) -> Result<(), RateCardError> {
+    if document.name.trim().is_empty() || document.name.len() > NAME_LENGTH_MAX {
+        let message = format!("a name has 1 to {NAME_LENGTH_MAX} bytes");
+        return Err(RateCardError::new("/name", "name_invalid", message));
+    }
+    if document.free_paths.len() > FREE_PATHS_MAX {
+        let message = format!("at most {FREE_PATHS_MAX} free paths; use rules with a price of 0");
+        return Err(RateCardError::new(
+            "/free_paths",
+            "too_many_free_paths",
+            message,
+        ));
+    }
+    if document.rules.len() > RULES_MAX {
+        let message = format!("at most {RULES_MAX} rules; use prefixes or templates");
+        return Err(RateCardError::new("/rules", "too_many_rules", message));
+    }
+    Ok(())
+}
+
+fn rule(source: &RuleDocument, scale: Scale, pointer: &str) -> Result<Rule, RateCardError> {
+    let id_character = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    if source.id.is_empty()
+        || source.id.len() > RULE_ID_LENGTH_MAX
+        || !source.id.bytes().all(id_character)
+    {
+        let message = format!("an id is 1 to {RULE_ID_LENGTH_MAX} letters, digits, _, - or .");
+        return Err(RateCardError::new(
+            format!("{pointer}/id"),
+            "rule_id_invalid",
+            message,
+        ));
+    }
+    if source.id == DEFAULT_RULE_ID {
+        let message = "this id means the card's default; take another";
+        return Err(RateCardError::new(
+            format!("{pointer}/id"),
+            "rule_id_taken",
+            message,
+        ));
+    }
+    if source.methods.len() > METHODS_MAX {
+        let message = format!("at most {METHODS_MAX} methods; none means any");
+        return Err(RateCardError::new(
+            format!("{pointer}/methods"),
+            "too_many_methods",
+            message,
+        ));
+    }
+    let methods = source
+        .methods
+        .iter()
+        .enumerate()
+        .map(|(index, method)| {
+            let token = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+            if method.is_empty() || method.len() > METHOD_LENGTH_MAX || !method.bytes().all(token) {
+                let message = "not an HTTP method; leave the list empty for any method";
+                let pointer = format!("{pointer}/methods/{index}");
+                return Err(RateCardError::new(pointer, "method_invalid", message));
+            }
+            Ok(method.to_ascii_uppercase().into())
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(Rule {
+        id: source.id.as_str().into(),
+        methods,
+        price: price(&source.price, scale, &format!("{pointer}/price"))?,
+        charge: source.charge,
+        mode: source.mode,
+    })
+}
+
+fn price(price: &Price, scale: Scale, pointer: &str) -> Result<Amount, RateCardError> {
+    let amount = price.amount(scale).map_err(|error| {
+        let message = match error {
+            AmountError::TooPrecise => format!(
+                "{price} has more than the currency's {} digits after the point, and a price is not rounded",
+                scale.digits()
+            ),
+            other => format!("{price}: {other}"),
+        };
+        RateCardError::new(pointer, error.code(), message)
+    })?;
+    if amount.is_negative() {
+        return Err(RateCardError::new(
+            pointer,
+            "price_negative",
+            "a price is at least 0",
+        ));
+    }
+    if amount > PRICE_MAX {
+        return Err(RateCardError::new(
+            pointer,
+            "price_too_large",
+            "no balance could pay this price",
+        ));
+    }
+    Ok(amount)
+}
+
+fn unmatched(document: &Unmatched, scale: Scale) -> Result<super::Default, RateCardError> {
+    Ok(match document {
+        Unmatched::Deny => super::Default::Deny,
+        Unmatched::Free => super::Default::Free,
+        Unmatched::Price(document) => super::Default::Price(Rule {
+            id: DEFAULT_RULE_ID.into(),
+            methods: [].into(),
+            price: price(document, scale, "/default/price")?,
+            charge: Charge::OnSuccess,
+            mode: Mode::Enforce,
+        }),
+    })
+}
+
+fn path_error(pointer: String, fault: pattern::Fault) -> RateCardError {
+    RateCardError::new(pointer, "path_invalid", format!("the path {fault}"))
+}
+
+/// Whether earlier rules for the same paths leave nothing to this one.
+fn is_unreachable(rule: &Rule, earlier: &[&Rule]) -> bool {
+    if rule.methods.is_empty() {
+        return earlier.iter().any(|other| other.methods.is_empty());
+    }
+    let mut methods = rule.methods.iter();
+    methods.all(|method| earlier.iter().any(|other| other.methods.contains(method)))
+}
