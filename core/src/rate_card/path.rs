@@ -28,6 +28,9 @@
 //! they are one, and there the card's default must not be cheaper than its rules. The same
 //! goes for suffixes (`.json`) and method-override headers that only the upstream knows.
 
+mod reader;
+
+use reader::{Reader, Step};
 use std::borrow::Cow;
 
 /// Why a request's path has no one meaning. Such a request is refused, whatever the default.
@@ -127,7 +130,7 @@ pub fn normalize(target: &[u8]) -> Result<Cow<'_, str>, AmbiguousPath> {
     if !normal {
         return rewrite(target).map(Cow::Owned);
     }
-    let length = target.len().saturating_sub(reader.rest.len());
+    let length = target.len().saturating_sub(reader.unread());
     let path = target.get(..length).unwrap_or_default();
     let path = match path.strip_suffix(b"/") {
         Some(shorter) if !shorter.is_empty() => shorter,
@@ -182,154 +185,6 @@ impl Segment {
     fn end(&self) -> Result<(), AmbiguousPath> {
         if self.length == self.dots && (1..=2).contains(&self.dots) {
             return Err(AmbiguousPath::DotSegment);
-        }
-        Ok(())
-    }
-}
-
-enum Step {
-    Slash,
-    Character {
-        /// What it is, unescaped.
-        byte: u8,
-        /// Whether the normal form has it escaped.
-        escape: bool,
-        /// Whether it is written in its normal form.
-        as_written: bool,
-    },
-    End,
-}
-
-/// Reads a target byte by byte, unescaping, up to its query.
-struct Reader<'a> {
-    rest: &'a [u8],
-    utf8: Utf8Check,
-}
-
-impl<'a> Reader<'a> {
-    fn new(target: &'a [u8]) -> Self {
-        Self {
-            rest: target,
-            utf8: Utf8Check::default(),
-        }
-    }
-
-    fn next(&mut self) -> Result<Step, AmbiguousPath> {
-        match self.rest {
-            [] | [b'?', ..] => {
-                self.utf8.end()?;
-                Ok(Step::End)
-            }
-            [b'/', rest @ ..] => {
-                self.rest = rest;
-                self.utf8.end()?;
-                Ok(Step::Slash)
-            }
-            [b'#', ..] => Err(AmbiguousPath::Fragment),
-            [b'%', high, low, rest @ ..] => {
-                let value = |digit: &u8| char::from(*digit).to_digit(16);
-                let (Some(above), Some(below)) = (value(high), value(low)) else {
-                    return Err(AmbiguousPath::BrokenEscape);
-                };
-                let byte = u8::try_from((above << 4) | below).unwrap_or_default();
-                let escape = match byte {
-                    b'/' | b'\\' => return Err(AmbiguousPath::EscapedSlash),
-                    b'%' if matches!(rest, [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()) =>
-                    {
-                        return Err(AmbiguousPath::EscapedTwice);
-                    }
-                    _ => is_escaped(byte)?,
-                };
-                let lower_case = high.is_ascii_lowercase() || low.is_ascii_lowercase();
-                self.rest = rest;
-                self.character(byte, escape, escape && !lower_case)
-            }
-            [b'%', ..] => Err(AmbiguousPath::BrokenEscape),
-            [b'\\', ..] => Err(AmbiguousPath::Backslash),
-            [byte, rest @ ..] => {
-                let escape = is_escaped(*byte)?;
-                self.rest = rest;
-                self.character(*byte, escape, !escape)
-            }
-        }
-    }
-
-    fn character(
-        &mut self,
-        byte: u8,
-        escape: bool,
-        as_written: bool,
-    ) -> Result<Step, AmbiguousPath> {
-        self.utf8.push(byte)?;
-        Ok(Step::Character {
-            byte,
-            escape,
-            as_written,
-        })
-    }
-}
-
-/// Whether the normal form has this character escaped.
-fn is_escaped(byte: u8) -> Result<bool, AmbiguousPath> {
-    match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => Ok(false),
-        b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@' => {
-            Ok(false)
-        }
-        b';' => Err(AmbiguousPath::Parameters),
-        0..=0x1f | 0x7f => Err(AmbiguousPath::Control),
-        _ => Ok(true),
-    }
-}
-
-/// Follows the well-formed byte sequences of UTF-8 (Unicode, table 3-7).
-struct Utf8Check {
-    missing: u8,
-    lowest: u8,
-    highest: u8,
-}
-
-impl Default for Utf8Check {
-    fn default() -> Self {
-        Self {
-            missing: 0,
-            lowest: 0x80,
-            highest: 0xbf,
-        }
-    }
-}
-
-impl Utf8Check {
-    fn push(&mut self, byte: u8) -> Result<(), AmbiguousPath> {
-        let (missing, lowest, highest) = if self.missing > 0 {
-            if byte < self.lowest || byte > self.highest {
-                return Err(AmbiguousPath::NotUtf8);
-            }
-            (self.missing.saturating_sub(1), 0x80, 0xbf)
-        } else {
-            match byte {
-                0..=0x7f => return Ok(()),
-                0xc2..=0xdf => (1, 0x80, 0xbf),
-                0xe0 => (2, 0xa0, 0xbf),
-                0xed => (2, 0x80, 0x9f),
-                0xe1..=0xef => (2, 0x80, 0xbf),
-                0xf0 => (3, 0x90, 0xbf),
-                0xf1..=0xf3 => (3, 0x80, 0xbf),
-                0xf4 => (3, 0x80, 0x8f),
-                _ => return Err(AmbiguousPath::NotUtf8),
-            }
-        };
-        *self = Self {
-            missing,
-            lowest,
-            highest,
-        };
-        Ok(())
-    }
-
-    fn end(&self) -> Result<(), AmbiguousPath> {
-        if self.missing > 0 {
-            return Err(AmbiguousPath::NotUtf8);
         }
         Ok(())
     }
