@@ -227,9 +227,10 @@ impl Cell {
         *self != before
     }
 
-    /// What the cell says to the control plane.
+    /// What the cell says to the control plane. `need` is the cost of the first waiting
+    /// request, `wanted` of all of them; zero if none waits.
     #[must_use]
-    pub fn report(&self, need: Amount) -> Report {
+    pub fn report(&self, need: Amount, wanted: Amount) -> Report {
         Report {
             account: self.account,
             lease: self.lease,
@@ -240,6 +241,7 @@ impl Cell {
                 dead: previous.dead,
             }),
             need,
+            wanted: wanted.max(need),
         }
     }
 

@@ -112,8 +112,9 @@ pub struct Resolved {
     pub currency: Currency,
     /// Digits after the point.
     pub scale: Scale,
-    /// Whether the lease of `answer` was opened by this very question. If not, another
-    /// thread of the process has it: its cell is, or will be, in shared data.
+    /// Whether the lease of `answer` was opened by this very question. Then the asker puts it
+    /// into a fresh cell, or turns the account's cell to it. If not, another thread of the
+    /// process has it: its cell is, or will be, in shared data.
     pub opened: bool,
     /// The lease and the state of the account.
     pub answer: LeaseAnswer,
@@ -151,8 +152,10 @@ pub struct Report {
     /// The lease before, while it is not known to be closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<PreviousReport>,
-    /// Credit that waiting requests need beyond what remains; zero if none waits.
+    /// What the first waiting request costs: what must remain for it to go on; zero if none waits.
     pub need: Amount,
+    /// What all waiting requests cost together; at least `need`.
+    pub wanted: Amount,
 }
 
 /// The lease before the current one, turned, and settling what it still holds.
@@ -262,6 +265,21 @@ pub struct AccountState {
     pub credential_version: u32,
     /// available + lent + held.
     pub balance: Amount,
+}
+
+impl AccountState {
+    /// The state of an account that is not known: nothing may be spent.
+    #[must_use]
+    pub const fn unknown() -> Self {
+        Self {
+            version: 0,
+            ceiling: None,
+            block: None,
+            mode: EnforcementMode::Enforce,
+            credential_version: 0,
+            balance: Amount::ZERO,
+        }
+    }
 }
 
 /// Waits for changes.

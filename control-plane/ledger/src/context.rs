@@ -1,0 +1,22 @@
+//! What a decision needs besides the book: the instant, fresh ids, the settings, and who asks.
+
+use crate::registry::Settings;
+use crate::time::Timestamp;
+
+/// A source of fresh ids; randomness is the caller's.
+pub trait Ids {
+    /// An id that was never given before. Later ids should be larger (UUID version 7 is).
+    fn next(&mut self) -> u128;
+}
+
+/// The arguments every decision has in common.
+pub struct Context<'a> {
+    /// The instant of the decision, never before the account's last.
+    pub now: Timestamp,
+    /// Fresh ids.
+    pub ids: &'a mut dyn Ids,
+    /// The installation's settings.
+    pub settings: &'a Settings,
+    /// Who asks: a key id, or the name of a job.
+    pub actor: &'a str,
+}

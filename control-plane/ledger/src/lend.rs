@@ -1,0 +1,311 @@
+//! Lending: who gets how much, who waits, and what those are told who can't be served.
+//!
+//! Everything lent is pinned to lots in burn order at once. While credit is plenty, a
+//! lease is filled for a few seconds of its own use. When a need can't be met from what
+//! is free, unused credit is recalled from the other leases and the need waits in order;
+//! when even that would not do, the lease is told its ceiling.
+
+use creditgate_core::amount::Amount;
+use creditgate_core::protocol::{AccountState, LeaseAnswer, Phase, PreviousAnswer};
+
+use crate::book::{Book, WAITERS_MAX, Waiter};
+use crate::burn_order::{self, Lot};
+use crate::context::Context;
+use crate::expiry::wallet_is_frozen;
+use crate::id::AccountId;
+use crate::journal::{About, EntryKind, Journal, LedgerAccount, ReasonCode};
+use crate::lease::{Lease, LeaseState, Pin, Protection, ToldCeiling};
+use crate::time::Timestamp;
+
+/// What a gateway asks for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Need {
+    /// What must remain in the lease for the first waiting request; zero if none waits.
+    pub first: Amount,
+    /// What all waiting requests cost.
+    pub all: Amount,
+}
+
+/// Lends to a lease what it needs and what it will soon use; else notes a waiter or a ceiling.
+pub fn question(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize, lease: usize, need: Need) {
+    let id = book.accounts[place].id;
+    if book.leases[lease].state != LeaseState::Open || book.block(id).is_some() {
+        return;
+    }
+    forget_waiter(book, place, lease);
+    let remaining = book.leases[lease].counters.remaining();
+    let promised = promised(book, place, context.now);
+    let free = free(book, id, context.now).saturating_sub(promised).max(Amount::ZERO);
+    let short = need.first.saturating_sub(remaining);
+    if short > free {
+        wait_or_tell(book, context, place, lease, need);
+        return;
+    }
+    let wanted = need.all.max(need.first).saturating_sub(remaining).max(Amount::ZERO).min(free);
+    let ahead = if book.accounts[place].waiters.is_empty() { refill(&book.leases[lease], free, context) } else { Amount::ZERO };
+    let amount = wanted.max(ahead);
+    if !wanted.is_zero() {
+        protect(&mut book.leases[lease], remaining.saturating_add(wanted), context);
+    }
+    lend(book, journal, context, place, lease, amount);
+}
+
+/// What may be lent of an account at `now`.
+#[must_use]
+pub fn free(book: &Book, account: AccountId, now: Timestamp) -> Amount {
+    let lots = book
+        .lots
+        .iter()
+        .filter(|lot| lot.account == account && !wallet_is_frozen(book, lot.wallet));
+    burn_order::lendable(lots, now)
+}
+
+/// available + lent + held as of `now`: what expired or was voided is not in it, lent or not.
+#[must_use]
+pub fn balance(book: &Book, account: AccountId, now: Timestamp) -> Amount {
+    let usable = |lot: &Lot| lot.is_lendable(now);
+    let free = book
+        .lots
+        .iter()
+        .filter(|lot| lot.account == account && usable(lot))
+        .fold(Amount::ZERO, |sum, lot| sum.saturating_add(lot.free));
+    book.lending_leases(account)
+        .flat_map(|lease| &lease.pins)
+        .filter(|pin| {
+            pin.lot.is_some_and(|pinned| book.lots.iter().any(|lot| lot.id == pinned && usable(lot)))
+        })
+        .fold(free, |sum, pin| sum.saturating_add(pin.amount))
+}
+
+/// After anything that may have freed credit: serves waiters in order, then raises ceilings.
+pub fn settle_waiters(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize) {
+    let now = context.now;
+    book.accounts[place].waiters.retain(|waiter| now < waiter.until);
+    while let Some(waiter) = book.accounts[place].waiters.first().cloned() {
+        let id = book.accounts[place].id;
+        let lease = book
+            .lease_place(id, waiter.instance, waiter.lease)
+            .filter(|lease| book.leases[*lease].state == LeaseState::Open);
+        let Some(lease) = lease else {
+            book.accounts[place].waiters.remove(0);
+            continue;
+        };
+        let remaining = book.leases[lease].counters.remaining();
+        let short = waiter.need.saturating_sub(remaining).max(Amount::ZERO);
+        if short <= free(book, id, now) {
+            book.accounts[place].waiters.remove(0);
+            protect(&mut book.leases[lease], waiter.need, context);
+            lend(book, journal, context, place, lease, short);
+            push_one(book, place, lease, now);
+        } else if could_pay(book, place, lease, now) < waiter.need {
+            book.accounts[place].waiters.remove(0);
+            tell(book, place, lease, waiter.need, now);
+            push_one(book, place, lease, now);
+        } else {
+            break;
+        }
+    }
+    if book.accounts[place].waiters.is_empty() {
+        let id = book.accounts[place].id;
+        for lease in book.leases.iter_mut().filter(|lease| lease.account == id) {
+            lease.recall = false;
+        }
+    }
+    raise_ceilings(book, place, now);
+}
+
+/// The control plane's word on a lease, as of now.
+#[must_use]
+pub fn answer(book: &Book, lease: &Lease, previous: Option<&Lease>, context_now: Timestamp, use_by_ms: u64) -> LeaseAnswer {
+    let now = context_now;
+    let account = book.account(lease.account);
+    let waiting = account.is_some_and(|account| {
+        account.waiters.iter().any(|w| w.instance == lease.instance && w.lease == lease.number)
+    });
+    LeaseAnswer {
+        account: lease.account,
+        lease: lease.number,
+        phase: match lease.state {
+            LeaseState::Open => Phase::Open,
+            LeaseState::Draining => Phase::Turn,
+            LeaseState::Quarantined | LeaseState::Closed => Phase::Closed,
+        },
+        granted: lease.counters.granted,
+        use_by_ms: usable_for_ms(book, lease, now).min(use_by_ms),
+        settled: lease.counters.settled,
+        previous: previous.map(|previous| PreviousAnswer {
+            lease: previous.number,
+            settled: previous.counters.settled,
+            closed: previous.state == LeaseState::Closed,
+        }),
+        keep: lease.recall.then(|| lease.protected(now)),
+        waiting,
+        state: AccountState {
+            version: account.map_or(0, |account| account.version),
+            ceiling: lease.told.map(|told| told.ceiling),
+            block: book.block(lease.account),
+            mode: book.customer.mode,
+            credential_version: book.customer.credential_version,
+            balance: balance(book, lease.account, now),
+        },
+    }
+}
+
+/// How long until the first lot behind the lease expires.
+fn usable_for_ms(book: &Book, lease: &Lease, now: Timestamp) -> u64 {
+    lease
+        .pins
+        .iter()
+        .filter_map(|pin| pin.lot)
+        .filter_map(|pinned| book.lots.iter().find(|lot| lot.id == pinned))
+        .filter_map(|lot| lot.expires_at)
+        .min()
+        .map_or(u64::MAX, |expires_at| expires_at.since_ms(now))
+}
+
+/// Raises `granted`: credit leaves the free lots in burn order. Lends less if less is free.
+pub fn lend(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize, lease: usize, amount: Amount) -> Amount {
+    if amount <= Amount::ZERO {
+        return Amount::ZERO;
+    }
+    let id = book.accounts[place].id;
+    let frozen: Vec<_> = book.wallets.iter().map(|wallet| wallet.id).filter(|wallet| wallet_is_frozen(book, *wallet)).collect();
+    let mut lots: Vec<&mut Lot> = book
+        .lots
+        .iter_mut()
+        .filter(|lot| lot.account == id && !frozen.contains(&lot.wallet))
+        .collect();
+    let draws = burn_order::pin(&mut lots, amount, context.now);
+    let lease = &mut book.leases[lease];
+    let mut lent = Amount::ZERO;
+    for draw in &draws {
+        lease.push_pin(Pin { lot: Some(draw.lot), amount: draw.amount });
+        lent = lent.saturating_add(draw.amount);
+    }
+    lease.counters.granted = lease.counters.granted.saturating_add(lent);
+    let about = About { lease: Some(lease.id), ..About::default() };
+    let movement = (LedgerAccount::Available, LedgerAccount::Lent, lent);
+    let account = &mut book.accounts[place];
+    journal.transfer(context, account, EntryKind::Lending, ReasonCode::LeaseLending, movement, draws, about);
+    book.touch(place, context.now);
+    lent
+}
+
+/// A few seconds of the lease's own use, if it has fallen below half of that; at most half
+/// of what is free, so that others find something.
+fn refill(lease: &Lease, free: Amount, context: &Context<'_>) -> Amount {
+    let seconds = i64::from(context.settings.refill_seconds);
+    let target = lease.burn_per_second.checked_mul(seconds).unwrap_or(Amount::MAX);
+    let target = target.min(Amount::new(free.get() / 2));
+    let remaining = lease.counters.remaining();
+    if remaining.get() < target.get() / 2 { target.saturating_sub(remaining).min(free) } else { Amount::ZERO }
+}
+
+fn protect(lease: &mut Lease, remaining: Amount, context: &Context<'_>) {
+    lease.protection = Some(Protection {
+        until_reserved: lease.counters.reserved.saturating_add(remaining),
+        until: context.now.plus_ms(context.settings.timing.wait_ms),
+    });
+}
+
+/// What waiters before a new question will get of what is free.
+fn promised(book: &Book, place: usize, now: Timestamp) -> Amount {
+    let account = &book.accounts[place];
+    account
+        .waiters
+        .iter()
+        .filter(|waiter| now < waiter.until)
+        .filter_map(|waiter| {
+            let lease = book.lease_place(account.id, waiter.instance, waiter.lease)?;
+            let remaining = book.leases[lease].counters.remaining();
+            Some(waiter.need.saturating_sub(remaining).max(Amount::ZERO))
+        })
+        .fold(Amount::ZERO, Amount::saturating_add)
+}
+
+/// The largest cost the lease could be made to pay: what remains, is free, and can be recalled.
+fn could_pay(book: &Book, place: usize, lease: usize, now: Timestamp) -> Amount {
+    let id = book.accounts[place].id;
+    let own = &book.leases[lease];
+    let elsewhere = book
+        .lending_leases(id)
+        .filter(|other| other.id != own.id && !pins_spoiled(book, other, now))
+        .fold(Amount::ZERO, |sum, other| sum.saturating_add(other.recallable(now)));
+    own.counters
+        .remaining()
+        .max(Amount::ZERO)
+        .saturating_add(free(book, id, now))
+        .saturating_add(elsewhere)
+}
+
+/// Whether what the lease returns would not come back to the balance.
+fn pins_spoiled(book: &Book, lease: &Lease, now: Timestamp) -> bool {
+    lease.pins.last().is_some_and(|pin| {
+        let lot = pin.lot.and_then(|pinned| book.lots.iter().find(|lot| lot.id == pinned));
+        !lot.is_some_and(|lot| lot.is_lendable(now) && !wallet_is_frozen(book, lot.wallet))
+    })
+}
+
+fn wait_or_tell(book: &mut Book, context: &Context<'_>, place: usize, lease: usize, need: Need) {
+    let now = context.now;
+    let full = book.accounts[place].waiters.len() >= WAITERS_MAX;
+    if full || could_pay(book, place, lease, now) < need.first {
+        tell(book, place, lease, need.first, now);
+        return;
+    }
+    let asking = &book.leases[lease];
+    let waiter = Waiter {
+        instance: asking.instance,
+        lease: asking.number,
+        need: need.first,
+        until: now.plus_ms(context.settings.timing.wait_ms),
+    };
+    let own = asking.id;
+    let id = book.accounts[place].id;
+    book.accounts[place].waiters.push(waiter);
+    book.touch(place, now);
+    for other in book.leases.iter_mut().filter(|other| other.account == id && other.id != own) {
+        let lending = matches!(other.state, LeaseState::Open | LeaseState::Draining);
+        if lending && !other.recallable(now).is_zero() {
+            other.recall = true;
+            other.pushes = other.pushes.saturating_add(1);
+        }
+    }
+}
+
+fn forget_waiter(book: &mut Book, place: usize, lease: usize) {
+    let (instance, number) = (book.leases[lease].instance, book.leases[lease].number);
+    book.accounts[place]
+        .waiters
+        .retain(|waiter| waiter.instance != instance || waiter.lease != number);
+}
+
+fn tell(book: &mut Book, place: usize, lease: usize, need: Amount, now: Timestamp) {
+    let ceiling = could_pay(book, place, lease, now);
+    let told = Some(ToldCeiling { ceiling, need });
+    if book.leases[lease].told != told {
+        book.leases[lease].told = told;
+        book.touch(place, now);
+    }
+}
+
+/// Those who were told a ceiling hear of it when more could be paid.
+fn raise_ceilings(book: &mut Book, place: usize, now: Timestamp) {
+    let id = book.accounts[place].id;
+    for lease in 0..book.leases.len() {
+        let Some(told) = book.leases[lease].told else { continue };
+        if book.leases[lease].account != id || book.leases[lease].state == LeaseState::Closed {
+            continue;
+        }
+        let ceiling = could_pay(book, place, lease, now);
+        if ceiling > told.ceiling {
+            book.leases[lease].told = (ceiling < told.need).then_some(ToldCeiling { ceiling, ..told });
+            push_one(book, place, lease, now);
+        }
+    }
+}
+
+fn push_one(book: &mut Book, place: usize, lease: usize, now: Timestamp) {
+    book.touch(place, now);
+    book.leases[lease].pushes = book.leases[lease].pushes.saturating_add(1);
+}

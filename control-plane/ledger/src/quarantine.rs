@@ -1,0 +1,136 @@
+//! Credit whose use is unknown: set aside, never taken back by time alone.
+//!
+//! A lease is quarantined when its instance fell silent or lost its cell. What it had out
+//! stays out of the balance until a late report accounts for it, or an operator (or the
+//! operator's policy) decides. A decided lease is fenced: reports that come later move
+//! money only between that decision's booking and spent, never the customer's balance.
+
+use creditgate_core::amount::Amount;
+use creditgate_core::lease::Counters;
+
+use crate::book::Book;
+use crate::context::Context;
+use crate::id::LeaseId;
+use crate::journal::{About, EntryKind, Journal, LedgerAccount, ReasonCode};
+use crate::lease::{LeaseState, QuarantineCause, Resolution, ResolutionKind};
+use crate::lend;
+use crate::refusal::Refusal;
+use crate::report;
+
+/// Sets a lease aside. One that has nothing out is closed.
+pub fn set_aside(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize, lease: usize, cause: QuarantineCause) {
+    let row = &mut book.leases[lease];
+    if !matches!(row.state, LeaseState::Open | LeaseState::Draining) {
+        return;
+    }
+    row.pushes = row.pushes.saturating_add(1);
+    row.recall = false;
+    row.protection = None;
+    let outstanding = row.counters.outstanding();
+    if outstanding.is_zero() {
+        row.state = LeaseState::Closed;
+        book.touch(place, context.now);
+        return;
+    }
+    row.state = LeaseState::Quarantined;
+    row.quarantined_at = Some(context.now);
+    row.quarantine_cause = Some(cause);
+    let about = About { lease: Some(row.id), ..About::default() };
+    let movement = (LedgerAccount::Lent, LedgerAccount::Quarantined, outstanding);
+    let account = &mut book.accounts[place];
+    journal.transfer(context, account, EntryKind::Quarantine, ReasonCode::LeaseQuarantined, movement, Vec::new(), about);
+    book.touch(place, context.now);
+}
+
+/// Decides over a quarantined lease.
+///
+/// # Errors
+/// [`Refusal::NotFound`]; [`Refusal::Conflict`] `lease_not_quarantined`.
+pub fn resolve(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, id: LeaseId, kind: ResolutionKind, reason: &str) -> Result<Amount, Refusal> {
+    let found = book.leases.iter().position(|lease| lease.id == id);
+    let lease = found.ok_or_else(|| Refusal::NotFound { what: "lease", id: id.to_string() })?;
+    let row = &book.leases[lease];
+    if row.state != LeaseState::Quarantined {
+        return Err(Refusal::Conflict {
+            code: "lease_not_quarantined",
+            problem: format!("lease {id} is not quarantined; only quarantined credit can be resolved"),
+        });
+    }
+    let account = book.account_place(row.account);
+    let place = account.ok_or_else(|| Refusal::NotFound { what: "account", id: row.account.to_string() })?;
+    let outstanding = row.counters.outstanding();
+    match kind {
+        ResolutionKind::Release => release(book, journal, context, place, lease, outstanding),
+        ResolutionKind::Consume | ResolutionKind::UnsettledHold => {
+            charge(book, journal, context, place, lease, ReasonCode::LeaseConsumed, reason);
+        }
+    }
+    close(book, context, lease, kind, outstanding, reason);
+    book.touch(place, context.now);
+    lend::settle_waiters(book, journal, context, place);
+    Ok(outstanding)
+}
+
+/// Books what a turned lease still holds after the longest stream: charged, and closed.
+pub fn book_hold(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize, lease: usize) {
+    let row = &book.leases[lease];
+    let outstanding = row.counters.outstanding();
+    if row.resolution.is_some() || outstanding.is_zero() {
+        return;
+    }
+    let reason = "outlived the longest stream";
+    charge(book, journal, context, place, lease, ReasonCode::UnsettledHold, reason);
+    close(book, context, lease, ResolutionKind::UnsettledHold, outstanding, reason);
+    book.touch(place, context.now);
+}
+
+/// Takes over counters of a lease that was decided over already.
+pub fn merge_late(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize, lease: usize, after: &Counters) {
+    let row = &mut book.leases[lease];
+    let settled = after.settled.saturating_sub(row.counters.settled);
+    row.counters = *after;
+    let Some(resolution) = &row.resolution else { return };
+    let (from, reason) = if report::was_charged(resolution.kind) {
+        (LedgerAccount::Unattributed, ReasonCode::Usage)
+    } else {
+        (LedgerAccount::LeaseLoss, ReasonCode::LeaseLoss)
+    };
+    let late = after.settled.saturating_sub(resolution.counters.settled);
+    let settled = settled.min(resolution.amount.saturating_sub(late.saturating_sub(settled)).max(Amount::ZERO));
+    let about = About { lease: Some(row.id), usage_from: Some(resolution.at), ..About::default() };
+    let account = &mut book.accounts[place];
+    let movement = (from, LedgerAccount::Spent, settled);
+    journal.transfer(context, account, EntryKind::Usage, reason, movement, Vec::new(), about);
+}
+
+fn release(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize, lease: usize, outstanding: Amount) {
+    report::book_return(book, journal, context, place, lease, outstanding);
+    if let Some(last) = journal.entries.last_mut() {
+        last.note.get_or_insert_with(|| "quarantine released".to_owned());
+    }
+}
+
+fn charge(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize, lease: usize, reason: ReasonCode, note: &str) {
+    let outstanding = book.leases[lease].counters.outstanding();
+    let pins = book.leases[lease].take_front(outstanding);
+    let draws = report::burn(book, &pins);
+    let row = &book.leases[lease];
+    let about = About { lease: Some(row.id), note: Some(note.to_owned()), ..About::default() };
+    let movement = (row.holder(), LedgerAccount::Unattributed, outstanding);
+    let account = &mut book.accounts[place];
+    journal.transfer(context, account, EntryKind::Resolution, reason, movement, draws, about);
+}
+
+fn close(book: &mut Book, context: &Context<'_>, lease: usize, kind: ResolutionKind, amount: Amount, reason: &str) {
+    let row = &mut book.leases[lease];
+    row.resolution = Some(Resolution {
+        kind,
+        amount,
+        at: context.now,
+        actor: context.actor.to_owned(),
+        reason: reason.to_owned(),
+        counters: row.counters,
+    });
+    row.state = LeaseState::Closed;
+    row.pushes = row.pushes.saturating_add(1);
+}

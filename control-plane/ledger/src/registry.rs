@@ -1,0 +1,232 @@
+//! What belongs to the installation rather than to a customer: settings, currencies,
+//! gateways and their keys, rate cards, instances. Small, and read by every decision.
+
+use creditgate_core::amount::{Amount, Currency, Scale};
+use creditgate_core::key::CredentialHash;
+use creditgate_core::protocol::{Barred, GatewayConfig, Timing};
+use creditgate_core::rate_card::RateCardDocument;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{GatewayId, InstanceId, KeyId};
+use crate::lease::ResolutionKind;
+use crate::time::Timestamp;
+
+/// Settings of the installation. Durations in milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Durations that gateways share.
+    #[serde(flatten)]
+    pub timing: Timing,
+    /// An instance that did not speak this long is silent: its leases are quarantined.
+    pub silent_after_ms: u64,
+    /// What becomes of quarantined credit without an operator's word.
+    pub quarantine_policy: QuarantinePolicy,
+    /// When the policy acts.
+    pub quarantine_policy_after_ms: u64,
+    /// How many seconds of use a lease is filled for.
+    pub refill_seconds: u32,
+    /// How far a lease's use may exceed what was lent before its instance is frozen.
+    pub overrun_max: Amount,
+    /// How long a gateway may believe that a key is unknown.
+    pub unknown_key_ttl_ms: u64,
+    /// Where customers buy credit.
+    pub top_up_url: Option<String>,
+}
+
+/// What becomes of quarantined credit without an operator's word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QuarantinePolicy {
+    /// It stays aside until someone decides.
+    Hold,
+    /// It goes back to the customer; later reports of its use are the operator's loss.
+    Release,
+    /// It is charged to the customer.
+    Consume,
+}
+
+impl QuarantinePolicy {
+    /// What the policy does, if anything.
+    #[must_use]
+    pub const fn resolution(self) -> Option<ResolutionKind> {
+        match self {
+            Self::Hold => None,
+            Self::Release => Some(ResolutionKind::Release),
+            Self::Consume => Some(ResolutionKind::Consume),
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            timing: Timing::default(),
+            silent_after_ms: 120_000,
+            quarantine_policy: QuarantinePolicy::Release,
+            quarantine_policy_after_ms: 24 * 60 * 60 * 1_000,
+            refill_seconds: 3,
+            overrun_max: Amount::ZERO,
+            unknown_key_ttl_ms: 2_000,
+            top_up_url: None,
+        }
+    }
+}
+
+/// A unit that value is counted in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CurrencyDefinition {
+    /// Its code.
+    pub code: Currency,
+    /// Digits after the point; fixed once made.
+    pub scale: Scale,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A named installation of the filter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gateway {
+    /// The id.
+    pub id: GatewayId,
+    /// The operator's name; unique.
+    pub external_id: String,
+    /// For people.
+    pub name: Option<String>,
+    /// The name of its rate card.
+    pub rate_card: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A key of a gateway. Several may be valid at once, for rotation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewayKey {
+    /// The id.
+    pub id: KeyId,
+    /// Whose.
+    pub gateway: GatewayId,
+    /// SHA-256 of the key.
+    pub hash: CredentialHash,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// The newest version of a rate card.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RateCardVersion {
+    /// Its name.
+    pub name: String,
+    /// Grows by one with each change.
+    pub version: u64,
+    /// The rules.
+    pub document: RateCardDocument,
+    /// When this version was made.
+    pub created_at: Timestamp,
+}
+
+/// One process of a gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    /// Drawn by the process.
+    pub id: InstanceId,
+    /// Of which gateway.
+    pub gateway: GatewayId,
+    /// Whether it gets credit.
+    pub state: InstanceState,
+    /// Why, if an operator or a report changed the state.
+    pub reason: Option<String>,
+    /// When it first spoke.
+    pub first_seen_at: Timestamp,
+}
+
+/// Whether an instance gets credit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InstanceState {
+    /// Yes.
+    Active,
+    /// No: an operator drains it.
+    Draining,
+    /// No: it reported counters that contradict one another.
+    Frozen,
+}
+
+impl InstanceState {
+    /// As gateways are told.
+    #[must_use]
+    pub const fn barred(self) -> Option<Barred> {
+        match self {
+            Self::Active => None,
+            Self::Draining => Some(Barred::Draining),
+            Self::Frozen => Some(Barred::Frozen),
+        }
+    }
+}
+
+/// Everything about the installation.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Registry {
+    /// Drawn at random when the database was made or restored.
+    pub epoch: u64,
+    /// Grows whenever gateways must reload rate card or timing.
+    pub config_version: u64,
+    /// Settings.
+    pub settings: Settings,
+    /// Currencies in use or defined.
+    pub currencies: Vec<CurrencyDefinition>,
+    /// Gateways.
+    pub gateways: Vec<Gateway>,
+    /// Their keys, revoked ones too.
+    pub gateway_keys: Vec<GatewayKey>,
+    /// The newest version of each rate card.
+    pub rate_cards: Vec<RateCardVersion>,
+    /// Instances.
+    pub instances: Vec<Instance>,
+}
+
+impl Registry {
+    /// The gateway whose valid key has this hash.
+    #[must_use]
+    pub fn gateway_by_key(&self, hash: &CredentialHash) -> Option<&Gateway> {
+        let key = self.gateway_keys.iter().find(|key| key.hash == *hash && key.revoked_at.is_none())?;
+        self.gateways.iter().find(|gateway| gateway.id == key.gateway)
+    }
+
+    /// A rate card's newest version.
+    #[must_use]
+    pub fn rate_card(&self, name: &str) -> Option<&RateCardVersion> {
+        self.rate_cards.iter().find(|card| card.name == name)
+    }
+
+    /// An instance.
+    #[must_use]
+    pub fn instance(&self, id: InstanceId) -> Option<&Instance> {
+        self.instances.iter().find(|instance| instance.id == id)
+    }
+
+    /// The digits of a currency: as defined, or the default.
+    #[must_use]
+    pub fn scale(&self, currency: &Currency) -> Scale {
+        self.currencies
+            .iter()
+            .find(|defined| defined.code == *currency)
+            .map_or_else(|| creditgate_core::amount::default_scale(currency), |defined| defined.scale)
+    }
+
+    /// What a gateway needs to know, if it has a rate card.
+    #[must_use]
+    pub fn gateway_config(&self, gateway: &Gateway) -> Option<GatewayConfig> {
+        let card = self.rate_card(&gateway.rate_card)?;
+        Some(GatewayConfig {
+            version: self.config_version,
+            rate_card_version: card.version,
+            scale: self.scale(&card.document.currency),
+            rate_card: card.document.clone(),
+            top_up_url: self.settings.top_up_url.clone(),
+            timing: self.settings.timing,
+        })
+    }
+}

@@ -1,0 +1,87 @@
+//! The invariants of a book, as checks that say what is wrong where.
+
+use creditgate_core::amount::Amount;
+
+use crate::book::{Account, Book};
+use crate::journal::LedgerAccount;
+use crate::lease::{Lease, LeaseState};
+
+/// A broken invariant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The invariant's number in ARCHITECTURE.md.
+    pub invariant: u8,
+    /// Which row.
+    pub subject: String,
+    /// What does not hold.
+    pub problem: String,
+}
+
+/// Checks everything that a book alone can show.
+#[must_use]
+pub fn verify(book: &Book) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for account in &book.accounts {
+        check_account(book, account, &mut findings);
+    }
+    for lot in book.lots.iter().filter(|lot| !lot.adds_up()) {
+        findings.push(Finding {
+            invariant: 2,
+            subject: lot.id.to_string(),
+            problem: "its parts do not sum to its amount".to_owned(),
+        });
+    }
+    for lease in &book.leases {
+        check_lease(lease, &mut findings);
+    }
+    findings
+}
+
+fn check_account(book: &Book, account: &Account, findings: &mut Vec<Finding>) {
+    let balances = &account.balances;
+    let mut expect = |invariant, what: &str, holds: LedgerAccount, is: Amount| {
+        let booked = balances.get(holds);
+        if booked != is {
+            findings.push(Finding {
+                invariant,
+                subject: account.id.to_string(),
+                problem: format!("{what} is {} but {} is booked as {holds}", is.get(), booked.get()),
+            });
+        }
+    };
+    let free = sum(book.lots.iter().filter(|lot| lot.account == account.id).map(|lot| lot.free));
+    expect(2, "what is free in its lots", LedgerAccount::Available, free);
+    let out = |states: &'static [LeaseState]| {
+        let leases = book.leases.iter().filter(move |lease| lease.account == account.id && states.contains(&lease.state));
+        sum(leases.map(|lease| lease.counters.outstanding()))
+    };
+    expect(2, "what its leases have out", LedgerAccount::Lent, out(&[LeaseState::Open, LeaseState::Draining]));
+    expect(2, "what its quarantined leases have out", LedgerAccount::Quarantined, out(&[LeaseState::Quarantined]));
+    if !balances.is_balanced() {
+        findings.push(Finding {
+            invariant: 1,
+            subject: account.id.to_string(),
+            problem: "its balances do not sum to zero".to_owned(),
+        });
+    }
+}
+
+fn check_lease(lease: &Lease, findings: &mut Vec<Finding>) {
+    let mut found = |invariant, problem: &str| {
+        findings.push(Finding { invariant, subject: lease.id.to_string(), problem: problem.to_owned() });
+    };
+    if lease.counters.check().is_err() || (lease.resolution.is_none() && !lease.counters.overrun().is_zero()) {
+        found(4, "its counters are out of order");
+    }
+    let out = if lease.resolution.is_some() { Amount::ZERO } else { lease.counters.outstanding() };
+    if lease.pinned() != out {
+        found(7, "its pins do not sum to what it has out");
+    }
+    if lease.state == LeaseState::Closed && lease.resolution.is_none() && !lease.counters.is_balanced() {
+        found(3, "it is closed with credit out");
+    }
+}
+
+fn sum(amounts: impl Iterator<Item = Amount>) -> Amount {
+    amounts.fold(Amount::ZERO, Amount::saturating_add)
+}
