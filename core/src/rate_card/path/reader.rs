@@ -19,6 +19,8 @@ pub(super) enum Step {
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
     utf8: Utf8Check,
+    /// After an unescaped `%`: how many hex digits came since.
+    digits_of_escape: Option<u8>,
 }
 
 impl<'a> Reader<'a> {
@@ -26,6 +28,7 @@ impl<'a> Reader<'a> {
         Self {
             rest: target,
             utf8: Utf8Check::default(),
+            digits_of_escape: None,
         }
     }
 
@@ -43,6 +46,7 @@ impl<'a> Reader<'a> {
             [b'/', rest @ ..] => {
                 self.rest = rest;
                 self.utf8.end()?;
+                self.digits_of_escape = None;
                 Ok(Step::Slash)
             }
             [b'#', ..] => Err(AmbiguousPath::Fragment),
@@ -54,10 +58,6 @@ impl<'a> Reader<'a> {
                 let byte = u8::try_from((above << 4) | below).unwrap_or_default();
                 let escape = match byte {
                     b'/' | b'\\' => return Err(AmbiguousPath::EscapedSlash),
-                    b'%' if matches!(rest, [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()) =>
-                    {
-                        return Err(AmbiguousPath::EscapedTwice);
-                    }
                     _ => is_escaped(byte)?,
                 };
                 let lower_case = high.is_ascii_lowercase() || low.is_ascii_lowercase();
@@ -81,6 +81,13 @@ impl<'a> Reader<'a> {
         as_written: bool,
     ) -> Result<Step, AmbiguousPath> {
         self.utf8.push(byte)?;
+        // Once unescaped, would this be an escape again?
+        self.digits_of_escape = match self.digits_of_escape {
+            _ if byte == b'%' => Some(0),
+            Some(0) if byte.is_ascii_hexdigit() => Some(1),
+            Some(1) if byte.is_ascii_hexdigit() => return Err(AmbiguousPath::EscapedTwice),
+            _ => None,
+        };
         Ok(Step::Character {
             byte,
             escape,
