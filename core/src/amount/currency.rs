@@ -55,13 +55,12 @@ impl Currency {
 pub fn default_scale(currency: &Currency) -> Scale {
     let name = currency.as_str();
     match name {
-        // Hundreds of units, or more, to a US dollar.
-        "amd" | "clp" | "crc" | "djf" | "huf" | "isk" | "jpy" | "kmf" | "krw" | "kzt" | "lkr"
-        | "ngn" | "pkr" | "rwf" | "vuv" | "xaf" | "xof" | "xpf" | "yer" | "ars" | "cop" | "mmk"
-        | "mwk" | "tzs" => Scale(6),
-        // Thousands, or more.
-        "bif" | "gnf" | "idr" | "iqd" | "irr" | "khr" | "lak" | "lbp" | "mga" | "pyg" | "sll"
-        | "ugx" | "uzs" | "vnd" => Scale(4),
+        // Some hundred to two thousand units to a US dollar: 9.2 million million of them fit.
+        "amd" | "ars" | "clp" | "crc" | "djf" | "huf" | "isk" | "jpy" | "kmf" | "krw" | "kzt"
+        | "lkr" | "mwk" | "ngn" | "pkr" | "rwf" | "vuv" | "xaf" | "xof" | "xpf" | "yer" => Scale(6),
+        // More than that.
+        "bif" | "cop" | "gnf" | "idr" | "iqd" | "irr" | "khr" | "lak" | "lbp" | "mga" | "mmk"
+        | "pyg" | "sll" | "tzs" | "ugx" | "uzs" | "vnd" => Scale(4),
         _ if name.len() == 3 && name.bytes().all(|byte| byte.is_ascii_lowercase()) => Scale(9),
         _ => Scale(3),
     }
