@@ -1,1 +1,10 @@
-//! Being written.
+//! Creditgate's control plane.
+//!
+//! The ledger decides (`creditgate-ledger`, pure), the writer commits, storage remembers,
+//! HTTP and the command line are the ways in. See ARCHITECTURE.md for the map.
+
+pub mod clock;
+pub mod command;
+pub mod notify;
+pub mod storage;
+pub mod writer;

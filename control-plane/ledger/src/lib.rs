@@ -29,7 +29,7 @@ pub use burn_order::{Lot, LotKind, LotStatus};
 pub use context::{Context, Ids};
 pub use credential::ConsumerKey;
 pub use journal::{Draw, Entry, EntryKind, Journal, LedgerAccount, Posting, ReasonCode};
-pub use lease::{Lease, LeaseState, Pin, Resolution, ResolutionKind};
+pub use lease::{Lease, LeaseState, Pin, QuarantineCause, Resolution, ResolutionKind};
 pub use refusal::Refusal;
 pub use registry::{Registry, Settings};
 pub use time::Timestamp;

@@ -1,0 +1,298 @@
+//! Commands: everything that can be written, and the pure step from loaded state to outcome.
+//!
+//! [`Command::targets`] says which books a command needs; [`Work::decide`] changes copies
+//! of them. Nothing here does I/O; the [`writer`](crate::writer) loads, commits and answers.
+
+mod decide;
+
+pub use decide::{Failure, Work};
+
+use creditgate_core::amount::{Amount, Currency, Scale};
+use creditgate_core::key::CredentialHash;
+use creditgate_core::lease::LeaseNumber;
+use creditgate_core::protocol::{LeaseAnswer, Report, Resolved};
+use creditgate_core::rate_card::RateCardDocument;
+use creditgate_ledger::customer::{CustomerChange, NewCustomer};
+use creditgate_ledger::id::{GatewayId, InstanceId, KeyId, LeaseId, LotId};
+use creditgate_ledger::registry::{CurrencyDefinition, Gateway, GatewayKey, Instance, InstanceState, RateCardVersion, Settings};
+use creditgate_ledger::top_up::Voided;
+use creditgate_ledger::{Account, ConsumerKey, Customer, Lease, Lot, QuarantineCause, ReasonCode, ResolutionKind, Timestamp, Wallet, WalletStatus};
+
+use crate::storage::Target;
+
+/// Something to be written.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Makes a customer.
+    CreateCustomer(NewCustomer),
+    /// Changes, suspends or resumes a customer.
+    ChangeCustomer {
+        /// Whom.
+        customer: Target,
+        /// What.
+        change: CustomerChange,
+    },
+    /// Adds a consumer key.
+    AddKey {
+        /// Whose.
+        customer: Target,
+        /// For people.
+        name: Option<String>,
+        /// SHA-256 of the key.
+        hash: CredentialHash,
+    },
+    /// Revokes a consumer key, now or later.
+    RevokeKey {
+        /// Which.
+        key: KeyId,
+        /// When; none: now.
+        at: Option<Timestamp>,
+    },
+    /// Adds a key and lets the old one expire.
+    RotateKey {
+        /// The old one.
+        key: KeyId,
+        /// SHA-256 of the new one.
+        hash: CredentialHash,
+        /// How long the old one stays valid, in milliseconds.
+        overlap_ms: u64,
+    },
+    /// Gives a key to another customer.
+    MoveKey {
+        /// Which.
+        key: KeyId,
+        /// To whom.
+        customer: Target,
+    },
+    /// Makes a wallet.
+    CreateWallet(CreateWallet),
+    /// Freezes or thaws a wallet.
+    SetWalletStatus {
+        /// Which.
+        wallet: Target,
+        /// To what.
+        status: WalletStatus,
+    },
+    /// Adds a lot.
+    TopUp(TopUpCommand),
+    /// Voids a lot.
+    VoidLot {
+        /// Which.
+        lot: LotId,
+        /// Why.
+        reason: String,
+    },
+    /// Resolves a credential, and lends.
+    Resolve {
+        /// The gateway that asks.
+        gateway: GatewayId,
+        /// Its process.
+        instance: InstanceId,
+        /// SHA-256 of the credential.
+        credential: CredentialHash,
+        /// The number a lease may be opened under.
+        lease: LeaseNumber,
+        /// What the first request costs.
+        need: Amount,
+    },
+    /// Merges a report, and lends.
+    Report {
+        /// The process that reports.
+        instance: InstanceId,
+        /// What.
+        report: Report,
+    },
+    /// Decides over quarantined credit.
+    ResolveLease {
+        /// Which lease.
+        lease: LeaseId,
+        /// How.
+        kind: ResolutionKind,
+        /// Why.
+        reason: String,
+    },
+    /// Recalls all leases of an instance from one customer.
+    TurnLeases {
+        /// From whom.
+        customer: Target,
+        /// Which process.
+        instance: InstanceId,
+    },
+    /// Sets aside all leases of an instance from one customer.
+    Quarantine {
+        /// From whom.
+        customer: Target,
+        /// Which process.
+        instance: InstanceId,
+        /// Why.
+        cause: QuarantineCause,
+    },
+    /// Books what time has done.
+    PassTime {
+        /// To whom.
+        customer: Target,
+    },
+    /// Replaces the settings.
+    PutSettings(Settings),
+    /// Defines a currency.
+    DefineCurrency {
+        /// Its code.
+        code: Currency,
+        /// Digits after the point.
+        scale: Scale,
+    },
+    /// Makes a gateway.
+    CreateGateway {
+        /// The operator's name.
+        external_id: String,
+        /// For people.
+        name: Option<String>,
+        /// The name of its rate card.
+        rate_card: String,
+    },
+    /// Adds a key of a gateway.
+    AddGatewayKey {
+        /// Whose: an id or an external id.
+        gateway: String,
+        /// SHA-256 of the key.
+        hash: CredentialHash,
+    },
+    /// Revokes a key of a gateway.
+    RevokeGatewayKey {
+        /// Which.
+        key: KeyId,
+    },
+    /// Makes a new version of a rate card, valid from now on.
+    PutRateCard {
+        /// Its name.
+        name: String,
+        /// The rules.
+        document: Box<RateCardDocument>,
+    },
+    /// Makes an instance known.
+    SeeInstance {
+        /// Of which gateway.
+        gateway: GatewayId,
+        /// Which.
+        instance: InstanceId,
+    },
+    /// Lets an instance have credit, or not.
+    SetInstanceState {
+        /// Which.
+        instance: InstanceId,
+        /// To what.
+        state: InstanceState,
+        /// Why.
+        reason: Option<String>,
+    },
+}
+
+/// What makes a wallet.
+#[derive(Debug, Clone)]
+pub struct CreateWallet {
+    /// Whose.
+    pub customer: Target,
+    /// What it counts in.
+    pub currency: Currency,
+    /// For people.
+    pub name: Option<String>,
+    /// Amount per credit.
+    pub conversion_rate: String,
+    /// The operator's own data.
+    pub metadata: std::collections::BTreeMap<String, String>,
+}
+
+/// What a top-up adds.
+#[derive(Debug, Clone)]
+pub struct TopUpCommand {
+    /// Into which wallet.
+    pub wallet: Target,
+    /// How much.
+    pub value: TopUpValue,
+    /// Why.
+    pub reason: ReasonCode,
+    /// Smaller burns first.
+    pub priority: Option<i32>,
+    /// From when.
+    pub effective_at: Option<Timestamp>,
+    /// Until when.
+    pub expires_at: Option<Timestamp>,
+    /// What the operator says of it.
+    pub description: Option<String>,
+}
+
+/// How much a top-up adds, as decimal text.
+#[derive(Debug, Clone)]
+pub enum TopUpValue {
+    /// In credits of the wallet.
+    Credits(String),
+    /// In the wallet's currency.
+    Amount(String),
+}
+
+/// What came of a command.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// A customer, as it is now.
+    Customer(Customer),
+    /// A consumer key.
+    Key(ConsumerKey),
+    /// A wallet with its account.
+    Wallet(Box<(Wallet, Account)>),
+    /// A lot with its wallet and account.
+    Lot(Box<(Lot, Wallet, Account)>),
+    /// A voided lot, and what became of it.
+    Voided(Box<(Lot, Voided, Account)>),
+    /// The answer to a resolve, if the credential is known.
+    Resolved(Option<Box<Resolved>>),
+    /// The answer to a report.
+    Answer(Box<LeaseAnswer>),
+    /// A resolved lease, and over how much was decided.
+    LeaseResolved(Box<(Lease, Amount, Account)>),
+    /// The settings.
+    Settings(Settings),
+    /// A currency.
+    Currency(CurrencyDefinition),
+    /// A gateway.
+    Gateway(Gateway),
+    /// A gateway's key.
+    GatewayKey(GatewayKey),
+    /// A rate card.
+    RateCard(Box<RateCardVersion>),
+    /// An instance.
+    Instance(Instance),
+    /// Done; there is nothing to say.
+    Done,
+}
+
+impl Command {
+    /// Which books it needs. What does not exist is found out when it is decided.
+    #[must_use]
+    pub fn targets(&self) -> Vec<Target> {
+        match self {
+            Self::CreateCustomer(new) => vec![Target::ExternalId(new.external_id.clone())],
+            Self::ChangeCustomer { customer, .. }
+            | Self::AddKey { customer, .. }
+            | Self::TurnLeases { customer, .. }
+            | Self::Quarantine { customer, .. }
+            | Self::PassTime { customer } => vec![customer.clone()],
+            Self::RevokeKey { key, .. } | Self::RotateKey { key, .. } => vec![Target::Key(*key)],
+            Self::MoveKey { key, customer } => vec![Target::Key(*key), customer.clone()],
+            Self::CreateWallet(new) => vec![new.customer.clone()],
+            Self::SetWalletStatus { wallet, .. } => vec![wallet.clone()],
+            Self::TopUp(top_up) => vec![top_up.wallet.clone()],
+            Self::VoidLot { lot, .. } => vec![Target::Lot(*lot)],
+            Self::Resolve { credential, .. } => vec![Target::Credential(*credential)],
+            Self::Report { report, .. } => vec![Target::Account(report.account)],
+            Self::ResolveLease { lease, .. } => vec![Target::Lease(*lease)],
+            Self::PutSettings(_)
+            | Self::DefineCurrency { .. }
+            | Self::CreateGateway { .. }
+            | Self::AddGatewayKey { .. }
+            | Self::RevokeGatewayKey { .. }
+            | Self::PutRateCard { .. }
+            | Self::SeeInstance { .. }
+            | Self::SetInstanceState { .. } => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! From loaded state and a command to changed state and an outcome.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use creditgate_core::protocol::Resolved;
+use creditgate_ledger::context::{Context, Ids};
+use creditgate_ledger::id::{AccountId, InstanceId};
+use creditgate_ledger::registry::{InstanceState, Registry};
+use creditgate_ledger::report::{self, Impossible, Reporter};
+use creditgate_ledger::top_up::{self, TopUp};
+use creditgate_ledger::{Book, ConsumerKey, Entry, Journal, LeaseState, QuarantineCause, Refusal, Timestamp, Wallet, credential, customer, expiry, lend, quarantine, wallet};
+
+use super::{Command, CreateWallet, Outcome, TopUpCommand, TopUpValue};
+use crate::storage::{BookChange, ChangeSet, Loaded, Target};
+
+mod registry;
+
+/// Why a command came to nothing.
+#[derive(Debug, Clone)]
+pub enum Failure {
+    /// The ledger refused; nothing changed.
+    Refused(Refusal),
+    /// The report can't be true; the instance was frozen and its lease set aside.
+    Impossible(Impossible),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// A batch under decision: the loaded books and registry, and what was decided so far.
+pub struct Work<'a> {
+    clock: Timestamp,
+    ids: &'a mut dyn Ids,
+    books: Vec<(Option<Book>, Book)>,
+    places: HashMap<Target, usize>,
+    registry_before: Arc<Registry>,
+    registry: Registry,
+    registry_changed: bool,
+    entries: Vec<Entry>,
+    touched: HashSet<usize>,
+}
+
+impl<'a> Work<'a> {
+    /// Starts on what was loaded, at the clock's instant.
+    pub fn new(loaded: Loaded, clock: Timestamp, ids: &'a mut dyn Ids) -> Self {
+        Self {
+            clock,
+            ids,
+            books: loaded.books.into_iter().map(|book| (Some(book.clone()), book)).collect(),
+            places: loaded.places,
+            registry: (*loaded.registry).clone(),
+            registry_before: loaded.registry,
+            registry_changed: false,
+            entries: Vec::new(),
+            touched: HashSet::new(),
+        }
+    }
+
+    /// Decides one command. If it fails, nothing of it remains (but the freezing of an
+    /// instance whose report is impossible).
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn decide(&mut self, actor: &str, command: Command) -> Result<Outcome, Failure> {
+        match command {
+            Command::CreateCustomer(new) => self.create_customer(actor, new),
+            Command::ChangeCustomer { customer, change } => self.on(actor, &customer, |book, journal, context, _| {
+                Ok(Outcome::Customer(customer::change(book, journal, context, change)))
+            }),
+            Command::AddKey { customer, name, hash } => self.on(actor, &customer, |book, _, context, _| {
+                Ok(Outcome::Key(credential::add(book, context, name, hash)?))
+            }),
+            Command::RevokeKey { key, at } => self.on(actor, &Target::Key(key), |book, _, context, _| {
+                let at = at.unwrap_or(context.now);
+                Ok(Outcome::Key(credential::revoke(book, context, key, at)?))
+            }),
+            Command::RotateKey { key, hash, overlap_ms } => self.on(actor, &Target::Key(key), |book, _, context, _| {
+                let old = credential::revoke(book, context, key, context.now.plus_ms(overlap_ms))?;
+                Ok(Outcome::Key(credential::add(book, context, old.name, hash)?))
+            }),
+            Command::MoveKey { key, customer } => self.move_key(actor, key, &customer),
+            Command::CreateWallet(new) => self.create_wallet(actor, new),
+            Command::SetWalletStatus { wallet, status } => self.on(actor, &wallet.clone(), |book, journal, context, _| {
+                let id = wallet_of(book, &wallet)?.id;
+                let wallet = wallet::set_status(book, journal, context, id, status)?;
+                with_account(book, wallet)
+            }),
+            Command::TopUp(command) => self.top_up(actor, command),
+            Command::VoidLot { lot, reason } => self.on(actor, &Target::Lot(lot), |book, journal, context, _| {
+                let (lot, voided) = top_up::void(book, journal, context, lot, &reason)?;
+                let account = account_of(book, lot.account)?;
+                Ok(Outcome::Voided(Box::new((lot, voided, account))))
+            }),
+            Command::Resolve { instance, credential, lease, need, gateway } => {
+                self.resolve(actor, gateway, instance, credential, (lease, need))
+            }
+            Command::Report { instance, report } => self.report(actor, instance, &report),
+            Command::ResolveLease { lease, kind, reason } => self.on(actor, &Target::Lease(lease), |book, journal, context, _| {
+                let amount = quarantine::resolve(book, journal, context, lease, kind, &reason)?;
+                let row = book.leases.iter().find(|row| row.id == lease).cloned();
+                let row = row.ok_or_else(|| Refusal::NotFound { what: "lease", id: lease.to_string() })?;
+                let account = account_of(book, row.account)?;
+                Ok(Outcome::LeaseResolved(Box::new((row, amount, account))))
+            }),
+            Command::TurnLeases { customer, instance } => self.on(actor, &customer, |book, journal, context, _| {
+                turn_leases(book, journal, context, instance);
+                Ok(Outcome::Done)
+            }),
+            Command::Quarantine { customer, instance, cause } => self.on(actor, &customer, |book, journal, context, _| {
+                set_aside(book, journal, context, instance, cause);
+                Ok(Outcome::Done)
+            }),
+            Command::PassTime { customer } => self.on(actor, &customer, |book, journal, context, _| {
+                credential::expire(book, context.now);
+                for place in 0..book.accounts.len() {
+                    expiry::pass(book, journal, context, place);
+                    lend::settle_waiters(book, journal, context, place);
+                }
+                Ok(Outcome::Done)
+            }),
+            Command::PutSettings(_)
+            | Command::DefineCurrency { .. }
+            | Command::CreateGateway { .. }
+            | Command::AddGatewayKey { .. }
+            | Command::RevokeGatewayKey { .. }
+            | Command::PutRateCard { .. }
+            | Command::SeeInstance { .. }
+            | Command::SetInstanceState { .. } => self.decide_registry(command),
+        }
+    }
+
+    /// What is to be written.
+    #[must_use]
+    pub fn into_changes(self) -> ChangeSet {
+        let touched = self.touched;
+        let books = self
+            .books
+            .into_iter()
+            .enumerate()
+            .filter(|(place, _)| touched.contains(place))
+            .map(|(_, (before, after))| BookChange { before, after })
+            .collect();
+        ChangeSet {
+            books,
+            registry: self.registry_changed.then_some((self.registry_before, self.registry)),
+            entries: self.entries,
+            answers: Vec::new(),
+        }
+    }
+
+    fn place(&self, target: &Target) -> Result<usize, Refusal> {
+        self.places.get(target).copied().ok_or_else(|| not_found(target))
+    }
+
+    /// Runs a decision on a copy of the target's book; keeps the copy if it succeeds.
+    fn on<T>(
+        &mut self,
+        actor: &str,
+        target: &Target,
+        decision: impl FnOnce(&mut Book, &mut Journal, &mut Context<'_>, &Registry) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let place = self.place(target)?;
+        let mut book = self.books[place].1.clone();
+        let mut journal = Journal::default();
+        let mut context = Context {
+            now: book.instant(self.clock),
+            ids: self.ids,
+            settings: &self.registry.settings,
+            actor,
+        };
+        let outcome = decision(&mut book, &mut journal, &mut context, &self.registry)?;
+        self.books[place].1 = book;
+        self.entries.append(&mut journal.entries);
+        self.touched.insert(place);
+        Ok(outcome)
+    }
+
+    fn create_customer(&mut self, actor: &str, new: customer::NewCustomer) -> Result<Outcome, Failure> {
+        let name = Target::ExternalId(new.external_id.clone());
+        if self.places.contains_key(&name) {
+            return Err(Refusal::Exists { what: "customer", id: new.external_id }.into());
+        }
+        let mut context = Context {
+            now: self.clock,
+            ids: self.ids,
+            settings: &self.registry.settings,
+            actor,
+        };
+        let book = customer::create(&mut context, new);
+        let customer = book.customer.clone();
+        let place = self.books.len();
+        self.books.push((None, book));
+        self.places.insert(name, place);
+        self.places.insert(Target::Customer(customer.id), place);
+        self.touched.insert(place);
+        Ok(Outcome::Customer(customer))
+    }
+
+    fn move_key(&mut self, actor: &str, key: creditgate_ledger::id::KeyId, to: &Target) -> Result<Outcome, Failure> {
+        if self.place(to)? == self.place(&Target::Key(key))? {
+            return Err(Refusal::Conflict {
+                code: "key_is_there",
+                problem: "the key belongs to that customer already".to_owned(),
+            }
+            .into());
+        }
+        let released: ConsumerKey = self.on(actor, &Target::Key(key), |book, _, context, _| {
+            Ok(credential::release(book, context, key)?)
+        })?;
+        let back = released.clone();
+        let moved = self.on(actor, to, |book, _, context, _| Ok(credential::adopt(book, context, released)?));
+        if let Err(failure) = moved {
+            self.on(actor, &Target::Key(key), |book, _, context, _| Ok(credential::adopt(book, context, back)?))?;
+            return Err(failure);
+        }
+        let place = self.place(to)?;
+        self.places.insert(Target::Key(key), place);
+        moved.map(Outcome::Key)
+    }
+
+    fn create_wallet(&mut self, actor: &str, new: CreateWallet) -> Result<Outcome, Failure> {
+        let scale = self.registry.scale(&new.currency);
+        self.on(actor, &new.customer, |book, _, context, _| {
+            let wallet = wallet::create(
+                book,
+                context,
+                wallet::NewWallet {
+                    currency: new.currency,
+                    scale,
+                    name: new.name,
+                    conversion_rate: new.conversion_rate,
+                    metadata: new.metadata,
+                },
+            )?;
+            with_account(book, wallet)
+        })
+    }
+
+    fn top_up(&mut self, actor: &str, command: TopUpCommand) -> Result<Outcome, Failure> {
+        self.on(actor, &command.wallet.clone(), |book, journal, context, _| {
+            let wallet = wallet_of(book, &command.wallet)?.clone();
+            let scale = account_of(book, wallet.account)?.scale;
+            let amount = match &command.value {
+                TopUpValue::Credits(credits) => wallet::credits_to_amount(&wallet, credits, scale)?,
+                TopUpValue::Amount(amount) => {
+                    creditgate_core::amount::parse_decimal(amount, scale).map_err(|error| Refusal::amount("/amount", &error))?
+                }
+            };
+            let top_up = TopUp {
+                wallet: wallet.id,
+                amount,
+                reason: command.reason,
+                priority: command.priority,
+                effective_at: command.effective_at,
+                expires_at: command.expires_at,
+                description: command.description,
+            };
+            let lot = top_up::top_up(book, journal, context, top_up)?;
+            let account = account_of(book, lot.account)?;
+            Ok(Outcome::Lot(Box::new((lot, wallet, account))))
+        })
+    }
+
+    fn resolve(
+        &mut self,
+        actor: &str,
+        gateway: creditgate_ledger::id::GatewayId,
+        instance: InstanceId,
+        credential: creditgate_core::key::CredentialHash,
+        question: (creditgate_core::lease::LeaseNumber, creditgate_core::amount::Amount),
+    ) -> Result<Outcome, Failure> {
+        let target = Target::Credential(credential);
+        if !self.places.contains_key(&target) {
+            return Ok(Outcome::Resolved(None));
+        }
+        let known = self.registry.gateways.iter().find(|known| known.id == gateway);
+        let known = known.ok_or_else(|| Refusal::NotFound { what: "gateway", id: gateway.to_string() })?;
+        let card = self.registry.rate_card(&known.rate_card);
+        let card = card.ok_or_else(|| Refusal::NotFound { what: "rate card", id: known.rate_card.clone() })?;
+        let currency = card.document.currency;
+        let scale = self.registry.scale(&currency);
+        let reporter = self.reporter(instance);
+        let epoch = self.registry.epoch;
+        self.on(actor, &target, |book, journal, context, _| {
+            let now = context.now;
+            if !book.keys.iter().any(|key| key.hash == credential && key.is_valid(now)) {
+                return Ok(Outcome::Resolved(None));
+            }
+            let (opened, answer) = report::resolve(book, journal, context, reporter, (currency, scale), question);
+            Ok(Outcome::Resolved(Some(Box::new(Resolved {
+                epoch,
+                customer: book.customer.external_id.clone(),
+                currency,
+                scale,
+                opened,
+                answer,
+            }))))
+        })
+    }
+
+    fn report(&mut self, actor: &str, instance: InstanceId, report: &creditgate_core::protocol::Report) -> Result<Outcome, Failure> {
+        let target = Target::Account(report.account);
+        if !self.places.contains_key(&target) {
+            let unknown = creditgate_core::protocol::AccountState::unknown();
+            return Ok(Outcome::Answer(Box::new(report::closed(report, unknown))));
+        }
+        let reporter = self.reporter(instance);
+        let answered = self.on(actor, &target, |book, journal, context, _| {
+            report::report(book, journal, context, reporter, report).map_err(Failure::Impossible)
+        });
+        if let Err(Failure::Impossible(impossible)) = &answered {
+            self.freeze(instance, impossible.to_string());
+            self.on(actor, &target, |book, journal, context, _| {
+                set_aside(book, journal, context, instance, QuarantineCause::ImpossibleReport);
+                Ok(())
+            })?;
+        }
+        answered.map(|answer| Outcome::Answer(Box::new(answer)))
+    }
+
+    fn reporter(&self, instance: InstanceId) -> Reporter {
+        let known = self.registry.instance(instance);
+        Reporter { instance, barred: known.and_then(|known| known.state.barred()) }
+    }
+
+    fn freeze(&mut self, instance: InstanceId, reason: String) {
+        if let Some(known) = self.registry.instances.iter_mut().find(|known| known.id == instance) {
+            known.state = InstanceState::Frozen;
+            known.reason = Some(reason);
+            self.registry_changed = true;
+        }
+    }
+}
+
+fn turn_leases(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, instance: InstanceId) {
+    for place in 0..book.accounts.len() {
+        expiry::pass(book, journal, context, place);
+        book.touch(place, context.now);
+    }
+    for lease in book.leases.iter_mut().filter(|lease| lease.instance == instance) {
+        expiry::turn(lease);
+    }
+}
+
+fn set_aside(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, instance: InstanceId, cause: QuarantineCause) {
+    for lease in 0..book.leases.len() {
+        let row = &book.leases[lease];
+        if row.instance != instance || !matches!(row.state, LeaseState::Open | LeaseState::Draining) {
+            continue;
+        }
+        if let Some(place) = book.account_place(row.account) {
+            quarantine::set_aside(book, journal, context, place, lease, cause);
+        }
+    }
+    for place in 0..book.accounts.len() {
+        lend::settle_waiters(book, journal, context, place);
+    }
+}
+
+fn wallet_of<'b>(book: &'b Book, target: &Target) -> Result<&'b Wallet, Refusal> {
+    book.wallets
+        .iter()
+        .find(|wallet| Target::Wallet(wallet.id) == *target)
+        .ok_or_else(|| not_found(target))
+}
+
+fn account_of(book: &Book, id: AccountId) -> Result<creditgate_ledger::Account, Refusal> {
+    let account = book.account(id).cloned();
+    account.ok_or_else(|| Refusal::NotFound { what: "account", id: id.to_string() })
+}
+
+fn with_account(book: &Book, wallet: Wallet) -> Result<Outcome, Failure> {
+    let account = account_of(book, wallet.account)?;
+    Ok(Outcome::Wallet(Box::new((wallet, account))))
+}
+
+fn not_found(target: &Target) -> Refusal {
+    let (what, id) = match target {
+        Target::Customer(id) => ("customer", id.to_string()),
+        Target::ExternalId(id) => ("customer", id.clone()),
+        Target::Account(id) => ("account", id.to_string()),
+        Target::Wallet(id) => ("wallet", id.to_string()),
+        Target::Lot(id) => ("lot", id.to_string()),
+        Target::Lease(id) => ("lease", id.to_string()),
+        Target::Credential(_) => ("credential", String::new()),
+        Target::Key(id) => ("key", id.to_string()),
+    };
+    Refusal::NotFound { what, id }
+}

@@ -1,0 +1,120 @@
+//! Commands on the installation itself.
+
+use creditgate_ledger::Refusal;
+use creditgate_ledger::id::{GatewayId, InstanceId, KeyId};
+use creditgate_ledger::registry::{CurrencyDefinition, Gateway, GatewayKey, Instance, InstanceState, RateCardVersion};
+
+use super::{Failure, Work};
+use crate::command::{Command, Outcome};
+
+/// Most instances that are known at once.
+const INSTANCES_MAX: usize = 10_000;
+
+impl Work<'_> {
+    pub(super) fn decide_registry(&mut self, command: Command) -> Result<Outcome, Failure> {
+        let outcome = match command {
+            Command::PutSettings(settings) => {
+                self.registry.settings = settings.clone();
+                self.bump_config();
+                Outcome::Settings(settings)
+            }
+            Command::DefineCurrency { code, scale } => {
+                if self.registry.currencies.iter().any(|known| known.code == code) {
+                    return Err(Refusal::Exists { what: "currency", id: code.as_str().to_owned() }.into());
+                }
+                let defined = CurrencyDefinition { code, scale, created_at: self.clock };
+                self.registry.currencies.push(defined.clone());
+                Outcome::Currency(defined)
+            }
+            Command::CreateGateway { external_id, name, rate_card } => self.create_gateway(external_id, name, rate_card)?,
+            Command::AddGatewayKey { gateway, hash } => {
+                let gateway = self.gateway(&gateway)?;
+                let key = GatewayKey { id: KeyId(self.ids.next()), gateway, hash, created_at: self.clock, revoked_at: None };
+                self.registry.gateway_keys.push(key.clone());
+                Outcome::GatewayKey(key)
+            }
+            Command::RevokeGatewayKey { key } => {
+                let now = self.clock;
+                let found = self.registry.gateway_keys.iter_mut().find(|known| known.id == key);
+                let known = found.ok_or_else(|| Refusal::NotFound { what: "gateway key", id: key.to_string() })?;
+                known.revoked_at = known.revoked_at.or(Some(now));
+                Outcome::GatewayKey(known.clone())
+            }
+            Command::PutRateCard { name, document } => self.put_rate_card(name, *document)?,
+            Command::SeeInstance { gateway, instance } => self.see_instance(gateway, instance)?,
+            Command::SetInstanceState { instance, state, reason } => self.set_instance_state(instance, state, reason)?,
+            _ => return Ok(Outcome::Done),
+        };
+        self.registry_changed = true;
+        Ok(outcome)
+    }
+
+    fn bump_config(&mut self) {
+        self.registry.config_version = self.registry.config_version.saturating_add(1);
+    }
+
+    fn gateway(&self, name: &str) -> Result<GatewayId, Refusal> {
+        let known = self.registry.gateways.iter().find(|known| known.external_id == name || known.id.to_string() == name);
+        known
+            .map(|known| known.id)
+            .ok_or_else(|| Refusal::NotFound { what: "gateway", id: name.to_owned() })
+    }
+
+    fn create_gateway(&mut self, external_id: String, name: Option<String>, rate_card: String) -> Result<Outcome, Failure> {
+        if self.registry.gateways.iter().any(|known| known.external_id == external_id) {
+            return Err(Refusal::Exists { what: "gateway", id: external_id }.into());
+        }
+        let gateway = Gateway { id: GatewayId(self.ids.next()), external_id, name, rate_card, created_at: self.clock };
+        self.registry.gateways.push(gateway.clone());
+        Ok(Outcome::Gateway(gateway))
+    }
+
+    fn put_rate_card(&mut self, name: String, document: creditgate_core::rate_card::RateCardDocument) -> Result<Outcome, Failure> {
+        let version = self.registry.rate_card(&name).map_or(1, |card| card.version.saturating_add(1));
+        if let Some(known) = self.registry.rate_card(&name)
+            && known.document.currency != document.currency
+        {
+            return Err(Refusal::Conflict {
+                code: "rate_card_currency",
+                problem: "the currency of a rate card can't change; make another card".to_owned(),
+            }
+            .into());
+        }
+        let card = RateCardVersion { name: name.clone(), version, document, created_at: self.clock };
+        self.registry.rate_cards.retain(|known| known.name != name);
+        self.registry.rate_cards.push(card.clone());
+        self.bump_config();
+        Ok(Outcome::RateCard(Box::new(card)))
+    }
+
+    fn see_instance(&mut self, gateway: GatewayId, id: InstanceId) -> Result<Outcome, Failure> {
+        if let Some(known) = self.registry.instance(id) {
+            if known.gateway != gateway {
+                return Err(Refusal::Conflict {
+                    code: "instance_of_another_gateway",
+                    problem: format!("instance {id} belongs to another gateway; restart the proxy process"),
+                }
+                .into());
+            }
+            return Ok(Outcome::Instance(known.clone()));
+        }
+        if self.registry.instances.len() >= INSTANCES_MAX {
+            return Err(Refusal::Conflict {
+                code: "instances_max",
+                problem: format!("{INSTANCES_MAX} instances are known; forget retired ones"),
+            }
+            .into());
+        }
+        let instance = Instance { id, gateway, state: InstanceState::Active, reason: None, first_seen_at: self.clock };
+        self.registry.instances.push(instance.clone());
+        Ok(Outcome::Instance(instance))
+    }
+
+    fn set_instance_state(&mut self, id: InstanceId, state: InstanceState, reason: Option<String>) -> Result<Outcome, Failure> {
+        let found = self.registry.instances.iter_mut().find(|known| known.id == id);
+        let known = found.ok_or_else(|| Refusal::NotFound { what: "instance", id: id.to_string() })?;
+        known.state = state;
+        known.reason = reason;
+        Ok(Outcome::Instance(known.clone()))
+    }
+}

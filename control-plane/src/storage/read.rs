@@ -1,0 +1,193 @@
+//! The reading side of storage: what the API, the gateways' polls and the jobs look up.
+//!
+//! Reads block, so asynchronous callers go through `spawn_blocking`. They see what was
+//! committed and never wait for the writer. Each method is one consistent look;
+//! [`Reader::snapshot`] makes several looks one. Lists come in pages of rising ids,
+//! journal entries and leases newest first; the cursor is the last id of the page before.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use creditgate_core::key::CredentialHash;
+use creditgate_core::lease::LeaseNumber;
+use creditgate_ledger::id::{AccountId, CustomerId, InstanceId, KeyId, LeaseId, LotId, WalletId};
+use creditgate_ledger::registry::RateCardVersion;
+use creditgate_ledger::verify::Finding;
+use creditgate_ledger::{Book, ConsumerKey, Customer, Entry, Lease, LeaseState, Lot, Registry, Timestamp, Wallet};
+use thiserror::Error;
+
+use super::{StorageError, Target};
+
+/// Where a page of a list ended; opaque to clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor(pub u128);
+
+/// A text that is no cursor.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("not a cursor; use next_cursor of the page before, or none for the first page")]
+pub struct CursorError;
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = CursorError;
+
+    fn from_str(text: &str) -> Result<Self, CursorError> {
+        let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !digits {
+            return Err(CursorError);
+        }
+        u128::from_str_radix(text, 16).map(Self).map_err(|_| CursorError)
+    }
+}
+
+/// Which part of a list is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageRequest {
+    /// The end of the page before; none for the first.
+    pub cursor: Option<Cursor>,
+    /// Most items of the page; the caller bounds it.
+    pub limit: u32,
+}
+
+impl PageRequest {
+    /// The first page.
+    #[must_use]
+    pub const fn first(limit: u32) -> Self {
+        Self { cursor: None, limit }
+    }
+}
+
+/// A part of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Where the next page starts; none if this is the last.
+    pub next: Option<Cursor>,
+}
+
+impl<T> Page<T> {
+    /// Makes a page of one item more than it may have: the one more says that there is a next.
+    pub(crate) fn cut(mut items: Vec<T>, limit: u32, id: impl Fn(&T) -> u128) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = items.last().filter(|_| more).map(|last| Cursor(id(last)));
+        Self { items, next }
+    }
+}
+
+/// Whose lots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LotFilter {
+    /// Of a wallet.
+    Wallet(WalletId),
+    /// Of all wallets of a customer.
+    Customer(CustomerId),
+}
+
+/// Which leases; what is none does not matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LeaseFilter {
+    /// To this process.
+    pub instance: Option<InstanceId>,
+    /// From an account of this customer.
+    pub customer: Option<CustomerId>,
+    /// In this state.
+    pub state: Option<LeaseState>,
+}
+
+/// Which entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryFilter {
+    /// All of an account.
+    Account(AccountId),
+    /// Those about a wallet, and those that drew from one of its lots.
+    Wallet(WalletId),
+}
+
+/// What can be looked up. Objects that are not there are `None`.
+pub trait Reader: Send + Sync + 'static {
+    /// The installation.
+    ///
+    /// # Errors
+    /// [`StorageError`], as of every method here.
+    fn registry(&self) -> Result<Arc<Registry>, StorageError>;
+
+    /// One version of a rate card, also an old one.
+    fn rate_card(&self, name: &str, version: u64) -> Result<Option<RateCardVersion>, StorageError>;
+
+    /// A customer's live rows.
+    fn book(&self, target: &Target) -> Result<Option<Book>, StorageError>;
+
+    /// A customer alone, without the rows of the book.
+    fn customer(&self, target: &Target) -> Result<Option<Customer>, StorageError>;
+
+    /// All customers.
+    fn customers(&self, page: PageRequest) -> Result<Page<Customer>, StorageError>;
+
+    /// One wallet.
+    fn wallet(&self, id: WalletId) -> Result<Option<Wallet>, StorageError>;
+
+    /// The wallets of a customer.
+    fn wallets(&self, customer: CustomerId) -> Result<Vec<Wallet>, StorageError>;
+
+    /// One lot, also one that is history, and whose it is.
+    fn lot(&self, id: LotId) -> Result<Option<(CustomerId, Lot)>, StorageError>;
+
+    /// Lots, history too.
+    fn lots(&self, filter: LotFilter, page: PageRequest) -> Result<Page<Lot>, StorageError>;
+
+    /// One lease, also one that is history, and whose credit it lends.
+    fn lease(&self, id: LeaseId) -> Result<Option<(CustomerId, Lease)>, StorageError>;
+
+    /// Leases, history too, newest first.
+    fn leases(&self, filter: LeaseFilter, page: PageRequest) -> Result<Page<(CustomerId, Lease)>, StorageError>;
+
+    /// Journal entries, newest first.
+    fn entries(&self, filter: EntryFilter, page: PageRequest) -> Result<Page<Entry>, StorageError>;
+
+    /// One consumer key, also a revoked one.
+    fn key(&self, id: KeyId) -> Result<Option<ConsumerKey>, StorageError>;
+
+    /// The consumer keys of a customer, revoked ones too.
+    fn keys(&self, customer: CustomerId, page: PageRequest) -> Result<Page<ConsumerKey>, StorageError>;
+
+    /// The consumer key that has this hash and was not revoked; it may have expired.
+    fn credential(&self, hash: &CredentialHash) -> Result<Option<ConsumerKey>, StorageError>;
+
+    /// Leases of an instance that changed after the change of number `after`, each once, by
+    /// its latest number, rising.
+    fn changes(&self, instance: InstanceId, after: u64, limit: u32) -> Result<Vec<(u64, CustomerId, AccountId, LeaseNumber)>, StorageError>;
+
+    /// The largest change number given so far; zero if none was.
+    fn last_change(&self) -> Result<u64, StorageError>;
+
+    /// Accounts of which the instance holds credit in an open or draining lease that it last
+    /// reported before `reported_before`; longest unreported first.
+    fn overdue(&self, instance: InstanceId, reported_before: Timestamp, limit: u32) -> Result<Vec<AccountId>, StorageError>;
+
+    /// Instances with a lease that is not closed.
+    fn outstanding_instances(&self) -> Result<Vec<InstanceId>, StorageError>;
+
+    /// Leases that are quarantined since before an instant, oldest first.
+    fn leases_quarantined_before(&self, before: Timestamp, limit: u32) -> Result<Vec<(CustomerId, LeaseId)>, StorageError>;
+
+    /// The next instants after `after` at which time alone changes something for a customer:
+    /// a live lot becomes effective or expires, a key expires. Rising; about `limit` of them,
+    /// and never only some of those that share an instant, so that the last instant is where
+    /// to go on.
+    fn next_instants(&self, after: Timestamp, limit: u32) -> Result<Vec<(Timestamp, CustomerId)>, StorageError>;
+
+    /// A reader that sees all of its looks at one moment. Keep it briefly.
+    fn snapshot(&self) -> Result<Box<dyn Reader>, StorageError>;
+
+    /// What the backend can tell of itself: damaged pages, rows without their parent.
+    fn self_check(&self) -> Result<Vec<Finding>, StorageError>;
+}
