@@ -3,12 +3,14 @@
 //! The writer loads what a batch touches, decides in memory, and commits the difference in
 //! one transaction. A backend knows rows and SQL and no rules. One contract suite
 //! (`tests/storage_contract.rs`) holds every backend to the same behaviour.
+//! [`Storage`] is the writer's side, [`Reader`] everyone's.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use creditgate_core::key::CredentialHash;
-use creditgate_ledger::id::{AccountId, CustomerId, KeyId, LeaseId, LotId, WalletId};
+use creditgate_core::lease::LeaseNumber;
+use creditgate_ledger::id::{AccountId, CustomerId, InstanceId, KeyId, LeaseId, LotId, WalletId};
 use creditgate_ledger::{Book, Entry, Registry, Timestamp};
 use thiserror::Error;
 

@@ -1,0 +1,111 @@
+//! Storage in memory, for tests and for the simulation: nothing is durable, all else holds.
+//!
+//! The tables stand behind one pointer that is copied on write, so a snapshot costs nothing
+//! and a commit copies only while one is looked at. A handle may be cloned; all see the
+//! same tables, and two that write at once are told so, like two writers of a database.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use creditgate_core::key::CredentialHash;
+use creditgate_core::lease::LeaseNumber;
+use creditgate_ledger::id::{AccountId, CustomerId, InstanceId, KeyId, LeaseId, LotId, WalletId};
+use creditgate_ledger::registry::RateCardVersion;
+use creditgate_ledger::verify::Finding;
+use creditgate_ledger::{Book, ConsumerKey, Customer, Entry, Lease, Lot, Registry, Timestamp, Wallet};
+
+use super::read::{EntryFilter, LeaseFilter, LotFilter, Page, PageRequest, Reader};
+use super::{ChangeSet, LoadPlan, Loaded, Storage, StorageError, Target};
+use tables::Tables;
+
+mod reads;
+mod tables;
+mod write;
+
+/// A handle on a storage in memory.
+#[derive(Clone)]
+pub struct MemoryStorage {
+    tables: Arc<Mutex<Arc<Tables>>>,
+    /// The generation of the tables that the unit of work began with.
+    working: Option<u64>,
+}
+
+impl MemoryStorage {
+    /// An empty storage of a new epoch.
+    #[must_use]
+    pub fn new(epoch: u64) -> Self {
+        let registry = Registry { epoch, ..Registry::default() };
+        let tables = Tables { registry: Arc::new(registry), ..Tables::default() };
+        Self { tables: Arc::new(Mutex::new(Arc::new(tables))), working: None }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<Tables>> {
+        // A panic elsewhere can't leave the tables half changed: a commit checks, then applies.
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Storage for MemoryStorage {
+    fn load(&mut self, plan: &LoadPlan) -> Result<Loaded, StorageError> {
+        let tables = self.lock();
+        let loaded = tables.load(plan);
+        let generation = tables.generation;
+        drop(tables);
+        self.working = Some(generation);
+        Ok(loaded)
+    }
+
+    fn commit(&mut self, changes: &ChangeSet) -> Result<u64, StorageError> {
+        let working = self.working.take();
+        let mut tables = self.lock();
+        if working.is_some_and(|generation| generation != tables.generation) {
+            return Err(StorageError::Unavailable("another handle wrote meanwhile".to_owned()));
+        }
+        tables.check(changes)?;
+        Ok(Arc::make_mut(&mut tables).apply(changes))
+    }
+
+    fn abandon(&mut self) {
+        self.working = None;
+    }
+}
+
+/// Each look takes the tables as they are; a snapshot keeps them.
+macro_rules! look {
+    ($($name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
+        impl Reader for MemoryStorage {
+            $(fn $name(&self, $($argument: $type),*) -> Result<$answer, StorageError> {
+                Ok(self.lock().$name($($argument),*))
+            })*
+
+            fn snapshot(&self) -> Result<Box<dyn Reader>, StorageError> {
+                let tables = Arc::clone(&self.lock());
+                Ok(Box::new(Self { tables: Arc::new(Mutex::new(tables)), working: None }))
+            }
+        }
+    };
+}
+
+look! {
+    registry() -> Arc<Registry>;
+    rate_card(name: &str, version: u64) -> Option<RateCardVersion>;
+    book(target: &Target) -> Option<Book>;
+    customer(target: &Target) -> Option<Customer>;
+    customers(page: PageRequest) -> Page<Customer>;
+    wallet(id: WalletId) -> Option<Wallet>;
+    wallets(customer: CustomerId) -> Vec<Wallet>;
+    lot(id: LotId) -> Option<(CustomerId, Lot)>;
+    lots(filter: LotFilter, page: PageRequest) -> Page<Lot>;
+    lease(id: LeaseId) -> Option<(CustomerId, Lease)>;
+    leases(filter: LeaseFilter, page: PageRequest) -> Page<(CustomerId, Lease)>;
+    entries(filter: EntryFilter, page: PageRequest) -> Page<Entry>;
+    key(id: KeyId) -> Option<ConsumerKey>;
+    keys(customer: CustomerId, page: PageRequest) -> Page<ConsumerKey>;
+    credential(hash: &CredentialHash) -> Option<ConsumerKey>;
+    changes(instance: InstanceId, after: u64, limit: u32) -> Vec<(u64, CustomerId, AccountId, LeaseNumber)>;
+    last_change() -> u64;
+    overdue(instance: InstanceId, reported_before: Timestamp, limit: u32) -> Vec<AccountId>;
+    outstanding_instances() -> Vec<InstanceId>;
+    leases_quarantined_before(before: Timestamp, limit: u32) -> Vec<(CustomerId, LeaseId)>;
+    next_instants(after: Timestamp, limit: u32) -> Vec<(Timestamp, CustomerId)>;
+    self_check() -> Vec<Finding>;
+}

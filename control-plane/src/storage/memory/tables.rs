@@ -1,0 +1,91 @@
+//! The tables: each customer's live rows as a book, history beside it, and indexes.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use creditgate_core::key::CredentialHash;
+use creditgate_ledger::id::{AccountId, CustomerId, EntryId, InstanceId, KeyId, LeaseId, LotId, WalletId};
+use creditgate_ledger::registry::RateCardVersion;
+use creditgate_ledger::{Book, ConsumerKey, Entry, Lease, Lot, Registry};
+
+use crate::storage::{IdempotencyKey, LoadPlan, Loaded, NamedLease, StoredAnswer, Target};
+
+/// Everything that is stored.
+#[derive(Clone, Default)]
+pub(super) struct Tables {
+    /// Grows with each commit.
+    pub(super) generation: u64,
+    pub(super) registry: Arc<Registry>,
+    /// All versions.
+    pub(super) rate_cards: BTreeMap<(String, u64), RateCardVersion>,
+    /// Live rows only.
+    pub(super) books: BTreeMap<CustomerId, Book>,
+    pub(super) answers: HashMap<IdempotencyKey, StoredAnswer>,
+    pub(super) entries: BTreeMap<(AccountId, EntryId), Entry>,
+    /// Lots that are not live.
+    pub(super) past_lots: BTreeMap<LotId, Lot>,
+    /// Leases that are not live.
+    pub(super) past_leases: BTreeMap<LeaseId, Lease>,
+    /// Keys that were revoked.
+    pub(super) past_keys: BTreeMap<KeyId, ConsumerKey>,
+
+    pub(super) by_external_id: HashMap<String, CustomerId>,
+    pub(super) accounts: HashMap<AccountId, CustomerId>,
+    pub(super) wallets: HashMap<WalletId, CustomerId>,
+    pub(super) lots: BTreeMap<LotId, CustomerId>,
+    pub(super) leases: BTreeMap<LeaseId, CustomerId>,
+    pub(super) lease_names: BTreeMap<NamedLease, LeaseId>,
+    pub(super) keys: BTreeMap<KeyId, CustomerId>,
+    pub(super) hashes: HashMap<CredentialHash, KeyId>,
+    pub(super) last_change: u64,
+    /// The latest change of each lease that ever changed.
+    pub(super) change_of: HashMap<LeaseId, u64>,
+    pub(super) changes: BTreeSet<(InstanceId, u64, LeaseId)>,
+}
+
+impl Tables {
+    pub(super) fn load(&self, plan: &LoadPlan) -> Loaded {
+        let mut loaded = Loaded { registry: Arc::clone(&self.registry), ..Loaded::default() };
+        let mut place_of: HashMap<CustomerId, usize> = HashMap::new();
+        for target in &plan.targets {
+            let Some(book) = self.owner(target).and_then(|customer| self.books.get(&customer)) else { continue };
+            let place = *place_of.entry(book.customer.id).or_insert_with(|| {
+                loaded.books.push(book.clone());
+                loaded.books.len().saturating_sub(1)
+            });
+            loaded.places.insert(target.clone(), place);
+        }
+        for named in &plan.reported {
+            let past = self.lease_names.get(named).and_then(|id| self.past_leases.get(id));
+            let place = self.accounts.get(&named.account).and_then(|customer| place_of.get(customer));
+            let Some((lease, book)) = past.zip(place.and_then(|place| loaded.books.get_mut(*place))) else { continue };
+            if let Err(at) = book.leases.binary_search_by_key(&lease.id, |known| known.id) {
+                book.leases.insert(at, lease.clone());
+            }
+        }
+        for key in &plan.idempotency {
+            if let Some(answer) = self.answers.get(key) {
+                loaded.answers.insert(key.clone(), answer.clone());
+            }
+        }
+        loaded
+    }
+
+    /// The customer behind a target.
+    pub(super) fn owner(&self, target: &Target) -> Option<CustomerId> {
+        match target {
+            Target::Customer(id) => self.books.contains_key(id).then_some(*id),
+            Target::ExternalId(name) => self.by_external_id.get(name).copied(),
+            Target::Account(id) => self.accounts.get(id).copied(),
+            Target::Wallet(id) => self.wallets.get(id).copied(),
+            Target::Lot(id) => self.lots.get(id).copied(),
+            Target::Lease(id) => self.leases.get(id).copied(),
+            Target::Credential(hash) => self.hashes.get(hash).and_then(|key| self.live_key_owner(*key)),
+            Target::Key(id) => self.live_key_owner(*id),
+        }
+    }
+
+    fn live_key_owner(&self, key: KeyId) -> Option<CustomerId> {
+        self.keys.get(&key).copied().filter(|_| !self.past_keys.contains_key(&key))
+    }
+}
