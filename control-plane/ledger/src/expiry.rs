@@ -35,6 +35,20 @@ pub fn pass(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, p
         book.touch(place, now);
     }
     turn_spoiled_leases(book, place, now);
+    retire_closed_leases(book, place, now);
+}
+
+/// How long a closed lease is kept at hand for late reports of its instance.
+const RETIRE_AFTER_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
+
+/// Lets closed leases of instances that have long been silent become history.
+fn retire_closed_leases(book: &mut Book, place: usize, now: Timestamp) {
+    let id = book.accounts[place].id;
+    for lease in book.leases.iter_mut().filter(|lease| lease.account == id && lease.newest) {
+        if lease.state == LeaseState::Closed && now.since_ms(lease.reported_at) >= RETIRE_AFTER_MS {
+            lease.newest = false;
+        }
+    }
 }
 
 /// Makes the leases turn that hold a part of a lot which may no longer be spent.

@@ -32,14 +32,17 @@ pub fn question(book: &mut Book, journal: &mut Journal, context: &mut Context<'_
     if book.leases[lease].state != LeaseState::Open || book.block(id).is_some() {
         return;
     }
-    forget_waiter(book, place, lease);
+    let own_turn = waiter_place(book, place, lease);
     let remaining = book.leases[lease].counters.remaining();
-    let promised = promised(book, place, context.now);
+    let promised = promised(book, place, own_turn, context.now);
     let free = free(book, id, context.now).saturating_sub(promised).max(Amount::ZERO);
     let short = need.first.saturating_sub(remaining);
     if short > free {
         wait_or_tell(book, context, place, lease, need);
         return;
+    }
+    if let Some(own_turn) = own_turn {
+        book.accounts[place].waiters.remove(own_turn);
     }
     let wanted = need.all.max(need.first).saturating_sub(remaining).max(Amount::ZERO).min(free);
     let ahead = if book.accounts[place].waiters.is_empty() { refill(&book.leases[lease], free, context) } else { Amount::ZERO };
@@ -208,12 +211,13 @@ fn protect(lease: &mut Lease, remaining: Amount, context: &Context<'_>) {
     });
 }
 
-/// What waiters before a new question will get of what is free.
-fn promised(book: &Book, place: usize, now: Timestamp) -> Amount {
+/// What waiters before `own_turn` will get of what is free.
+fn promised(book: &Book, place: usize, own_turn: Option<usize>, now: Timestamp) -> Amount {
     let account = &book.accounts[place];
     account
         .waiters
         .iter()
+        .take(own_turn.unwrap_or(usize::MAX))
         .filter(|waiter| now < waiter.until)
         .filter_map(|waiter| {
             let lease = book.lease_place(account.id, waiter.instance, waiter.lease)?;
@@ -248,8 +252,12 @@ fn pins_spoiled(book: &Book, lease: &Lease, now: Timestamp) -> bool {
 
 fn wait_or_tell(book: &mut Book, context: &Context<'_>, place: usize, lease: usize, need: Need) {
     let now = context.now;
-    let full = book.accounts[place].waiters.len() >= WAITERS_MAX;
+    let own_turn = waiter_place(book, place, lease);
+    let full = own_turn.is_none() && book.accounts[place].waiters.len() >= WAITERS_MAX;
     if full || could_pay(book, place, lease, now) < need.first {
+        if let Some(own_turn) = own_turn {
+            book.accounts[place].waiters.remove(own_turn);
+        }
         tell(book, place, lease, need.first, now);
         return;
     }
@@ -262,7 +270,10 @@ fn wait_or_tell(book: &mut Book, context: &Context<'_>, place: usize, lease: usi
     };
     let own = asking.id;
     let id = book.accounts[place].id;
-    book.accounts[place].waiters.push(waiter);
+    match own_turn.and_then(|own_turn| book.accounts[place].waiters.get_mut(own_turn)) {
+        Some(known) => *known = waiter,
+        None => book.accounts[place].waiters.push(waiter),
+    }
     book.touch(place, now);
     for other in book.leases.iter_mut().filter(|other| other.account == id && other.id != own) {
         let lending = matches!(other.state, LeaseState::Open | LeaseState::Draining);
@@ -273,11 +284,13 @@ fn wait_or_tell(book: &mut Book, context: &Context<'_>, place: usize, lease: usi
     }
 }
 
-fn forget_waiter(book: &mut Book, place: usize, lease: usize) {
+/// Where the lease stands among those who wait; asking again does not lose the place.
+fn waiter_place(book: &Book, place: usize, lease: usize) -> Option<usize> {
     let (instance, number) = (book.leases[lease].instance, book.leases[lease].number);
     book.accounts[place]
         .waiters
-        .retain(|waiter| waiter.instance != instance || waiter.lease != number);
+        .iter()
+        .position(|waiter| waiter.instance == instance && waiter.lease == number)
 }
 
 fn tell(book: &mut Book, place: usize, lease: usize, need: Amount, now: Timestamp) {
