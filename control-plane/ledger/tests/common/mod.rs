@@ -1,0 +1,157 @@
+//! A customer with one wallet, and gateways that speak for themselves.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use creditgate_core::amount::{Amount, Currency, Scale};
+use creditgate_core::lease::{Counters, LeaseNumber};
+use creditgate_core::protocol::{LeaseAnswer, PreviousReport, Report, Timing};
+use creditgate_ledger::context::{Context, Ids};
+use creditgate_ledger::customer::{self, NewCustomer};
+use creditgate_ledger::id::{AccountId, InstanceId};
+use creditgate_ledger::report::{self, Impossible, Reporter};
+use creditgate_ledger::top_up::{self, TopUp};
+use creditgate_ledger::verify::verify;
+use creditgate_ledger::wallet::{self, NewWallet};
+use creditgate_ledger::{Book, Journal, LedgerAccount, Lot, ReasonCode, Settings, Timestamp};
+
+pub struct Counter(pub u128);
+
+impl Ids for Counter {
+    fn next(&mut self) -> u128 {
+        self.0 += 1;
+        self.0
+    }
+}
+
+/// A book under test, with time and ids in the test's hand.
+pub struct Bench {
+    pub book: Book,
+    pub journal: Journal,
+    pub ids: Counter,
+    pub settings: Settings,
+    pub now: Timestamp,
+}
+
+pub const A: InstanceId = InstanceId(0xa);
+pub const B: InstanceId = InstanceId(0xb);
+
+pub fn amount(units: i64) -> Amount {
+    Amount::new(units)
+}
+
+impl Bench {
+    /// A customer with an empty wallet.
+    pub fn new() -> Self {
+        let mut ids = Counter(0);
+        let settings = Settings { timing: Timing { use_by_ms: 60_000, ..Timing::default() }, ..Settings::default() };
+        let now = Timestamp(1_000_000);
+        let mut context = Context { now, ids: &mut ids, settings: &settings, actor: "test" };
+        let mut book = customer::create(
+            &mut context,
+            NewCustomer { external_id: "cust".into(), name: None, time_zone: "UTC".into(), metadata: Default::default() },
+        );
+        let new = NewWallet {
+            currency: Currency::new("usd").unwrap(),
+            scale: Scale::new(0).unwrap(),
+            name: None,
+            conversion_rate: "1".into(),
+            metadata: Default::default(),
+        };
+        wallet::create(&mut book, &mut context, new).unwrap();
+        Self { book, journal: Journal::default(), ids, settings, now }
+    }
+
+    pub fn with_credit(units: i64) -> Self {
+        let mut bench = Self::new();
+        bench.top_up(units);
+        bench
+    }
+
+    pub fn account(&self) -> AccountId {
+        self.book.accounts[0].id
+    }
+
+    /// Runs a decision, and checks every invariant after it.
+    pub fn run<T>(&mut self, decision: impl FnOnce(&mut Book, &mut Journal, &mut Context<'_>) -> T) -> T {
+        let mut context = Context { now: self.now, ids: &mut self.ids, settings: &self.settings, actor: "test" };
+        let outcome = decision(&mut self.book, &mut self.journal, &mut context);
+        assert_eq!(verify(&self.book), vec![], "after a decision at {}", self.now);
+        for account in LedgerAccount::ALL {
+            let posted = self.journal.entries.iter().fold(Amount::ZERO, |sum, entry| sum.saturating_add(entry.posted(account)));
+            assert_eq!(posted, self.book.accounts[0].balances.get(account), "{account}");
+        }
+        outcome
+    }
+
+    pub fn top_up(&mut self, units: i64) -> Lot {
+        self.top_up_with(units, |_| ())
+    }
+
+    pub fn top_up_with(&mut self, units: i64, change: impl FnOnce(&mut TopUp)) -> Lot {
+        let mut command = TopUp {
+            wallet: self.book.wallets[0].id,
+            amount: amount(units),
+            reason: ReasonCode::PurchasedCreditDirect,
+            priority: None,
+            effective_at: None,
+            expires_at: None,
+            description: None,
+        };
+        change(&mut command);
+        self.run(|book, journal, context| top_up::top_up(book, journal, context, command)).unwrap()
+    }
+
+    pub fn report(&mut self, instance: InstanceId, report: &Report) -> Result<LeaseAnswer, Impossible> {
+        let before = self.book.clone();
+        let entries = self.journal.entries.len();
+        let reporter = Reporter { instance, barred: None };
+        let answer = self.run(|book, journal, context| report::report(book, journal, context, reporter, report));
+        if answer.is_err() {
+            self.book = before;
+            self.journal.entries.truncate(entries);
+        }
+        answer
+    }
+
+    /// Asks under a lease for `need`, with counters as given.
+    pub fn ask(&mut self, instance: InstanceId, number: u64, counters: Counters, need: i64) -> LeaseAnswer {
+        self.report(instance, &question(self.account(), number, counters, need)).unwrap()
+    }
+
+    pub fn balance(&self, account: LedgerAccount) -> i64 {
+        self.book.accounts[0].balances.get(account).get()
+    }
+
+    pub fn later(&mut self, ms: u64) {
+        self.now = self.now.plus_ms(ms);
+    }
+}
+
+pub fn question(account: AccountId, number: u64, counters: Counters, need: i64) -> Report {
+    Report {
+        account,
+        lease: LeaseNumber(number),
+        counters,
+        previous: None,
+        need: amount(need),
+        wanted: amount(need),
+    }
+}
+
+pub fn turned(mut report: Report, number: u64, counters: Counters, dead: bool) -> Report {
+    report.previous = Some(PreviousReport { lease: LeaseNumber(number), counters, dead });
+    report
+}
+
+/// Counters of a lease that was lent `granted` and used `settled` of it, with `held` in flight.
+pub fn used(granted: i64, settled: i64, held: i64) -> Counters {
+    Counters {
+        granted: amount(granted),
+        reserved: amount(settled + held),
+        settled: amount(settled),
+        ..Counters::default()
+    }
+}
+
+pub fn returned(counters: Counters, returned: i64) -> Counters {
+    Counters { returned: amount(returned), ..counters }
+}
