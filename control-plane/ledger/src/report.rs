@@ -76,8 +76,9 @@ pub fn report(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>,
     Ok(answer(book, context, reporter, report, lease))
 }
 
-/// Asks for a lease of the account in `currency` under a number that is not known yet.
-/// Answers whether it was opened by this question.
+/// Asks for a lease of the account in `currency` under a number that is not known yet, or
+/// that the same question, whose answer was lost, opened before. Answers whether the lease
+/// is the asker's to put into a cell: another thread's is not.
 pub fn resolve(
     book: &mut Book,
     journal: &mut Journal,
@@ -90,12 +91,16 @@ pub fn resolve(
     let account = book.accounts[place].id;
     expiry::pass(book, journal, context, place);
     let newest = newest(book, account, reporter.instance);
+    let asked_before = newest.is_some_and(|lease| {
+        let lease = &book.leases[lease];
+        lease.number == number && lease.state == LeaseState::Open && lease.counters.mark() == 0
+    });
     let usable = newest.is_none_or(|lease| {
         let lease = &book.leases[lease];
         number > lease.number && (lease.state == LeaseState::Closed || lease.counters.is_balanced())
     });
-    let opened = usable && reporter.barred.is_none();
-    let lease = if opened {
+    let opened = (usable || asked_before) && reporter.barred.is_none();
+    let lease = if opened && usable {
         if let Some(old) = newest {
             expiry::turn(&mut book.leases[old]);
         }

@@ -275,3 +275,16 @@ fn second_worker_that_resolves_at_the_same_time_opens_nothing() {
     assert_eq!((lent.lease, seen.lease), (LeaseNumber(7), LeaseNumber(7)));
     assert_eq!(bench.balance(LedgerAccount::Lent), 2);
 }
+
+#[test]
+fn question_whose_answer_was_lost_gets_the_same_lease_again() {
+    let mut bench = Bench::with_credit(10);
+    let usd = (bench.book.accounts[0].currency, bench.book.accounts[0].scale);
+    let reporter = report::Reporter { instance: A, barred: None };
+    for _ in 0..2 {
+        let (opened, answer) = bench.run(|book, journal, context| report::resolve(book, journal, context, reporter, usd, (LeaseNumber(7), amount(2))));
+        assert!(opened);
+        assert_eq!(answer.granted, amount(2));
+    }
+    assert_eq!(bench.balance(LedgerAccount::Lent), 2);
+}
