@@ -14,7 +14,7 @@ use creditgate_core::protocol::{LeaseAnswer, Report, Resolved};
 use creditgate_core::rate_card::RateCardDocument;
 use creditgate_ledger::customer::{CustomerChange, NewCustomer};
 use creditgate_ledger::id::{GatewayId, InstanceId, KeyId, LeaseId, LotId};
-use creditgate_ledger::registry::{CurrencyDefinition, Gateway, GatewayKey, Instance, InstanceState, RateCardVersion, Settings};
+use creditgate_ledger::registry::{CurrencyDefinition, Gateway, GatewayKey, Instance, InstanceState, OperatorKey, OperatorRole, RateCardVersion, Settings};
 use creditgate_ledger::top_up::Voided;
 use creditgate_ledger::{Account, ConsumerKey, Customer, Lease, Lot, QuarantineCause, ReasonCode, ResolutionKind, Timestamp, Wallet, WalletStatus};
 
@@ -162,6 +162,20 @@ pub enum Command {
         /// Which.
         key: KeyId,
     },
+    /// Adds a key for the API.
+    AddOperatorKey {
+        /// For people.
+        name: Option<String>,
+        /// What it may do.
+        role: OperatorRole,
+        /// SHA-256 of the key.
+        hash: CredentialHash,
+    },
+    /// Revokes a key for the API.
+    RevokeOperatorKey {
+        /// Which.
+        key: KeyId,
+    },
     /// Makes a new version of a rate card, valid from now on.
     PutRateCard {
         /// Its name.
@@ -257,6 +271,8 @@ pub enum Outcome {
     Gateway(Gateway),
     /// A gateway's key.
     GatewayKey(GatewayKey),
+    /// An operator's key.
+    OperatorKey(OperatorKey),
     /// A rate card.
     RateCard(Box<RateCardVersion>),
     /// An instance.
@@ -290,6 +306,8 @@ impl Command {
             | Self::CreateGateway { .. }
             | Self::AddGatewayKey { .. }
             | Self::RevokeGatewayKey { .. }
+            | Self::AddOperatorKey { .. }
+            | Self::RevokeOperatorKey { .. }
             | Self::PutRateCard { .. }
             | Self::SeeInstance { .. }
             | Self::SetInstanceState { .. } => Vec::new(),

@@ -114,6 +114,33 @@ pub struct GatewayKey {
     pub revoked_at: Option<Timestamp>,
 }
 
+/// An operator's key for the API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorKey {
+    /// The id.
+    pub id: KeyId,
+    /// For people.
+    pub name: Option<String>,
+    /// What it may do.
+    pub role: OperatorRole,
+    /// SHA-256 of the key.
+    pub hash: CredentialHash,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// What an operator's key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OperatorRole {
+    /// Everything.
+    Admin,
+    /// Look, and change nothing.
+    Read,
+}
+
 /// The newest version of a rate card.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RateCardVersion {
@@ -181,6 +208,8 @@ pub struct Registry {
     pub gateways: Vec<Gateway>,
     /// Their keys, revoked ones too.
     pub gateway_keys: Vec<GatewayKey>,
+    /// Operators' keys, revoked ones too.
+    pub operator_keys: Vec<OperatorKey>,
     /// The newest version of each rate card.
     pub rate_cards: Vec<RateCardVersion>,
     /// Instances.
@@ -193,6 +222,12 @@ impl Registry {
     pub fn gateway_by_key(&self, hash: &CredentialHash) -> Option<&Gateway> {
         let key = self.gateway_keys.iter().find(|key| key.hash == *hash && key.revoked_at.is_none())?;
         self.gateways.iter().find(|gateway| gateway.id == key.gateway)
+    }
+
+    /// The valid operator's key of this hash.
+    #[must_use]
+    pub fn operator_key(&self, hash: &CredentialHash) -> Option<&OperatorKey> {
+        self.operator_keys.iter().find(|key| key.hash == *hash && key.revoked_at.is_none())
     }
 
     /// A rate card's newest version.

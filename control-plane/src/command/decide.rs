@@ -127,6 +127,8 @@ impl<'a> Work<'a> {
             | Command::CreateGateway { .. }
             | Command::AddGatewayKey { .. }
             | Command::RevokeGatewayKey { .. }
+            | Command::AddOperatorKey { .. }
+            | Command::RevokeOperatorKey { .. }
             | Command::PutRateCard { .. }
             | Command::SeeInstance { .. }
             | Command::SetInstanceState { .. } => self.decide_registry(command),

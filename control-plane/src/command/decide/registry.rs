@@ -2,7 +2,7 @@
 
 use creditgate_ledger::Refusal;
 use creditgate_ledger::id::{GatewayId, InstanceId, KeyId};
-use creditgate_ledger::registry::{CurrencyDefinition, Gateway, GatewayKey, Instance, InstanceState, RateCardVersion};
+use creditgate_ledger::registry::{CurrencyDefinition, Gateway, GatewayKey, Instance, InstanceState, OperatorKey, RateCardVersion};
 
 use super::{Failure, Work};
 use crate::command::{Command, Outcome};
@@ -39,6 +39,18 @@ impl Work<'_> {
                 let known = found.ok_or_else(|| Refusal::NotFound { what: "gateway key", id: key.to_string() })?;
                 known.revoked_at = known.revoked_at.or(Some(now));
                 Outcome::GatewayKey(known.clone())
+            }
+            Command::AddOperatorKey { name, role, hash } => {
+                let key = OperatorKey { id: KeyId(self.ids.next()), name, role, hash, created_at: self.clock, revoked_at: None };
+                self.registry.operator_keys.push(key.clone());
+                Outcome::OperatorKey(key)
+            }
+            Command::RevokeOperatorKey { key } => {
+                let now = self.clock;
+                let found = self.registry.operator_keys.iter_mut().find(|known| known.id == key);
+                let known = found.ok_or_else(|| Refusal::NotFound { what: "operator key", id: key.to_string() })?;
+                known.revoked_at = known.revoked_at.or(Some(now));
+                Outcome::OperatorKey(known.clone())
             }
             Command::PutRateCard { name, document } => self.put_rate_card(name, *document)?,
             Command::SeeInstance { gateway, instance } => self.see_instance(gateway, instance)?,
