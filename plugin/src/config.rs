@@ -1,0 +1,319 @@
+//! The filter's configuration: one JSON document, checked as a whole.
+//!
+//! A document with an unknown field, a value out of range or a missing secret is refused,
+//! so the proxy keeps the configuration it had. Prices and time limits are not in here: they
+//! come from the control plane, with versions. Nor are secrets: proxies print configurations
+//! on admin pages, so the gateway's key comes from the environment by name.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// What the filter is told by whoever runs the proxy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// How the control plane is reached.
+    pub control_plane: ControlPlane,
+    /// Where the credential of a request is.
+    #[serde(default)]
+    pub identity: Identity,
+    /// Whether refusals are carried out.
+    #[serde(default)]
+    pub mode: Mode,
+    /// What befalls a request when there is no basis to decide.
+    #[serde(default)]
+    pub on_unavailable: OnUnavailable,
+    /// Where a customer reads its own balance with its key, at no cost; null for nowhere.
+    #[serde(default = "default_balance_path")]
+    pub balance_path: Option<String>,
+    /// Bounds of what the filter keeps in memory.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How often background work is looked at, in milliseconds: 5 to 1000.
+    #[serde(default = "default_tick_ms")]
+    pub tick_ms: u64,
+    /// Whether each priced request writes the filter state `wasm.creditgate` for access logs.
+    #[serde(default = "default_true")]
+    pub access_log: bool,
+    /// Whether allowed responses also carry a `RateLimit` field.
+    #[serde(default)]
+    pub rate_limit_headers: bool,
+}
+
+/// How the control plane is reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ControlPlane {
+    /// The proxy's name for the control plane: a cluster of its configuration.
+    pub cluster: String,
+    /// The `:authority` of calls; if absent, the cluster's name.
+    #[serde(default)]
+    pub authority: Option<String>,
+    /// How long a call may take, in milliseconds: 10 to 60000.
+    #[serde(default = "default_timeout_ms")]
+    pub timeout_ms: u64,
+    /// The environment variable that holds the gateway's key.
+    #[serde(default = "default_gateway_key_env")]
+    pub gateway_key_env: String,
+}
+
+/// Where the credential of a request is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Identity {
+    /// The header's name, in lower case.
+    pub header: String,
+    /// A word before the credential, such as `Bearer`.
+    pub scheme: Option<String>,
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self { header: "x-api-key".into(), scheme: None }
+    }
+}
+
+/// Whether refusals are carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Reserve, settle and refuse.
+    #[default]
+    Enforce,
+    /// Refuse nothing and move no money; count and log what would be refused.
+    Shadow,
+    /// Let everything through without a look.
+    Off,
+}
+
+/// What befalls a request when there is no basis to decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum OnUnavailable {
+    /// It is refused with 503.
+    #[default]
+    Deny,
+}
+
+/// Bounds of what the filter keeps in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Cells a process: accounts that hold credit at once. 16 to 16777216.
+    pub cells_max: u32,
+    /// Credentials remembered by each worker. At least 1.
+    pub credentials_max: usize,
+    /// Requests held at once by each worker.
+    pub waiters_max: usize,
+    /// Unknown credentials remembered by each worker.
+    pub unknown_keys_max: usize,
+    /// Unknown credentials that each worker looks up in a second. At least 1.
+    pub unknown_lookups_per_second: u32,
+    /// Calls under way at once by each worker, the long poll aside. At least 1.
+    pub calls_max: usize,
+    /// Lost races after which a request is refused. At least 1.
+    pub cas_attempts: u32,
+    /// Settlements that each worker keeps for the tick.
+    pub settlements_max: usize,
+    /// The longest header that is read as a credential, in bytes.
+    pub header_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            cells_max: 65_536,
+            credentials_max: 65_536,
+            waiters_max: 4_096,
+            unknown_keys_max: 4_096,
+            unknown_lookups_per_second: 50,
+            calls_max: 64,
+            cas_attempts: 16,
+            settlements_max: 65_536,
+            header_bytes_max: 8_192,
+        }
+    }
+}
+
+fn default_balance_path() -> Option<String> {
+    Some("/.well-known/credit-balance".into())
+}
+
+const fn default_tick_ms() -> u64 {
+    20
+}
+
+const fn default_true() -> bool {
+    true
+}
+
+const fn default_timeout_ms() -> u64 {
+    1_000
+}
+
+fn default_gateway_key_env() -> String {
+    "CREDITGATE_GATEWAY_KEY".into()
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("configuration field `{field}`: {reason}")]
+pub struct ConfigError {
+    /// The field, as a path with dots; `.` is the document itself.
+    pub field: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl ConfigError {
+    fn of(field: &str, reason: impl Into<String>) -> Self {
+        Self { field: field.into(), reason: reason.into() }
+    }
+}
+
+impl Config {
+    /// Reads and checks a document.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the first field that is wrong.
+    pub fn parse(document: &[u8]) -> Result<Self, ConfigError> {
+        let mut reader = serde_json::Deserializer::from_slice(document);
+        let config: Self = serde_path_to_error::deserialize(&mut reader)
+            .map_err(|error| ConfigError::of(&error.path().to_string(), error.inner().to_string()))?;
+        reader.end().map_err(|error| ConfigError::of(".", error.to_string()))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The gateway's key, by way of `environment`, which looks a variable up.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if it is absent or no gateway key.
+    pub fn gateway_key(&self, environment: impl Fn(&str) -> Option<String>) -> Result<String, ConfigError> {
+        use creditgate_core::key::{KeyKind, check};
+        let field = "control_plane.gateway_key_env";
+        let name = &self.control_plane.gateway_key_env;
+        let key = environment(name).filter(|key| !key.is_empty()).ok_or_else(|| {
+            let hint = "set it, and name it in the proxy's vm_config.environment_variables.host_env_keys";
+            ConfigError::of(field, format!("the environment variable {name} is empty or not passed to the filter; {hint}"))
+        })?;
+        match check(&key) {
+            Ok(KeyKind::Gateway) => Ok(key),
+            Ok(_) => Err(ConfigError::of(field, format!("{name} holds a key that is not a gateway's (cgg_…)"))),
+            Err(error) => Err(ConfigError::of(field, format!("{name} holds no gateway key: {error}"))),
+        }
+    }
+
+    /// The `:authority` of calls.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        let cluster = &self.control_plane.cluster;
+        self.control_plane.authority.as_ref().unwrap_or(cluster)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let plane = &self.control_plane;
+        check(!plane.cluster.is_empty(), "control_plane.cluster", "must not be empty")?;
+        let authority = plane.authority.as_deref().unwrap_or("x");
+        check(is_visible(authority), "control_plane.authority", "must be a host name, without spaces")?;
+        within(plane.timeout_ms, 10, 60_000, "control_plane.timeout_ms")?;
+        let variable = &plane.gateway_key_env;
+        check(is_visible(variable), "control_plane.gateway_key_env", "must be the name of an environment variable")?;
+        let header = &self.identity.header;
+        check(is_header_name(header), "identity.header", "must be a header's name in lower case")?;
+        check(!header.starts_with("x-credit-"), "identity.header", "must not begin with x-credit-, which the filter strips")?;
+        let scheme = self.identity.scheme.as_deref().unwrap_or("x");
+        check(is_visible(scheme), "identity.scheme", "must be one word, such as Bearer")?;
+        let balance = self.balance_path.as_deref().unwrap_or("/x");
+        let plain = balance.starts_with('/') && is_visible(balance) && !balance.contains(['?', '#', '%']);
+        check(plain, "balance_path", "must be a plain path that begins with /")?;
+        within(self.tick_ms, 5, 1_000, "tick_ms")?;
+        self.limits.check()
+    }
+}
+
+impl Limits {
+    fn check(&self) -> Result<(), ConfigError> {
+        within(u64::from(self.cells_max), 16, 1 << 24, "limits.cells_max")?;
+        let bound = 1 << 24;
+        let size = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
+        within(size(self.credentials_max), 1, bound, "limits.credentials_max")?;
+        within(size(self.waiters_max), 0, bound, "limits.waiters_max")?;
+        within(size(self.unknown_keys_max), 0, bound, "limits.unknown_keys_max")?;
+        within(u64::from(self.unknown_lookups_per_second), 1, 100_000, "limits.unknown_lookups_per_second")?;
+        within(size(self.calls_max), 1, 10_000, "limits.calls_max")?;
+        within(u64::from(self.cas_attempts), 1, 10_000, "limits.cas_attempts")?;
+        within(size(self.settlements_max), 0, bound, "limits.settlements_max")?;
+        within(size(self.header_bytes_max), 64, 1 << 20, "limits.header_bytes_max")
+    }
+}
+
+fn check(fine: bool, field: &str, reason: &str) -> Result<(), ConfigError> {
+    if fine { Ok(()) } else { Err(ConfigError::of(field, reason)) }
+}
+
+fn within(value: u64, least: u64, most: u64, field: &str) -> Result<(), ConfigError> {
+    check((least..=most).contains(&value), field, &format!("must be {least} to {most}, is {value}"))
+}
+
+fn is_visible(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn is_header_name(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+    !text.is_empty() && text.bytes().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused_field(document: &str) -> String {
+        Config::parse(document.as_bytes()).unwrap_err().field
+    }
+
+    #[test]
+    fn the_smallest_document_gets_every_default() {
+        let config = Config::parse(br#"{"control_plane": {"cluster": "creditgate"}}"#).unwrap();
+        assert_eq!(config.identity.header, "x-api-key");
+        assert_eq!(config.authority(), "creditgate");
+        assert_eq!(config.limits, Limits::default());
+        assert_eq!((config.mode, config.tick_ms, config.access_log), (Mode::Enforce, 20, true));
+    }
+
+    #[test]
+    fn a_faulty_document_is_refused_by_the_name_of_its_field() {
+        let with = |rest: &str| format!(r#"{{"control_plane": {{"cluster": "c"}}, {rest}}}"#);
+        assert_eq!(refused_field("{}"), ".");
+        assert_eq!(refused_field(r#"{"control_plane": {"cluster": ""}}"#), "control_plane.cluster");
+        assert_eq!(refused_field(&with(r#""tick_ms": "20""#)), "tick_ms");
+        assert_eq!(refused_field(&with(r#""tick_ms": 0"#)), "tick_ms");
+        assert_eq!(refused_field(&with(r#""limits": {"cells_max": 3}"#)), "limits.cells_max");
+        assert_eq!(refused_field(&with(r#""identity": {"header": "X-Key"}"#)), "identity.header");
+        assert_eq!(refused_field(&with(r#""identity": {"header": "x-credit-key"}"#)), "identity.header");
+        assert_eq!(refused_field(&with(r#""mode": "open""#)), "mode");
+        assert_eq!(refused_field(&with(r#""on_unavailable": "allow""#)), "on_unavailable");
+        assert_eq!(refused_field(&with(r#""balance_path": "balance""#)), "balance_path");
+        assert!(refused_field(&with(r#""limits": {"cels_max": 3}"#)).starts_with("limits"));
+    }
+
+    #[test]
+    fn an_absent_or_foreign_gateway_key_is_refused() {
+        use creditgate_core::key::{KeyKind, compose};
+        let config = Config::parse(br#"{"control_plane": {"cluster": "creditgate"}}"#).unwrap();
+        let consumer = compose(KeyKind::Consumer, &[1; 32]);
+        let gateway = compose(KeyKind::Gateway, &[1; 32]);
+        assert!(config.gateway_key(|_| None).is_err());
+        assert!(config.gateway_key(|_| Some(consumer.clone())).is_err());
+        let error = config.gateway_key(|_| Some("secret-value".into())).unwrap_err();
+        assert!(!error.to_string().contains("secret-value"));
+        assert_eq!(config.gateway_key(|_| Some(gateway.clone())), Ok(gateway));
+    }
+}

@@ -1,0 +1,185 @@
+//! All that one worker's filter knows: the state behind every callback.
+//!
+//! A gate belongs to one root context. Requests are decided in `request/`, from memory and
+//! the account's cell; whatever needs the control plane is noted here, and `root/` asks,
+//! since only a root context is sure to get an answer. Nothing in here outlives the virtual
+//! machine, and nothing needs to: all that counts is in the cells.
+
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+
+use creditgate_core::amount::{Currency, Scale};
+use creditgate_core::id::{AccountId, InstanceId};
+use creditgate_core::key::CredentialHash;
+use creditgate_core::lease::LeaseNumber;
+use creditgate_core::protocol::{Barred, GatewayConfig, Hello, PROTOCOL_VERSION, Report, Timing};
+use creditgate_core::rate_card::RateCard;
+
+use crate::bounded::Bounded;
+use crate::config::Config;
+use crate::host::{Host, Level};
+use crate::metrics::{Counts, Metric};
+use crate::request::settle::Settlement;
+use crate::request::{Stage, line::Line};
+use crate::root::bucket::Bucket;
+use crate::root::calls::Calls;
+use crate::root::poll::Watch;
+use crate::root::watched::Watched;
+use crate::shared;
+
+/// Accounts and leases whose credit is to be handed back unopened, at most.
+pub(crate) const ORPHANS_MAX: usize = 256;
+/// Lease numbers of questions that got no answer, at most.
+const PROPOSALS_MAX: usize = 1_024;
+
+/// The filter's state in one virtual machine.
+#[derive(Debug)]
+pub struct Gate {
+    pub(crate) config: Config,
+    pub(crate) gateway_key: String,
+    /// The context id of the root.
+    pub(crate) root: u32,
+    /// Names this gate in the leader's record.
+    pub(crate) me: u64,
+    pub(crate) instance: InstanceId,
+    pub(crate) settings: Option<Rc<Settings>>,
+    pub(crate) epoch: u64,
+    pub(crate) barred: Option<Barred>,
+    pub(crate) credentials: Bounded<CredentialHash, Rc<Credential>>,
+    /// Until when a credential is known to be unknown.
+    pub(crate) unknown: Bounded<CredentialHash, u64>,
+    pub(crate) unknown_budget: Bucket,
+    /// Numbers proposed in questions whose answer never came: asked again, they are ours.
+    pub(crate) proposals: Bounded<CredentialHash, LeaseNumber>,
+    pub(crate) requests: HashMap<u32, Stage>,
+    pub(crate) line: Line,
+    pub(crate) watched: Watched,
+    pub(crate) orphans: VecDeque<Report>,
+    pub(crate) unsettled: VecDeque<Settlement>,
+    pub(crate) calls: Calls,
+    pub(crate) watch: Watch,
+    pub(crate) counts: Counts,
+    pub(crate) ticks: u64,
+    pub(crate) is_woken: bool,
+}
+
+/// What the control plane set: prices and time limits.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) version: u64,
+    pub(crate) card: RateCard,
+    pub(crate) top_up_url: Option<String>,
+    pub(crate) timing: Timing,
+}
+
+/// Whose a credential is.
+#[derive(Debug)]
+pub(crate) struct Credential {
+    pub(crate) account: AccountId,
+    pub(crate) customer: String,
+    pub(crate) currency: Currency,
+    pub(crate) scale: Scale,
+    pub(crate) slot: u32,
+    /// The account's credential version when this was learned.
+    pub(crate) version: u32,
+}
+
+impl Gate {
+    /// A gate that knows nothing yet.
+    #[must_use]
+    pub fn new(config: Config, gateway_key: String, root: u32, host: &dyn Host) -> Self {
+        let limits = config.limits;
+        Self {
+            gateway_key,
+            root,
+            me: host.random(),
+            instance: shared::instance(host),
+            settings: None,
+            epoch: 0,
+            barred: None,
+            credentials: Bounded::new(limits.credentials_max),
+            unknown: Bounded::new(limits.unknown_keys_max),
+            unknown_budget: Bucket::new(limits.unknown_lookups_per_second, host.now_ms()),
+            proposals: Bounded::new(PROPOSALS_MAX),
+            requests: HashMap::new(),
+            line: Line::default(),
+            watched: Watched::default(),
+            orphans: VecDeque::new(),
+            unsettled: VecDeque::new(),
+            calls: Calls::default(),
+            watch: Watch::default(),
+            counts: Counts::default(),
+            ticks: 0,
+            is_woken: false,
+            config,
+        }
+    }
+
+    /// The time limits; defaults until the control plane was heard.
+    pub(crate) fn timing(&self) -> Timing {
+        self.settings.as_ref().map_or_else(Timing::default, |settings| settings.timing)
+    }
+
+    pub(crate) fn top_up_url(&self) -> Option<&str> {
+        self.settings.as_ref()?.top_up_url.as_deref()
+    }
+
+    pub(crate) fn hello(&self) -> Hello {
+        Hello { protocol: PROTOCOL_VERSION, epoch: self.epoch, instance: self.instance }
+    }
+
+    pub(crate) fn count(&mut self, metric: Metric) {
+        self.counts.add(metric);
+    }
+
+    /// Draws a lease number above `after`.
+    pub(crate) fn draw(host: &dyn Host, now_ms: u64, after: LeaseNumber) -> LeaseNumber {
+        let random = u32::try_from(host.random() >> 32).unwrap_or_default();
+        LeaseNumber::draw(now_ms, random, after)
+    }
+
+    /// Has the root run soon; once is enough.
+    pub(crate) fn wake(&mut self, host: &dyn Host) {
+        if !self.is_woken {
+            self.is_woken = true;
+            host.wake();
+        }
+    }
+
+    /// Reads prices and time limits that another worker left in shared data, if they are
+    /// other than those in hand. Returns whether there are new ones.
+    pub(crate) fn load_settings(&mut self, host: &dyn Host) -> bool {
+        let Some(shared) = host.shared_get(shared::CONFIG_KEY) else {
+            return false;
+        };
+        match serde_json::from_slice::<GatewayConfig>(&shared.value) {
+            Ok(config) => self.take_settings(host, config),
+            Err(error) => {
+                host.log(Level::Error, &format!("creditgate: the configuration in shared data can't be read: {error}"));
+                false
+            }
+        }
+    }
+
+    /// Takes new prices and time limits; a card that can't be used leaves the old ones.
+    pub(crate) fn take_settings(&mut self, host: &dyn Host, config: GatewayConfig) -> bool {
+        if self.settings.as_ref().is_some_and(|settings| settings.version == config.version) {
+            return false;
+        }
+        match RateCard::compile(&config.rate_card, config.rate_card_version) {
+            Ok(card) => {
+                self.settings = Some(Rc::new(Settings {
+                    version: config.version,
+                    card,
+                    top_up_url: config.top_up_url,
+                    timing: config.timing,
+                }));
+                true
+            }
+            Err(error) => {
+                host.log(Level::Error, &format!("creditgate: rate card version {} can't be used: {error}", config.rate_card_version));
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What the filter counts.
+//!
+//! Counting is a host call, and host calls are what a request costs: counts are gathered in
+//! memory and handed to the host by the tick. No customer is ever part of a name.
+
+use crate::host::Host;
+
+macro_rules! metrics {
+    ($($(#[doc = $doc:literal])* $name:ident = $text:literal,)*) => {
+        /// A counter.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Metric {
+            $($(#[doc = $doc])* $name,)*
+        }
+
+        impl Metric {
+            /// Every counter.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// Its name; the proxy may put a prefix before it.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!("creditgate_", $text),)*
+                }
+            }
+
+            /// What it counts, for the reference.
+            #[must_use]
+            pub const fn help(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!($($doc),*),)*
+                }
+            }
+        }
+    };
+}
+
+metrics! {
+    /// Requests that reserved their price.
+    Admitted = "admitted_total",
+    /// Requests that needed no credit: free by the rate card, or the filter is off.
+    Passed = "passed_total",
+    /// Requests whose cost was booked.
+    Settled = "settled_total",
+    /// Requests whose reservation was given back.
+    Released = "released_total",
+    /// Settlements whose lease the cell no longer knew; the control plane accounts for them.
+    SettledGone = "settled_gone_total",
+    /// Settlements that lost every race and were left to the tick.
+    SettledLater = "settled_later_total",
+    /// Settlements dropped because too many were waiting; their reservation stays held.
+    SettlementsDropped = "settlements_dropped_total",
+    /// Requests that were held until something was known.
+    Held = "held_total",
+    /// Requests that would have been refused, were it not for the shadow mode.
+    WouldRefuse = "would_refuse_total",
+    /// 401: no credential.
+    RefusedCredentialMissing = "refused_credential_missing_total",
+    /// 401: more than one credential.
+    RefusedCredentialAmbiguous = "refused_credential_ambiguous_total",
+    /// 401: a credential that can't be one.
+    RefusedCredentialMalformed = "refused_credential_malformed_total",
+    /// 401: a credential the control plane does not know.
+    RefusedCredentialUnknown = "refused_credential_unknown_total",
+    /// 402: no credit left.
+    RefusedCreditExhausted = "refused_credit_exhausted_total",
+    /// 402: running requests hold the credit.
+    RefusedCreditHeld = "refused_credit_held_total",
+    /// 403: customer suspended.
+    RefusedCustomerSuspended = "refused_customer_suspended_total",
+    /// 403: wallet frozen.
+    RefusedWalletFrozen = "refused_wallet_frozen_total",
+    /// 403: wallet closed.
+    RefusedWalletClosed = "refused_wallet_closed_total",
+    /// 403: no rule allows the route.
+    RefusedRouteDenied = "refused_route_denied_total",
+    /// 400: a path that could mean several.
+    RefusedPathAmbiguous = "refused_path_ambiguous_total",
+    /// 503: the control plane did not answer in time.
+    RefusedControlPlaneUnreachable = "refused_control_plane_unreachable_total",
+    /// 503: credit is here, but must not be spent without asking.
+    RefusedLeasePastUseBy = "refused_lease_past_use_by_total",
+    /// 503: a bound of the filter was reached.
+    RefusedCapacity = "refused_capacity_total",
+    /// 503: too many lost races for one cell.
+    RefusedContention = "refused_contention_total",
+    /// 503: the instance is being drained.
+    RefusedDraining = "refused_draining_total",
+    /// 503: the instance was frozen by the control plane.
+    RefusedInstanceFrozen = "refused_instance_frozen_total",
+    /// 503: no rate card yet.
+    RefusedNotReady = "refused_not_ready_total",
+    /// Questions who a credential belongs to.
+    CallsResolve = "calls_resolve_total",
+    /// Reports of cells.
+    CallsSync = "calls_sync_total",
+    /// Long polls.
+    CallsPoll = "calls_poll_total",
+    /// Questions without an answer.
+    CallsFailed = "calls_failed_total",
+    /// Compare-and-sets that came second.
+    CasLost = "cas_lost_total",
+    /// Cells made.
+    CellsMade = "cells_made_total",
+    /// Cells that were not where they should be; their leases are the control plane's to resolve.
+    CellsLost = "cells_lost_total",
+    /// Cells that found no place.
+    CellsRefused = "cells_refused_total",
+    /// Leases turned.
+    LeasesTurned = "leases_turned_total",
+    /// Credentials forgotten to make room for others.
+    CredentialsEvicted = "credentials_evicted_total",
+    /// Times this virtual machine became the one that keeps the long poll.
+    Elections = "elections_total",
+}
+
+/// Counts not yet handed to the host.
+#[derive(Debug)]
+pub struct Counts([u64; Metric::ALL.len()]);
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self([0; Metric::ALL.len()])
+    }
+}
+
+impl Counts {
+    /// Counts one.
+    pub fn add(&mut self, metric: Metric) {
+        if let Some(count) = self.0.get_mut(metric as usize) {
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// Hands over what has come together.
+    pub fn flush(&mut self, host: &dyn Host) {
+        for (metric, count) in Metric::ALL.iter().zip(&mut self.0) {
+            if *count > 0 {
+                host.count(*metric, *count);
+                *count = 0;
+            }
+        }
+    }
+}

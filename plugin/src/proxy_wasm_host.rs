@@ -1,0 +1,300 @@
+//! The proxy, by way of proxy-wasm's binary interface: the only file that makes host calls.
+//!
+//! The SDK's wrappers panic on any status they do not expect, on names that are not UTF-8,
+//! and on blocks they can't read; a panic costs every request in flight on the worker. So
+//! the calls are made here directly, statuses are plain numbers, and whatever is not "ok"
+//! means that there is nothing. Only what the SDK must know of, calls and their answers,
+//! goes through it.
+
+#![expect(unsafe_code, reason = "host calls are foreign functions")]
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::time::Duration;
+
+use proxy_wasm::hostcalls;
+
+use crate::host::{Call, CallAnswer, Expect, Host, Level, Lost, NotSent, Reply, Shared};
+use crate::metrics::Metric;
+use crate::pairs::Pairs;
+
+type Status = u32;
+const OK: Status = 0;
+
+const MAP_REQUEST_HEADERS: u32 = 0;
+const MAP_RESPONSE_HEADERS: u32 = 2;
+const MAP_RESPONSE_TRAILERS: u32 = 3;
+const MAP_CALL_HEADERS: u32 = 6;
+const BUFFER_CALL_BODY: u32 = 4;
+const BUFFER_CONFIGURATION: u32 = 7;
+const STREAM_REQUEST: u32 = 0;
+const METRIC_COUNTER: u32 = 0;
+const CLOCK_MONOTONIC: u32 = 1;
+/// On an absent key any mark inserts; this one no key ever has.
+const CAS_OF_ABSENT: u32 = u32::MAX;
+const NANOSECONDS_PER_MS: u64 = 1_000_000;
+/// Answers longer than this are not read.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_log(level: u32, text: *const u8, length: usize) -> Status;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> Status;
+    fn proxy_get_shared_data(key: *const u8, key_length: usize, value: *mut *mut u8, length: *mut usize, cas: *mut u32) -> Status;
+    fn proxy_set_shared_data(key: *const u8, key_length: usize, value: *const u8, length: usize, cas: u32) -> Status;
+    fn proxy_register_shared_queue(name: *const u8, length: usize, queue: *mut u32) -> Status;
+    fn proxy_enqueue_shared_queue(queue: u32, value: *const u8, length: usize) -> Status;
+    fn proxy_dequeue_shared_queue(queue: u32, value: *mut *mut u8, length: *mut usize) -> Status;
+    fn proxy_get_header_map_pairs(map: u32, block: *mut *mut u8, length: *mut usize) -> Status;
+    fn proxy_get_header_map_value(map: u32, name: *const u8, name_length: usize, value: *mut *mut u8, length: *mut usize) -> Status;
+    fn proxy_replace_header_map_value(map: u32, name: *const u8, name_length: usize, value: *const u8, length: usize) -> Status;
+    fn proxy_remove_header_map_value(map: u32, name: *const u8, name_length: usize) -> Status;
+    fn proxy_get_property(path: *const u8, path_length: usize, value: *mut *mut u8, length: *mut usize) -> Status;
+    fn proxy_set_property(path: *const u8, path_length: usize, value: *const u8, length: usize) -> Status;
+    fn proxy_get_buffer_bytes(buffer: u32, start: usize, most: usize, bytes: *mut *mut u8, length: *mut usize) -> Status;
+    fn proxy_continue_stream(stream: u32) -> Status;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_length: usize,
+        body: *const u8,
+        body_length: usize,
+        headers: *const u8,
+        headers_length: usize,
+        grpc_status: i32,
+    ) -> Status;
+    fn proxy_set_effective_context(context: u32) -> Status;
+    fn proxy_define_metric(kind: u32, name: *const u8, length: usize, metric: *mut u32) -> Status;
+    fn proxy_increment_metric(metric: u32, by: i64) -> Status;
+}
+
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
+unsafe extern "C" {
+    fn clock_time_get(clock: u32, precision: u64, nanoseconds: *mut u64) -> u32;
+    fn random_get(bytes: *mut u8, length: usize) -> u32;
+}
+
+/// The host of one root context.
+#[derive(Debug)]
+pub(crate) struct ProxyWasmHost {
+    queue: Cell<Option<u32>>,
+    metrics: RefCell<HashMap<&'static str, u32>>,
+}
+
+/// Takes what the host put into this module's memory.
+///
+/// The host asks `proxy_on_memory_allocate` for the memory, which makes it as a boxed slice
+/// of exactly this length, so a vector may own and free it.
+fn taken(call: impl FnOnce(*mut *mut u8, *mut usize) -> Status) -> Option<Vec<u8>> {
+    let mut bytes: *mut u8 = std::ptr::null_mut();
+    let mut length: usize = 0;
+    let status = call(&raw mut bytes, &raw mut length);
+    if status != OK {
+        return None;
+    }
+    if bytes.is_null() {
+        return Some(Vec::new());
+    }
+    // SAFETY: see above; the host gives every block once and keeps no pointer to it.
+    Some(unsafe { Vec::from_raw_parts(bytes, length, length) })
+}
+
+fn path_of(parts: &[&str]) -> Vec<u8> {
+    let mut path = Vec::with_capacity(32);
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 {
+            path.push(0);
+        }
+        path.extend_from_slice(part.as_bytes());
+    }
+    path
+}
+
+impl ProxyWasmHost {
+    /// A host, with a queue of its own to wake the root by.
+    pub(crate) fn new() -> Self {
+        let host = Self { queue: Cell::new(None), metrics: RefCell::new(HashMap::new()) };
+        let name = format!("creditgate-{:016x}", host.random());
+        let mut queue = 0;
+        // SAFETY: pointers to live values, lengths theirs.
+        let status = unsafe { proxy_register_shared_queue(name.as_ptr(), name.len(), &raw mut queue) };
+        host.queue.set((status == OK).then_some(queue));
+        host
+    }
+
+    /// The plugin's configuration.
+    pub(crate) fn configuration(&self) -> Vec<u8> {
+        // SAFETY: see `taken`.
+        taken(|bytes, length| unsafe { proxy_get_buffer_bytes(BUFFER_CONFIGURATION, 0, usize::MAX, bytes, length) }).unwrap_or_default()
+    }
+
+    /// Asks for a tick every so often.
+    pub(crate) fn tick_every(&self, period_ms: u64) {
+        let period = u32::try_from(period_ms).unwrap_or(u32::MAX);
+        // SAFETY: no pointers.
+        unsafe { proxy_set_tick_period_milliseconds(period) };
+    }
+
+    /// Empties the queue by which the root was woken.
+    pub(crate) fn drain_queue(&self) {
+        let Some(queue) = self.queue.get() else { return };
+        // SAFETY: see `taken`.
+        while taken(|bytes, length| unsafe { proxy_dequeue_shared_queue(queue, bytes, length) }).is_some() {}
+    }
+
+    /// The answer whose callback is running.
+    pub(crate) fn call_answer(&self, headers: usize, body_bytes: usize) -> CallAnswer {
+        if headers == 0 {
+            return CallAnswer { status: None, body: Vec::new() };
+        }
+        let status = header(MAP_CALL_HEADERS, ":status").and_then(|value| std::str::from_utf8(&value).ok()?.parse().ok());
+        let most = body_bytes.min(ANSWER_BYTES_MAX);
+        // SAFETY: see `taken`.
+        let body = taken(|bytes, length| unsafe { proxy_get_buffer_bytes(BUFFER_CALL_BODY, 0, most, bytes, length) });
+        CallAnswer { status, body: body.unwrap_or_default() }
+    }
+}
+
+fn header(map: u32, name: &str) -> Option<Vec<u8>> {
+    // SAFETY: see `taken`.
+    taken(|bytes, length| unsafe { proxy_get_header_map_value(map, name.as_ptr(), name.len(), bytes, length) })
+}
+
+impl Host for ProxyWasmHost {
+    fn now_ms(&self) -> u64 {
+        let mut nanoseconds = 0;
+        // SAFETY: a pointer to a live value.
+        unsafe { clock_time_get(CLOCK_MONOTONIC, 0, &raw mut nanoseconds) };
+        nanoseconds / NANOSECONDS_PER_MS
+    }
+
+    fn random(&self) -> u64 {
+        let mut bytes = [0_u8; 8];
+        // SAFETY: a pointer to a live array, its length.
+        unsafe { random_get(bytes.as_mut_ptr(), bytes.len()) };
+        u64::from_le_bytes(bytes)
+    }
+
+    fn shared_get(&self, key: &str) -> Option<Shared> {
+        let mut cas = 0;
+        let cas_at = &raw mut cas;
+        // SAFETY: see `taken`; the mark is a live value.
+        let value = taken(|bytes, length| unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), bytes, length, cas_at) })?;
+        Some(Shared { value, cas })
+    }
+
+    fn shared_set(&self, key: &str, value: &[u8], expect: Expect) -> Result<(), Lost> {
+        let cas = match expect {
+            Expect::Absent => CAS_OF_ABSENT,
+            Expect::Unchanged(cas) => cas,
+            Expect::Anything => 0,
+        };
+        // SAFETY: pointers to live slices, lengths theirs.
+        let status = unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas) };
+        if status == OK { Ok(()) } else { Err(Lost) }
+    }
+
+    fn request_headers(&self) -> Option<Pairs> {
+        // SAFETY: see `taken`.
+        taken(|bytes, length| unsafe { proxy_get_header_map_pairs(MAP_REQUEST_HEADERS, bytes, length) }).map(Pairs::from_block)
+    }
+
+    fn remove_request_header(&self, name: &str) {
+        // SAFETY: a pointer to a live slice, its length.
+        unsafe { proxy_remove_header_map_value(MAP_REQUEST_HEADERS, name.as_ptr(), name.len()) };
+    }
+
+    fn response_header(&self, name: &str) -> Option<Vec<u8>> {
+        header(MAP_RESPONSE_HEADERS, name)
+    }
+
+    fn set_response_header(&self, name: &str, value: &str) {
+        // SAFETY: pointers to live slices, lengths theirs.
+        unsafe { proxy_replace_header_map_value(MAP_RESPONSE_HEADERS, name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+    }
+
+    fn response_trailer(&self, name: &str) -> Option<Vec<u8>> {
+        header(MAP_RESPONSE_TRAILERS, name)
+    }
+
+    fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
+        let path = path_of(path);
+        // SAFETY: see `taken`.
+        taken(|bytes, length| unsafe { proxy_get_property(path.as_ptr(), path.len(), bytes, length) })
+    }
+
+    fn set_filter_state(&self, key: &str, value: &[u8]) {
+        // SAFETY: pointers to live slices, lengths theirs.
+        unsafe { proxy_set_property(key.as_ptr(), key.len(), value.as_ptr(), value.len()) };
+    }
+
+    fn reply(&self, reply: &Reply) {
+        let headers = Pairs::of(reply.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
+        let block = headers.block();
+        // SAFETY: pointers to live slices, lengths theirs.
+        unsafe {
+            proxy_send_local_response(
+                reply.status,
+                reply.details.as_ptr(),
+                reply.details.len(),
+                reply.body.as_ptr(),
+                reply.body.len(),
+                block.as_ptr(),
+                block.len(),
+                reply.grpc_status.unwrap_or(-1),
+            )
+        };
+    }
+
+    fn resume(&self) {
+        // SAFETY: no pointers.
+        unsafe { proxy_continue_stream(STREAM_REQUEST) };
+    }
+
+    fn enter(&self, context: u32) -> bool {
+        // SAFETY: no pointers.
+        unsafe { proxy_set_effective_context(context) == OK }
+    }
+
+    fn call(&self, call: &Call<'_>) -> Result<u32, NotSent> {
+        let timeout = Duration::from_millis(call.timeout_ms);
+        hostcalls::dispatch_http_call(call.cluster, call.headers.to_vec(), Some(call.body), Vec::new(), timeout).map_err(|_| NotSent)
+    }
+
+    fn wake(&self) {
+        if let Some(queue) = self.queue.get() {
+            // SAFETY: an empty value.
+            unsafe { proxy_enqueue_shared_queue(queue, std::ptr::null(), 0) };
+        }
+    }
+
+    fn count(&self, metric: Metric, by: u64) {
+        let name = metric.name();
+        let known = self.metrics.borrow().get(name).copied();
+        let metric = known.or_else(|| {
+            let mut metric = 0;
+            // SAFETY: pointers to live values, lengths theirs.
+            let status = unsafe { proxy_define_metric(METRIC_COUNTER, name.as_ptr(), name.len(), &raw mut metric) };
+            (status == OK).then_some(metric)
+        });
+        let Some(metric) = metric else { return };
+        if known.is_none()
+            && let Ok(mut metrics) = self.metrics.try_borrow_mut()
+        {
+            metrics.insert(name, metric);
+        }
+        // SAFETY: no pointers.
+        unsafe { proxy_increment_metric(metric, i64::try_from(by).unwrap_or(i64::MAX)) };
+    }
+
+    fn log(&self, level: Level, text: &str) {
+        let level = match level {
+            Level::Debug => 1,
+            Level::Info => 2,
+            Level::Warn => 3,
+            Level::Error => 4,
+        };
+        // SAFETY: a pointer to a live slice, its length.
+        unsafe { proxy_log(level, text.as_ptr(), text.len()) };
+    }
+}

@@ -1,0 +1,283 @@
+//! Requests that can't be decided yet: held, asked again, and answered in the end.
+//!
+//! A held request keeps what it takes to decide it later, never its headers as a whole. It
+//! is asked again in order whenever what it waits for has changed, and refused at its
+//! deadline with the reason that is true then.
+
+use creditgate_core::amount::Amount;
+use creditgate_core::key::CredentialHash;
+
+use super::identify::{Client, Seen};
+use super::judge::{self, Question};
+use super::line::Place;
+use super::refusal::{self, Refusal};
+use super::{Action, Demand, Stage, Verdict};
+use crate::gate::Gate;
+use crate::host::Host;
+use crate::metrics::Metric;
+use crate::shared;
+
+/// A request that waits.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) place: Place,
+    since_ms: u64,
+    deadline_ms: u64,
+    client: Client,
+    wants: Wants,
+}
+
+#[derive(Debug)]
+enum Wants {
+    Priced(Demand),
+    Unpriced(Unpriced),
+}
+
+/// What pricing needs, kept while there is no rate card.
+#[derive(Debug)]
+struct Unpriced {
+    method: Vec<u8>,
+    path: Vec<u8>,
+    is_cors_preflight: bool,
+    credential: Result<CredentialHash, Refusal>,
+    #[cfg(feature = "test-trap")]
+    trap: bool,
+}
+
+impl Held {
+    fn cost(&self) -> Amount {
+        match &self.wants {
+            Wants::Priced(demand) => demand.cost(),
+            Wants::Unpriced(_) => Amount::ZERO,
+        }
+    }
+
+    fn demand(&self) -> Option<&Demand> {
+        match &self.wants {
+            Wants::Priced(demand) => Some(demand),
+            Wants::Unpriced(_) => None,
+        }
+    }
+}
+
+impl Gate {
+    pub(crate) fn hold(&mut self, host: &dyn Host, id: u32, place: Place, demand: Option<Demand>, seen: &Seen<'_>) -> Action {
+        let client = seen.client.to_owned();
+        if self.line.len() >= self.config.limits.waiters_max {
+            let Verdict::Refuse(refused, money) = Verdict::refuse(Refusal::Capacity) else {
+                return Action::Pause;
+            };
+            self.refuse(host, id, refused, money, &client);
+            return Action::Pause;
+        }
+        let wants = demand.map_or_else(
+            || {
+                let question = Question::of(seen, &self.config);
+                Wants::Unpriced(Unpriced {
+                    method: question.method.to_vec(),
+                    path: question.path.to_vec(),
+                    is_cors_preflight: question.is_cors_preflight,
+                    credential: question.credential,
+                    #[cfg(feature = "test-trap")]
+                    trap: question.trap,
+                })
+            },
+            Wants::Priced,
+        );
+        let now_ms = host.now_ms();
+        let held = Held {
+            place,
+            since_ms: now_ms,
+            deadline_ms: now_ms.saturating_add(self.timing().wait_ms),
+            client,
+            wants,
+        };
+        self.count(Metric::Held);
+        self.line.set_deadline(id, held.deadline_ms);
+        self.enqueue(id, &held);
+        self.requests.insert(id, Stage::Held(Box::new(held)));
+        self.wake(host);
+        Action::Pause
+    }
+
+    fn enqueue(&mut self, id: u32, held: &Held) {
+        let hash = held.demand().map(|demand| demand.credential);
+        let credential = hash.and_then(|hash| self.credentials.get(&hash));
+        let account = credential.map(|credential| credential.account);
+        self.line.join(id, held.place, account);
+    }
+
+    /// What all these held requests cost.
+    pub(crate) fn cost_of(&self, waiters: impl Iterator<Item = u32>) -> Amount {
+        waiters.fold(Amount::ZERO, |sum, id| match self.requests.get(&id) {
+            Some(Stage::Held(held)) => sum.saturating_add(held.cost()),
+            _ => sum,
+        })
+    }
+
+    fn held(&mut self, id: u32) -> Option<Box<Held>> {
+        match self.requests.remove(&id)? {
+            Stage::Held(held) => Some(held),
+            other => {
+                self.requests.insert(id, other);
+                None
+            }
+        }
+    }
+
+    /// A held request went away.
+    pub(crate) fn forget_held(&mut self, id: u32, held: &Held) {
+        self.line.leave(id, held.place);
+        self.line.clear_deadline(id, held.deadline_ms);
+    }
+
+    /// Asks a held request again that was taken out of its queue. From the root only.
+    pub(crate) fn ask_again(&mut self, host: &dyn Host, id: u32) {
+        let Some(held) = self.held(id) else { return };
+        let verdict = match &held.wants {
+            Wants::Priced(demand) => self.judge(host, demand.clone(), false),
+            Wants::Unpriced(unpriced) => self.weigh(
+                host,
+                &Question {
+                    method: &unpriced.method,
+                    path: &unpriced.path,
+                    is_cors_preflight: unpriced.is_cors_preflight,
+                    is_grpc: held.client.is_grpc,
+                    credential: unpriced.credential,
+                    #[cfg(feature = "test-trap")]
+                    trap: unpriced.trap,
+                },
+            ),
+        };
+        match verdict {
+            Verdict::Wait(place, demand) => {
+                let mut held = held;
+                held.place = place;
+                if let Some(demand) = demand {
+                    held.wants = Wants::Priced(demand);
+                }
+                self.enqueue(id, &held);
+                self.requests.insert(id, Stage::Held(held));
+            }
+            verdict => self.end_hold(host, id, &held, verdict),
+        }
+    }
+
+    /// Serves those who wait for credit at a slot, in order, as far as it goes.
+    pub(crate) fn serve(&mut self, host: &dyn Host, slot: u32) {
+        while let Some(id) = self.line.credit_head(slot) {
+            let Some(held) = self.held(id) else {
+                self.line.leave(id, Place::Credit(slot));
+                continue;
+            };
+            let Some(demand) = held.demand().cloned() else {
+                self.line.leave(id, Place::Credit(slot));
+                continue;
+            };
+            match self.judge(host, demand, true) {
+                Verdict::Wait(Place::Credit(same), _) if same == slot => {
+                    self.requests.insert(id, Stage::Held(held));
+                    return;
+                }
+                Verdict::Wait(place, _) => {
+                    self.line.leave(id, Place::Credit(slot));
+                    let mut held = held;
+                    held.place = place;
+                    self.enqueue(id, &held);
+                    self.requests.insert(id, Stage::Held(held));
+                }
+                verdict => {
+                    self.line.leave(id, Place::Credit(slot));
+                    self.end_hold(host, id, &held, verdict);
+                }
+            }
+        }
+    }
+
+    /// Refuses a held request for a reason that is certain. From the root only.
+    pub(crate) fn refuse_held(&mut self, host: &dyn Host, id: u32, refusal: Refusal) {
+        let Some(held) = self.held(id) else { return };
+        self.line.leave(id, held.place);
+        let verdict = match held.demand() {
+            Some(demand) => judge::no(demand, None, refusal, None),
+            None => Verdict::refuse(refusal),
+        };
+        self.end_hold(host, id, &held, verdict);
+    }
+
+    /// Answers every request whose time is over. From the root only.
+    pub(crate) fn end_overdue(&mut self, host: &dyn Host, now_ms: u64) {
+        while let Some(id) = self.line.pop_overdue(now_ms) {
+            let Some(held) = self.held(id) else { continue };
+            let verdict = self.too_late(host, now_ms, &held);
+            self.line.leave(id, held.place);
+            self.end_hold(host, id, &held, verdict);
+        }
+    }
+
+    /// What is true of a request at its deadline.
+    fn too_late(&mut self, host: &dyn Host, now_ms: u64, held: &Held) -> Verdict {
+        let Some(demand) = held.demand() else {
+            return Verdict::refuse(Refusal::NotReady);
+        };
+        let Place::Credit(slot) = held.place else {
+            return judge::no(demand, None, Refusal::ControlPlaneUnreachable, None);
+        };
+        let answered_at_ms = self.line.credit(slot).map_or(0, |queue| queue.answered_at_ms);
+        let credential = self.credentials.get(&demand.credential).cloned();
+        let found = credential.as_ref().and_then(|credential| shared::read(host, slot, credential.account));
+        let (Some(credential), Some(found)) = (credential, found) else {
+            return judge::no(demand, None, Refusal::ControlPlaneUnreachable, None);
+        };
+        let cell = &found.cell;
+        let money = judge::money(&credential, cell, held.cost(), now_ms);
+        let was_answered = answered_at_ms >= held.since_ms;
+        let refusal = match cell.block {
+            Some(block) if was_answered => Refusal::blocked(block),
+            None if was_answered => judge::short_of(cell, held.cost()),
+            None if cell.counters.remaining() >= held.cost() => Refusal::LeasePastUseBy,
+            _ => Refusal::ControlPlaneUnreachable,
+        };
+        judge::no(demand, Some(&credential), refusal, Some(money))
+    }
+
+    /// Carries out what was decided for a request that was held and is in no queue any more.
+    fn end_hold(&mut self, host: &dyn Host, id: u32, held: &Held, verdict: Verdict) {
+        self.line.clear_deadline(id, held.deadline_ms);
+        let is_there = host.enter(id);
+        match verdict {
+            Verdict::Pass => {
+                self.count(Metric::Passed);
+                if is_there {
+                    host.resume();
+                }
+            }
+            Verdict::Admit(admitted) => {
+                self.count(Metric::Admitted);
+                self.requests.insert(id, Stage::Admitted(admitted));
+                if is_there {
+                    host.resume();
+                } else {
+                    self.finish(host, id);
+                }
+            }
+            Verdict::Shadow(shadowed) => {
+                self.shadow(id, shadowed);
+                if is_there {
+                    host.resume();
+                }
+            }
+            Verdict::Refuse(refused, money) if is_there => {
+                self.refuse(host, id, refused, money, &held.client);
+            }
+            Verdict::Answer(refused, mut reply) if is_there => {
+                reply.headers.extend(refusal::headers_for(&held.client));
+                self.requests.insert(id, Stage::Refused(refused));
+                host.reply(&reply);
+            }
+            // Never decided: callers keep those.
+            Verdict::Wait(..) | Verdict::Refuse(..) | Verdict::Answer(..) => {}
+        }
+        host.enter(self.root);
+    }
+}

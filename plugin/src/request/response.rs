@@ -1,0 +1,64 @@
+//! What the filter sees of the response, and what it says in it.
+//!
+//! Only the status is read, and the end of the stream noted: bodies pass untouched. What
+//! else settling may need is read at the end, and only where something went wrong.
+
+use creditgate_core::amount::format;
+
+use super::Stage;
+use crate::gate::Gate;
+use crate::host::Host;
+
+/// What was seen of a response.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Seen {
+    /// 0: no response headers came by.
+    pub(crate) status: u16,
+    /// The response came to its end.
+    pub(crate) is_complete: bool,
+    pub(crate) grpc_status: Option<u32>,
+}
+
+impl Gate {
+    /// Response headers come by.
+    pub fn on_response_headers(&mut self, host: &dyn Host, id: u32, is_end: bool) {
+        let Some(Stage::Admitted(admitted)) = self.requests.get_mut(&id) else {
+            return;
+        };
+        let seen = &mut admitted.response;
+        seen.status = number(host.response_header(":status")).unwrap_or_default();
+        seen.is_complete |= is_end;
+        if admitted.is_grpc && is_end {
+            seen.grpc_status = number(host.response_header("grpc-status"));
+        }
+        let scale = admitted.credential.scale;
+        let cost = admitted.terms.cost();
+        host.set_response_header("x-credit-remaining", &format(admitted.remaining, scale).to_string());
+        host.set_response_header("x-credit-cost", &format(cost, scale).to_string());
+        if self.config.rate_limit_headers {
+            let more = admitted.remaining.get().checked_div(cost.get()).unwrap_or_default();
+            host.set_response_header("ratelimit", &format!("\"credit\";r={more}"));
+        }
+    }
+
+    /// A piece of the response's body comes by.
+    pub fn on_response_body(&mut self, id: u32, is_end: bool) {
+        if is_end && let Some(Stage::Admitted(admitted)) = self.requests.get_mut(&id) {
+            admitted.response.is_complete = true;
+        }
+    }
+
+    /// Response trailers come by.
+    pub fn on_response_trailers(&mut self, host: &dyn Host, id: u32) {
+        if let Some(Stage::Admitted(admitted)) = self.requests.get_mut(&id) {
+            admitted.response.is_complete = true;
+            if admitted.is_grpc {
+                admitted.response.grpc_status = number(host.response_trailer("grpc-status"));
+            }
+        }
+    }
+}
+
+fn number<T: std::str::FromStr>(value: Option<Vec<u8>>) -> Option<T> {
+    std::str::from_utf8(&value?).ok()?.parse().ok()
+}

@@ -1,0 +1,196 @@
+//! Calls under way, and rest after calls that failed.
+//!
+//! A call that failed says nothing about whether the control plane acted on it. All
+//! questions can be asked again without harm, so the only care taken is not to ask in a
+//! tight circle: pauses double, up to a bound, with chance in them.
+
+use std::collections::HashMap;
+
+use creditgate_core::id::AccountId;
+use creditgate_core::key::CredentialHash;
+use creditgate_core::lease::LeaseNumber;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::gate::Gate;
+use crate::host::{Call, CallAnswer, Host, Level, NotSent};
+use crate::metrics::Metric;
+
+const REST_LEAST_MS: u64 = 50;
+const REST_MOST_MS: u64 = 1_000;
+
+/// A question that was sent.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) sent_at_ms: u64,
+    pub(crate) question: Question,
+}
+
+/// Which question.
+#[derive(Debug)]
+pub(crate) enum Question {
+    /// Whose credential is this?
+    Resolve { hash: CredentialHash, lease: LeaseNumber, is_repeat: bool },
+    /// Reports, in their order.
+    Sync(Vec<Reported>),
+    /// What changed?
+    Poll,
+}
+
+/// One report of a sync.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reported {
+    pub(crate) account: AccountId,
+    /// None for credit that was never put into a cell.
+    pub(crate) from: Option<ReportedFrom>,
+}
+
+/// The cell a report was made of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ReportedFrom {
+    pub(crate) slot: u32,
+    pub(crate) mark: u64,
+}
+
+/// Calls under way.
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    pending: HashMap<u32, Pending>,
+    rest: Rest,
+}
+
+/// Doubling pauses.
+#[derive(Debug, Default)]
+pub(crate) struct Rest {
+    failures: u32,
+    until_ms: u64,
+}
+
+impl Rest {
+    pub(crate) const fn is_over(&self, now_ms: u64) -> bool {
+        now_ms >= self.until_ms
+    }
+
+    pub(crate) const fn until_ms(&self) -> u64 {
+        self.until_ms
+    }
+
+    pub(crate) fn end(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(crate) fn lengthen(&mut self, host: &dyn Host, now_ms: u64) {
+        let doubled = REST_LEAST_MS.checked_shl(self.failures.min(16)).unwrap_or(REST_MOST_MS);
+        let most_ms = doubled.min(REST_MOST_MS);
+        let chance_ms = host.random().checked_rem(most_ms / 2).unwrap_or_default();
+        self.failures = self.failures.saturating_add(1);
+        self.until_ms = now_ms.saturating_add(most_ms / 2).saturating_add(chance_ms);
+    }
+}
+
+impl Calls {
+    pub(crate) fn is_resting(&self, now_ms: u64) -> bool {
+        !self.rest.is_over(now_ms)
+    }
+
+    pub(crate) fn rests_until_ms(&self) -> u64 {
+        self.rest.until_ms()
+    }
+
+    /// Calls under way, the poll aside.
+    pub(crate) fn len(&self) -> usize {
+        let polls = |pending: &&Pending| matches!(pending.question, Question::Poll);
+        self.pending.len().saturating_sub(self.pending.values().filter(polls).count())
+    }
+}
+
+impl Gate {
+    /// Sends a question. From the root only.
+    pub(crate) fn send(&mut self, host: &dyn Host, now_ms: u64, path: &str, body: &impl Serialize, question: Question, timeout_ms: u64) -> Result<(), NotSent> {
+        let metric = match question {
+            Question::Resolve { .. } => Metric::CallsResolve,
+            Question::Sync(_) => Metric::CallsSync,
+            Question::Poll => Metric::CallsPoll,
+        };
+        let body = serde_json::to_vec(body).map_err(|_| NotSent)?;
+        let bearer = ["Bearer ", &self.gateway_key].concat();
+        let headers = [
+            (":method", "POST"),
+            (":scheme", "http"),
+            (":path", path),
+            (":authority", self.config.authority()),
+            ("content-type", "application/json"),
+            ("authorization", &bearer),
+        ];
+        let call = Call {
+            cluster: &self.config.control_plane.cluster,
+            headers: &headers,
+            body: &body,
+            timeout_ms,
+        };
+        let sent = host.call(&call);
+        self.count(metric);
+        match sent {
+            Ok(token) => {
+                self.calls.pending.insert(token, Pending { sent_at_ms: now_ms, question });
+                Ok(())
+            }
+            Err(NotSent) => {
+                self.count(Metric::CallsFailed);
+                self.rest_after(host, now_ms, &question);
+                Err(NotSent)
+            }
+        }
+    }
+
+    fn rest_after(&mut self, host: &dyn Host, now_ms: u64, question: &Question) {
+        match question {
+            Question::Poll => self.watch.rest.lengthen(host, now_ms),
+            Question::Resolve { .. } | Question::Sync(_) => self.calls.rest.lengthen(host, now_ms),
+        }
+    }
+
+    /// A call ended.
+    pub fn on_call_answer(&mut self, host: &dyn Host, token: u32, answer: &CallAnswer) {
+        let Some(pending) = self.calls.pending.remove(&token) else {
+            return;
+        };
+        let now_ms = host.now_ms();
+        let fine = answer.status == Some(200);
+        if fine {
+            self.calls.rest.end();
+        } else {
+            self.note_failure(host, now_ms, answer, &pending.question);
+        }
+        let body = fine.then_some(answer.body.as_slice());
+        match pending.question {
+            Question::Resolve { hash, lease, is_repeat } => {
+                self.on_resolved(host, pending.sent_at_ms, now_ms, hash, (lease, is_repeat), body);
+            }
+            Question::Sync(reported) => self.on_synced(host, pending.sent_at_ms, now_ms, &reported, body),
+            Question::Poll => self.on_polled(host, pending.sent_at_ms, now_ms, body),
+        }
+        self.run(host, now_ms);
+    }
+
+    fn note_failure(&mut self, host: &dyn Host, now_ms: u64, answer: &CallAnswer, question: &Question) {
+        self.count(Metric::CallsFailed);
+        self.rest_after(host, now_ms, question);
+        if let Some(status) = answer.status.filter(|status| (400..500).contains(status)) {
+            let said = String::from_utf8_lossy(answer.body.get(..200).unwrap_or(&answer.body));
+            host.log(Level::Error, &format!("creditgate: the control plane refused a call with {status}: {said}"));
+        }
+    }
+
+    /// Reads an answer; one that can't be read counts as none.
+    pub(crate) fn read_answer<T: DeserializeOwned>(&mut self, host: &dyn Host, body: Option<&[u8]>) -> Option<T> {
+        match serde_json::from_slice(body?) {
+            Ok(answer) => Some(answer),
+            Err(error) => {
+                self.count(Metric::CallsFailed);
+                host.log(Level::Error, &format!("creditgate: an answer of the control plane can't be read: {error}"));
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Whose is this credential? The first request of an account, and of each worker, asks.
+//!
+//! The question proposes a lease number. If the answer opened a lease under it, this worker
+//! makes the cell, with the credit already in it, in one step. If another worker was faster,
+//! its cell is, or soon will be, in shared data; should it never come, that lease is given
+//! up for lost and a new number is reported, which tells the control plane so. Credit that
+//! was lent to this question but fits no cell is handed back unopened.
+
+use std::rc::Rc;
+
+use creditgate_core::amount::Amount;
+use creditgate_core::cell::{Cell, Reception};
+use creditgate_core::key::CredentialHash;
+use creditgate_core::lease::{Counters, LeaseNumber};
+use creditgate_core::protocol::{LeaseAnswer, Phase, Report, ResolveAnswer, ResolveRequest, Resolved};
+
+use super::calls::Question;
+use crate::gate::{Credential, Gate, ORPHANS_MAX};
+use crate::host::Host;
+use crate::metrics::Metric;
+use crate::request::line::Step;
+use crate::request::refusal::Refusal;
+use crate::shared::{self, Placed};
+
+const PATH: &str = "/v1/gateway/resolve";
+/// The longest that an unknown credential is believed to be unknown.
+const UNKNOWN_MOST_MS: u64 = 60_000;
+/// How much longer than its time limit a call may seem to take.
+const MARGIN_MS: u64 = 250;
+
+/// A resolved credential and when it was asked for.
+struct Told<'a> {
+    resolved: &'a Resolved,
+    reception: Reception,
+}
+
+impl Gate {
+    /// Sends every lookup that is queued, as far as calls may be under way.
+    pub(crate) fn ask_who(&mut self, host: &dyn Host, now_ms: u64) {
+        for hash in self.line.resolutions_at(|step| matches!(step, Step::Queued)) {
+            if self.calls.len() >= self.config.limits.calls_max {
+                return;
+            }
+            let repeated = self.proposals.remove(&hash);
+            let lease = repeated.unwrap_or_else(|| Self::draw(host, now_ms, LeaseNumber::NONE));
+            let request = ResolveRequest {
+                hello: self.hello(),
+                credential: hash,
+                lease,
+                need: self.cost_of(self.line.resolution_waiters(&hash).take(1)),
+            };
+            let question = Question::Resolve { hash, lease, is_repeat: repeated.is_some() };
+            let timeout_ms = self.config.control_plane.timeout_ms;
+            if self.send(host, now_ms, PATH, &request, question, timeout_ms).is_err() {
+                self.proposals.insert(hash, lease);
+                self.drop_unless_awaited(&hash);
+                return;
+            }
+            if let Some(resolution) = self.line.resolution(&hash) {
+                resolution.step = Step::Asked;
+            }
+        }
+    }
+
+    /// A lookup was not answered: it is repeated, as long as anybody waits for it.
+    fn drop_unless_awaited(&mut self, hash: &CredentialHash) {
+        let Some(resolution) = self.line.resolution(hash) else { return };
+        resolution.step = Step::Queued;
+        if resolution.waiters.is_empty() {
+            self.line.end_resolution(hash);
+        }
+    }
+
+    pub(crate) fn on_resolved(&mut self, host: &dyn Host, sent_at_ms: u64, now_ms: u64, hash: CredentialHash, proposal: (LeaseNumber, bool), body: Option<&[u8]>) {
+        let (lease, is_repeat) = proposal;
+        let Some(answer) = self.read_answer::<ResolveAnswer>(host, body) else {
+            // The lease may be open all the same. Asked again under this number, it is ours.
+            self.proposals.insert(hash, lease);
+            self.drop_unless_awaited(&hash);
+            return;
+        };
+        match answer {
+            ResolveAnswer::Unknown { retry_after_ms } => {
+                self.unknown_budget.take(now_ms);
+                let until_ms = now_ms.saturating_add(retry_after_ms.min(UNKNOWN_MOST_MS));
+                self.unknown.insert(hash, until_ms);
+                self.refuse_resolution(host, &hash, Refusal::CredentialUnknown);
+            }
+            ResolveAnswer::Barred { reason } => {
+                self.barred = Some(reason);
+                self.refuse_resolution(host, &hash, Refusal::barred(reason));
+            }
+            ResolveAnswer::Known(resolved) => {
+                self.note_epoch(host, now_ms, resolved.epoch);
+                let is_ours = resolved.answer.lease == lease && (resolved.opened || is_repeat);
+                let reception = Reception { sent_at_ms, now_ms, sent_mark: None };
+                let told = Told { resolved: &resolved, reception };
+                if is_ours {
+                    self.make_cell(host, &hash, &told);
+                } else {
+                    self.find_cell(host, hash, resolved, reception);
+                }
+            }
+        }
+    }
+
+    fn refuse_resolution(&mut self, host: &dyn Host, hash: &CredentialHash, refusal: Refusal) {
+        for id in self.line.end_resolution(hash) {
+            self.refuse_held(host, id, refusal);
+        }
+    }
+
+    /// Makes the cell of a lease that was opened for this very question.
+    fn make_cell(&mut self, host: &dyn Host, hash: &CredentialHash, told: &Told<'_>) {
+        let answer = &told.resolved.answer;
+        let now_ms = told.reception.now_ms;
+        let mut cell = Cell::fresh(answer.account, answer.lease);
+        let sent_mark = Some(cell.mark());
+        cell.apply(answer, Reception { sent_mark, ..told.reception });
+        match shared::place(host, &cell, self.config.limits.cells_max, now_ms, &self.timing()) {
+            Placed::Made(slot) => {
+                self.count(Metric::CellsMade);
+                self.know(host, hash, slot, told);
+            }
+            Placed::Exists(found) => {
+                // A cell whose lease is over goes on under the new number.
+                let turned = shared::update(host, found.slot, answer.account, |cell| {
+                    if cell.lease < answer.lease && cell.can_turn() {
+                        cell.turn(answer.lease, now_ms);
+                    }
+                    cell.apply(answer, told.reception);
+                });
+                if !turned.is_some_and(|cell| carries(&cell, answer.lease)) {
+                    self.hand_back(answer);
+                }
+                self.know(host, hash, found.slot, told);
+            }
+            Placed::Full => {
+                self.hand_back(answer);
+                self.no_room(host, hash);
+            }
+        }
+    }
+
+    /// Another worker has the lease: its cell is there, or will be, or never comes.
+    fn find_cell(&mut self, host: &dyn Host, hash: CredentialHash, resolved: Box<Resolved>, reception: Reception) {
+        if self.adopt_cell(host, &hash, &resolved, reception) {
+            return;
+        }
+        let call_ms = self.config.control_plane.timeout_ms.saturating_add(MARGIN_MS);
+        let lost_at_ms = resolved.answer.lease.drawn_at_ms().saturating_add(call_ms);
+        let may_come = resolved.answer.phase == Phase::Open && reception.now_ms < lost_at_ms;
+        match self.line.resolution(&hash) {
+            Some(resolution) if may_come => {
+                let sent_at_ms = reception.sent_at_ms;
+                resolution.step = Step::AwaitsCell { resolved, sent_at_ms, lost_at_ms };
+            }
+            _ => self.begin_anew(host, &hash, &Told { resolved: &resolved, reception }),
+        }
+    }
+
+    fn adopt_cell(&mut self, host: &dyn Host, hash: &CredentialHash, resolved: &Resolved, reception: Reception) -> bool {
+        let account = resolved.answer.account;
+        let Some(found) = shared::find(host, account, self.config.limits.cells_max) else {
+            return false;
+        };
+        shared::update(host, found.slot, account, |cell| cell.apply(&resolved.answer, reception));
+        self.know(host, hash, found.slot, &Told { resolved, reception });
+        true
+    }
+
+    /// Looks for cells that other workers were to make.
+    pub(crate) fn seek_awaited_cells(&mut self, host: &dyn Host, now_ms: u64) {
+        for hash in self.line.resolutions_at(|step| matches!(step, Step::AwaitsCell { .. })) {
+            let Some(resolution) = self.line.resolution(&hash) else { continue };
+            let step = std::mem::replace(&mut resolution.step, Step::Queued);
+            let Step::AwaitsCell { resolved, sent_at_ms, lost_at_ms } = step else { continue };
+            let reception = Reception { sent_at_ms, now_ms, sent_mark: None };
+            if self.adopt_cell(host, &hash, &resolved, reception) {
+                continue;
+            }
+            if now_ms >= lost_at_ms {
+                self.begin_anew(host, &hash, &Told { resolved: &resolved, reception });
+            } else if let Some(resolution) = self.line.resolution(&hash) {
+                resolution.step = Step::AwaitsCell { resolved, sent_at_ms, lost_at_ms };
+            }
+        }
+    }
+
+    /// The lease's cell is lost. A cell that holds nothing takes its place, under a new
+    /// number; its first report has the old lease quarantined.
+    fn begin_anew(&mut self, host: &dyn Host, hash: &CredentialHash, told: &Told<'_>) {
+        let answer = &told.resolved.answer;
+        let now_ms = told.reception.now_ms;
+        let mut cell = Cell::fresh(answer.account, Self::draw(host, now_ms, answer.lease));
+        cell.apply(answer, told.reception);
+        match shared::place(host, &cell, self.config.limits.cells_max, now_ms, &self.timing()) {
+            Placed::Made(slot) => {
+                self.count(Metric::CellsMade);
+                self.count(Metric::CellsLost);
+                self.know(host, hash, slot, told);
+                self.watched.urge(slot, answer.account, now_ms);
+            }
+            Placed::Exists(found) => self.know(host, hash, found.slot, told),
+            Placed::Full => self.no_room(host, hash),
+        }
+    }
+
+    fn no_room(&mut self, host: &dyn Host, hash: &CredentialHash) {
+        self.count(Metric::CellsRefused);
+        self.refuse_resolution(host, hash, Refusal::Capacity);
+    }
+
+    /// Remembers whose the credential is, and asks those who waited for it again.
+    fn know(&mut self, host: &dyn Host, hash: &CredentialHash, slot: u32, told: &Told<'_>) {
+        let Resolved { customer, currency, scale, answer, .. } = told.resolved;
+        let credential = Credential {
+            account: answer.account,
+            customer: customer.clone(),
+            currency: *currency,
+            scale: *scale,
+            slot,
+            version: answer.state.credential_version,
+        };
+        if self.credentials.insert(*hash, Rc::new(credential)) {
+            self.count(Metric::CredentialsEvicted);
+        }
+        self.watched.touch(slot, answer.account, told.reception.now_ms);
+        for id in self.line.end_resolution(hash) {
+            self.ask_again(host, id);
+        }
+    }
+
+    /// Gives credit back that never came into a cell.
+    fn hand_back(&mut self, answer: &LeaseAnswer) {
+        if answer.granted.is_zero() || self.orphans.len() >= ORPHANS_MAX {
+            return;
+        }
+        self.orphans.push_back(Report {
+            account: answer.account,
+            lease: answer.lease,
+            counters: Counters { granted: answer.granted, returned: answer.granted, ..Counters::default() },
+            previous: None,
+            need: Amount::ZERO,
+            wanted: Amount::ZERO,
+        });
+    }
+}
+
+fn carries(cell: &Cell, lease: LeaseNumber) -> bool {
+    cell.lease == lease || cell.previous.is_some_and(|previous| previous.lease == lease)
+}
