@@ -1,0 +1,333 @@
+//! A real Envoy with the filter, from one of the configurations that people copy.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use crate::client::{Answer, Client, request, send_raw};
+use crate::clock::{ms, until};
+use crate::process::Process;
+use crate::template::{fill_in, patch_filter};
+use crate::tools;
+
+static NUMBER: AtomicU32 = AtomicU32::new(1);
+
+/// What is run, and how.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The configuration, below the workspace's top level.
+    pub template: &'static str,
+    /// Worker threads.
+    pub workers: u32,
+    /// Merged into the filter's configuration.
+    pub filter: Value,
+    /// Texts of the configuration that are replaced by others; each must occur.
+    pub edits: Vec<(String, String)>,
+    /// More variables of the template.
+    pub variables: Vec<(&'static str, String)>,
+    /// The filter's module.
+    pub module: Option<PathBuf>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            template: "envoy/minimal.yaml",
+            workers: 2,
+            filter: json!({}),
+            edits: Vec::new(),
+            variables: Vec::new(),
+            module: None,
+        }
+    }
+}
+
+impl Setup {
+    /// With so many worker threads.
+    #[must_use]
+    pub fn workers(mut self, workers: u32) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// With this merged into the filter's configuration.
+    #[must_use]
+    pub fn filter(mut self, patch: Value) -> Self {
+        self.filter = patch;
+        self
+    }
+
+    /// With a text of the configuration replaced.
+    #[must_use]
+    pub fn edit(mut self, from: &str, to: &str) -> Self {
+        self.edits.push((from.into(), to.into()));
+        self
+    }
+
+    /// With a variable.
+    #[must_use]
+    pub fn variable(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.variables.push((name, value.into()));
+        self
+    }
+
+    /// The configuration, and nothing left to fill in.
+    fn render(&self, folder: &Path, plane: SocketAddr, upstream: SocketAddr) -> Result<String> {
+        let module = match &self.module {
+            Some(module) => module.clone(),
+            None => tools::filter()?,
+        };
+        let mut variables = BTreeMap::from([
+            ("LISTEN_ADDRESS", "127.0.0.1".to_owned()),
+            ("LISTEN_PORT", "0".to_owned()),
+            ("ADMIN_PORT", "0".to_owned()),
+            ("CREDITGATE_WASM", module.display().to_string()),
+            ("CONTROL_PLANE_HOST", plane.ip().to_string()),
+            ("CONTROL_PLANE_PORT", plane.port().to_string()),
+            ("UPSTREAM_HOST", upstream.ip().to_string()),
+            ("UPSTREAM_PORT", upstream.port().to_string()),
+            (
+                "ACCESS_LOG",
+                folder.join("access.log").display().to_string(),
+            ),
+        ]);
+        variables.extend(self.variables.iter().cloned());
+        let file = tools::top().join(self.template);
+        let mut text = std::fs::read_to_string(&file)
+            .with_context(|| format!("could not read {}", file.display()))?;
+        for (from, to) in &self.edits {
+            anyhow::ensure!(text.contains(from), "{} has no {from:?}", self.template);
+            text = text.replace(from, to);
+        }
+        patch_filter(&fill_in(&text, &variables)?, &self.filter)
+    }
+}
+
+/// A running (or ended) Envoy.
+pub struct Envoy {
+    process: Process,
+    folder: PathBuf,
+    address: SocketAddr,
+    admin: SocketAddr,
+}
+
+impl Envoy {
+    /// Starts one, without waiting until it is ready.
+    ///
+    /// # Errors
+    /// If it can't be started.
+    pub fn spawn(
+        setup: &Setup,
+        scene: &Path,
+        plane: SocketAddr,
+        upstream: SocketAddr,
+        gateway_key: &str,
+    ) -> Result<(Process, PathBuf)> {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let folder = scene.join(format!("envoy-{number}"));
+        std::fs::create_dir(&folder)?;
+        let configuration = folder.join("envoy.yaml");
+        std::fs::write(&configuration, setup.render(&folder, plane, upstream)?)?;
+        let mut command = Command::new(tools::envoy()?);
+        command
+            .arg("-c")
+            .arg(&configuration)
+            .args(["--concurrency", &setup.workers.to_string()])
+            .arg("--admin-address-path")
+            .arg(folder.join("admin-address"))
+            .args(["--log-level", "info", "--component-log-level", "wasm:debug"])
+            // No shared memory that would outlive the test; so no base id that must be unique.
+            .arg("--disable-hot-restart")
+            .env("CREDITGATE_GATEWAY_KEY", gateway_key)
+            .current_dir(&folder);
+        let process = Process::start("Envoy", &mut command, &folder.join("envoy.log"))?;
+        Ok((process, folder))
+    }
+
+    /// Starts one and waits until it listens and has its rate card.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub async fn start(
+        setup: &Setup,
+        scene: &Path,
+        plane: SocketAddr,
+        upstream: SocketAddr,
+        gateway_key: &str,
+    ) -> Result<Self> {
+        let (process, folder) = Self::spawn(setup, scene, plane, upstream, gateway_key)?;
+        Self::ready(process, folder).await
+    }
+
+    async fn ready(mut process: Process, folder: PathBuf) -> Result<Self> {
+        let within = Duration::from_secs(30);
+        let file = folder.join("admin-address");
+        let admin = until("Envoy's admin address", within, async || {
+            anyhow::ensure!(process.runs(), "Envoy ended: {}", process.last_words());
+            Ok(std::fs::read_to_string(&file)
+                .ok()
+                .and_then(|text| text.trim().parse().ok()))
+        })
+        .await?;
+        let mut envoy = Self {
+            process,
+            folder,
+            address: admin,
+            admin,
+        };
+        until("Envoy is live", within, async || {
+            anyhow::ensure!(
+                envoy.process.runs(),
+                "Envoy ended: {}",
+                envoy.process.last_words()
+            );
+            let answer = envoy.admin("GET", "/ready").await;
+            Ok(answer.ok().filter(|answer| answer.status == 200))
+        })
+        .await?;
+        let listeners = envoy.admin("GET", "/listeners?format=json").await?.json();
+        let address = &listeners["listener_statuses"][0]["local_address"]["socket_address"];
+        let port = address["port_value"].as_u64().context("no listener")?;
+        envoy.address = SocketAddr::from(([127, 0, 0, 1], u16::try_from(port)?));
+        // Without a rate card everything is `not_ready`; with it, a request without a key is refused otherwise.
+        until("the filter has its rate card", within, async || {
+            let answer = Client::new(envoy.address)
+                .send(request("GET", "/", &[], ""))
+                .await?;
+            Ok((answer.code() != "not_ready").then_some(()))
+        })
+        .await
+        .with_context(|| envoy.process.last_words())?;
+        Ok(envoy)
+    }
+
+    /// Where requests go.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A new connection to it.
+    #[must_use]
+    pub const fn client(&self) -> Client {
+        Client::new(self.address)
+    }
+
+    /// One request, on a connection of its own.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn send(
+        &self,
+        request: hyper::Request<http_body_util::Full<bytes::Bytes>>,
+    ) -> Result<Answer> {
+        self.client().send(request).await
+    }
+
+    /// Bytes as they are.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn send_raw(&self, bytes: &[u8]) -> Result<(u16, String)> {
+        send_raw(self.address, bytes).await
+    }
+
+    /// A call to Envoy's admin interface.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn admin(&self, method: &str, path: &str) -> Result<Answer> {
+        Client::new(self.admin)
+            .send(request(method, path, &[], ""))
+            .await
+    }
+
+    /// The sum of all of Envoy's counters and gauges whose name contains `name`.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn metric(&self, name: &str) -> Result<u64> {
+        let stats = self.admin("GET", "/stats?usedonly").await?;
+        let text = String::from_utf8_lossy(&stats.body).into_owned();
+        let values = text.lines().filter_map(|line| {
+            let (key, value) = line.split_once(": ")?;
+            key.contains(name).then(|| value.parse::<u64>().ok())?
+        });
+        Ok(values.sum())
+    }
+
+    /// Everything it has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// Its access log, line by line.
+    #[must_use]
+    pub fn access_log(&self) -> Vec<String> {
+        std::fs::read_to_string(self.folder.join("access.log"))
+            .unwrap_or_default()
+            .lines()
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// SIGTERM, and waits until it has ended.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub async fn terminate(&mut self) -> Result<()> {
+        self.process.terminate()?;
+        self.process.ended(Duration::from_secs(20)).await.map(drop)
+    }
+
+    /// Whether the process still runs.
+    pub fn runs(&mut self) -> bool {
+        self.process.runs()
+    }
+
+    /// Fails if a VM of it has trapped.
+    ///
+    /// # Errors
+    /// With the lines that say so.
+    pub fn never_trapped(&self) -> Result<()> {
+        let log = self.log();
+        let lines: Vec<&str> = log
+            .lines()
+            .filter(|line| {
+                [
+                    "Function: proxy_",
+                    "Uncaught RuntimeError",
+                    "panicked at",
+                    "Proxy-Wasm VM",
+                ]
+                .iter()
+                .any(|sign| line.contains(sign))
+            })
+            .collect();
+        anyhow::ensure!(lines.is_empty(), "a VM trapped:\n{}", lines.join("\n"));
+        Ok(())
+    }
+
+    /// Waits until a change of settings or rate card has surely arrived: a tick or two.
+    pub async fn settle(&self) {
+        crate::clock::pause(ms(100)).await;
+    }
+}

@@ -1,0 +1,90 @@
+//! What a schedule may contain.
+
+use creditgate_core::defects::Defect;
+
+/// A kind of adversity, each of which can be left out of a schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Fault {
+    /// Questions and answers are lost.
+    Loss = 1,
+    /// Questions and answers arrive twice, the second time long after.
+    Duplication = 1 << 1,
+    /// Some messages take much longer than others, and so overtake one another.
+    Delay = 1 << 2,
+    /// A gateway process ends at once.
+    Crash = 1 << 3,
+    /// One cell is erased.
+    LostCell = 1 << 4,
+    /// A worker traps: its requests never settle.
+    Trap = 1 << 5,
+    /// The control plane restarts.
+    Restart = 1 << 6,
+    /// A gateway is cut off for longer than the silence that quarantines it.
+    Partition = 1 << 7,
+    /// Lots expire.
+    Expiry = 1 << 8,
+    /// Lots are voided.
+    Void = 1 << 9,
+    /// Customers are suspended and resumed.
+    Suspension = 1 << 10,
+    /// Wallets are frozen and thawed.
+    Freeze = 1 << 11,
+    /// Gateways are drained and replaced.
+    Drain = 1 << 12,
+    /// Credentials are rotated.
+    Rotation = 1 << 13,
+    /// An operator decides over quarantined credit before the policy does.
+    Operator = 1 << 14,
+    /// Cells that hold nothing are given to others.
+    Reuse = 1 << 15,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: [Self; 16] = [
+        Self::Loss,
+        Self::Duplication,
+        Self::Delay,
+        Self::Crash,
+        Self::LostCell,
+        Self::Trap,
+        Self::Restart,
+        Self::Partition,
+        Self::Expiry,
+        Self::Void,
+        Self::Suspension,
+        Self::Freeze,
+        Self::Drain,
+        Self::Rotation,
+        Self::Operator,
+        Self::Reuse,
+    ];
+}
+
+/// Which schedule, with what in it.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Everything follows from it.
+    pub seed: u64,
+    /// The faults that may happen, as bits of [`Fault`].
+    pub faults: u32,
+    /// Whether to keep a trace.
+    pub trace: bool,
+    /// A defect to plant.
+    pub defect: Option<Defect>,
+}
+
+impl Options {
+    /// A seed's schedule with every fault.
+    #[must_use]
+    pub const fn seed(seed: u64) -> Self {
+        Self { seed, faults: u32::MAX, trace: false, defect: None }
+    }
+
+    /// Whether a fault may happen.
+    #[must_use]
+    pub const fn allows(&self, fault: Fault) -> bool {
+        self.faults & fault as u32 != 0
+    }
+}

@@ -1,0 +1,263 @@
+//! A real upstream that counts what reaches it and behaves as a request asks.
+//!
+//! The header `x-behave` says how: `status=503`, `slow=200` (ms before the answer), `hang`,
+//! `reset` (no answer), `reset-after=1000` (bytes of the body, then the connection breaks),
+//! `stream=20,50` (chunks, ms between), `echo`, `fail-first` (503 for the first request of
+//! an `x-test-id`). Without it: 200. Paths that begin with `/healthz` are not counted.
+
+use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use anyhow::Result;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, combinators::BoxBody};
+use hyper::body::{Frame, Incoming};
+use hyper::header::HeaderMap;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::clock::{ms, pause};
+
+type Body = BoxBody<Bytes, std::io::Error>;
+
+/// What the upstream saw of one request that had an `x-test-id`.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// Its method.
+    pub method: String,
+    /// Its path and query, as they came.
+    pub path: String,
+    /// Its header.
+    pub headers: HeaderMap,
+    /// How many bytes of its body came so far.
+    pub body_bytes: u64,
+}
+
+#[derive(Default)]
+struct Counts {
+    requests: AtomicU64,
+    by_path: Mutex<BTreeMap<String, u64>>,
+    seen: Mutex<HashMap<String, Vec<Seen>>>,
+}
+
+/// The server; it stops when dropped.
+pub struct Upstream {
+    address: SocketAddr,
+    counts: Arc<Counts>,
+    task: JoinHandle<()>,
+}
+
+impl Upstream {
+    /// Starts one on a free port.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub async fn start() -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let counts = Arc::new(Counts::default());
+        let shared = Arc::clone(&counts);
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                // Without it small answers wait for acknowledgements.
+                let _ = stream.set_nodelay(true);
+                let counts = Arc::clone(&shared);
+                tokio::spawn(async move {
+                    let service = service_fn(move |request| answer(Arc::clone(&counts), request));
+                    // An error is a client that went, or a reset on purpose.
+                    let _ = hyper::server::conn::http1::Builder::new()
+                        .max_buf_size(1 << 20)
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await;
+                });
+            }
+        });
+        Ok(Self {
+            address,
+            counts,
+            task,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many requests reached it.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.counts.requests.load(Ordering::SeqCst)
+    }
+
+    /// How many requests reached a path, query aside.
+    #[must_use]
+    pub fn requests_to(&self, path: &str) -> u64 {
+        let by_path = self.counts.by_path.lock();
+        let by_path = by_path.unwrap_or_else(PoisonError::into_inner);
+        by_path.get(path).copied().unwrap_or_default()
+    }
+
+    /// What it saw of the requests with this `x-test-id`.
+    #[must_use]
+    pub fn seen(&self, test_id: &str) -> Vec<Seen> {
+        let seen = self.counts.seen.lock();
+        let seen = seen.unwrap_or_else(PoisonError::into_inner);
+        seen.get(test_id).cloned().unwrap_or_default()
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn answer(
+    counts: Arc<Counts>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, std::io::Error> {
+    let (head, body) = request.into_parts();
+    if head.uri.path().starts_with("/healthz") {
+        return Ok(Response::new(full("healthy\n")));
+    }
+    counts.requests.fetch_add(1, Ordering::SeqCst);
+    let text = |name: &str| {
+        let value = head.headers.get(name)?;
+        Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    {
+        let mut by_path = counts
+            .by_path
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *by_path.entry(head.uri.path().to_owned()).or_default() += 1;
+    }
+    let test_id = text("x-test-id");
+    let attempt = test_id.as_ref().map_or(0, |id| {
+        let seen = Seen {
+            method: head.method.to_string(),
+            path: head.uri.to_string(),
+            headers: head.headers.clone(),
+            body_bytes: 0,
+        };
+        let mut all = counts.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_this = all.entry(id.clone()).or_default();
+        of_this.push(seen);
+        of_this.len()
+    });
+
+    let behave = text("x-behave").unwrap_or_default();
+    let (verb, argument) = behave.split_once('=').unwrap_or((&behave, ""));
+    let mut numbers = argument.split(',').map(|n| n.parse().unwrap_or_default());
+    let (first, second) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if verb == "reset" {
+        return Err(std::io::Error::other("reset on purpose"));
+    }
+    if verb == "hang" {
+        std::future::pending::<()>().await;
+    }
+    let received = receive(&counts, test_id.as_deref(), attempt, body).await?;
+    let status = match verb {
+        "status" => u16::try_from(first).unwrap_or(500),
+        "fail-first" if attempt <= 1 => 503,
+        _ => 200,
+    };
+    let body = match verb {
+        "slow" => {
+            pause(ms(first)).await;
+            full("slow\n")
+        }
+        "echo" => full(received),
+        "stream" => chunks(first, ms(second), false),
+        "reset-after" => chunks(first.div_ceil(100), Duration::ZERO, true),
+        _ => full("hello\n"),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = hyper::StatusCode::from_u16(status).unwrap_or_default();
+    Ok(response)
+}
+
+/// Takes the body in, counting as it comes.
+async fn receive(
+    counts: &Counts,
+    test_id: Option<&str>,
+    attempt: usize,
+    mut body: Incoming,
+) -> Result<Bytes, std::io::Error> {
+    let mut whole = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(std::io::Error::other)?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        if let Some(id) = test_id {
+            let mut all = counts.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let seen = all
+                .get_mut(id)
+                .and_then(|seen| seen.get_mut(attempt.saturating_sub(1)));
+            if let Some(seen) = seen {
+                seen.body_bytes += data.len() as u64;
+            }
+        }
+        if whole.len() < 1 << 20 {
+            whole.extend_from_slice(&data);
+        }
+    }
+    Ok(whole.into())
+}
+
+fn full(body: impl Into<Bytes>) -> Body {
+    let never = |error: Infallible| match error {};
+    Full::new(body.into()).map_err(never).boxed()
+}
+
+/// `count` chunks of 100 bytes, a `gap` before each but the first; then the end, or a broken connection.
+fn chunks(count: u64, gap: Duration, broken: bool) -> Body {
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        for number in 0..count {
+            if number > 0 && !gap.is_zero() {
+                pause(gap).await;
+            }
+            let chunk = Frame::data(Bytes::from(format!("{number:099}\n")));
+            if sender.send(Ok(chunk)).await.is_err() {
+                return;
+            }
+        }
+        if broken {
+            // What was sent shall leave before the connection breaks.
+            pause(ms(20)).await;
+            let _ = sender
+                .send(Err(std::io::Error::other("reset on purpose")))
+                .await;
+        }
+    });
+    Chunks(receiver).boxed()
+}
+
+/// A body that is sent as it comes.
+struct Chunks(mpsc::Receiver<Result<Frame<Bytes>, std::io::Error>>);
+
+impl hyper::body::Body for Chunks {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        self.0.poll_recv(context)
+    }
+}
