@@ -15,6 +15,7 @@ use creditgate_ledger::{Book, Entry, Registry, Timestamp};
 use thiserror::Error;
 
 pub mod memory;
+mod diff;
 mod live;
 mod read;
 pub mod sqlite;

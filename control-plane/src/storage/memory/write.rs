@@ -118,6 +118,7 @@ fn check_registry(registry: &Registry) -> Result<(), StorageError> {
     ensure(all_differ(registry.currencies.iter().map(|currency| currency.code)), Unique::Currency)?;
     ensure(all_differ(registry.gateways.iter().map(|gateway| &gateway.external_id)), Unique::GatewayExternalId)?;
     ensure(all_differ(registry.gateway_keys.iter().map(|key| key.hash)), Unique::GatewayCredential)?;
+    ensure(all_differ(registry.operator_keys.iter().map(|key| key.hash)), Unique::OperatorCredential)?;
     ensure(all_differ(registry.instances.iter().map(|instance| instance.id)), Unique::Instance)?;
     ensure(all_differ(registry.rate_cards.iter().map(|card| &card.name)), Unique::RateCardVersion)
 }
