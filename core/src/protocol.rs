@@ -74,7 +74,7 @@ pub struct ResolveRequest {
 
 /// The answer to [`ResolveRequest`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum ResolveAnswer {
     /// The credential belongs to a customer.
     Known(Box<Resolved>),
