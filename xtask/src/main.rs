@@ -6,6 +6,7 @@
 
 mod command;
 mod control_plane;
+mod demo;
 mod dist;
 mod lint;
 mod stages;
@@ -23,6 +24,7 @@ use stages::Stages;
 const USAGE: &str = "\
 cargo xtask <verb>
 
+  demo [--once]    Creditgate on this machine, shown step by step; --once: ends then, non-zero if anything was wrong
   test [-- ARGS]   everything that is tested, real Envoy included; ARGS go to cargo-nextest
   e2e [-- ARGS]    only the tests with real Envoy and the simulation (package creditgate-tests)
   ci               formatting, lints and `test`: what .ci/run calls
@@ -51,6 +53,11 @@ fn run(arguments: &[String]) -> Result<()> {
         ("help" | "--help" | "-h", _) => {
             println!("{USAGE}");
             Ok(())
+        }
+        ("demo", []) => demo::run(false),
+        ("demo", [flag]) if flag == "--once" => demo::run(true),
+        (demo::TIED, [parent, program, arguments @ ..]) => {
+            demo::run_tied(parent, program, arguments)
         }
         ("test", rest) => {
             let for_nextest = after_dashes(rest)?;

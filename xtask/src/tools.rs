@@ -61,7 +61,7 @@ impl fmt::Display for Tools {
 }
 
 /// SQLite is compiled into the control plane.
-fn c_compiler() -> Result<()> {
+pub(crate) fn c_compiler() -> Result<()> {
     let named = std::env::var("CC").ok();
     if named.is_some()
         || ["cc", "gcc", "clang"]
