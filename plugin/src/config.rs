@@ -5,6 +5,8 @@
 //! come from the control plane, with versions. Nor are secrets: proxies print configurations
 //! on admin pages, so the gateway's key comes from the environment by name.
 
+mod place;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -183,10 +185,10 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] names the first field that is wrong.
     pub fn parse(document: &[u8]) -> Result<Self, ConfigError> {
-        let mut reader = serde_json::Deserializer::from_slice(document);
-        let config: Self = serde_path_to_error::deserialize(&mut reader)
-            .map_err(|error| ConfigError::of(&error.path().to_string(), error.inner().to_string()))?;
-        reader.end().map_err(|error| ConfigError::of(".", error.to_string()))?;
+        let config: Self = serde_json::from_slice(document).map_err(|error| {
+            let field = place::field_at(document, error.line(), error.column());
+            ConfigError::of(&field, error.to_string())
+        })?;
         config.check()?;
         Ok(config)
     }
