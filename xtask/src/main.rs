@@ -8,6 +8,7 @@ mod command;
 mod control_plane;
 mod demo;
 mod dist;
+mod docs;
 mod lint;
 mod stages;
 mod test;
@@ -27,10 +28,11 @@ cargo xtask <verb>
   demo [--once]    Creditgate on this machine, shown step by step; --once: ends then, non-zero if anything was wrong
   test [-- ARGS]   everything that is tested, real Envoy included; ARGS go to cargo-nextest
   e2e [-- ARGS]    only the tests with real Envoy and the simulation (package creditgate-tests)
-  ci               formatting, lints and `test`: what .ci/run calls
+  ci               formatting, lints, drift of the references, and `test`: what .ci/run calls
   fmt              check the formatting
   lint             clippy for the workspace, and for the filter on its own target
   wasm [--traps]   build the filter; --traps: the variant for the trap test
+  docs [--check]   write the references under docs/reference from the code; --check: fail if one has drifted
   dist             dist/: the filter, the control plane and their checksums
   tools            get what is missing: wasm targets, Envoy, Node, wasm-bindgen-test-runner, cargo-nextest";
 
@@ -70,12 +72,15 @@ fn run(arguments: &[String]) -> Result<()> {
         ("ci", []) => Stages::report(|stages| {
             stages.run("formatting", lint::formatting)?;
             lint::clippy(stages)?;
+            stages.run("references", docs::check)?;
             test::everything(stages, &[])
         }),
         ("fmt", []) => lint::formatting(),
         ("lint", []) => Stages::report(lint::clippy),
         ("wasm", []) => wasm::build(wasm::Variant::Shipped).map(drop),
         ("wasm", [flag]) if flag == "--traps" => wasm::build(wasm::Variant::Trapping).map(drop),
+        ("docs", []) => docs::write(),
+        ("docs", [flag]) if flag == "--check" => docs::check(),
         ("dist", []) => dist::make(),
         ("tools", []) => {
             Stages::report(|stages| tools::Tools::get(stages).map(|tools| println!("{tools}")))
