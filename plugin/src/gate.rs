@@ -12,7 +12,7 @@ use creditgate_core::amount::{Currency, Scale};
 use creditgate_core::id::{AccountId, InstanceId};
 use creditgate_core::key::CredentialHash;
 use creditgate_core::lease::LeaseNumber;
-use creditgate_core::protocol::{Barred, GatewayConfig, Hello, PROTOCOL_VERSION, Report, Timing};
+use creditgate_core::protocol::{Barred, GatewayConfig, Hello, PROTOCOL_VERSION, PollAnswer, Report, Timing};
 use creditgate_core::rate_card::RateCard;
 
 use crate::bounded::Bounded;
@@ -50,7 +50,7 @@ pub struct Gate {
     pub(crate) unknown: Bounded<CredentialHash, u64>,
     pub(crate) unknown_budget: Bucket,
     /// Numbers proposed in questions whose answer never came: asked again, they are ours.
-    pub(crate) proposals: Bounded<CredentialHash, LeaseNumber>,
+    pub(crate) proposals: Bounded<CredentialHash, u64>,
     pub(crate) requests: HashMap<u32, Stage>,
     pub(crate) line: Line,
     pub(crate) watched: Watched,
@@ -152,8 +152,11 @@ impl Gate {
         let Some(shared) = host.shared_get(shared::CONFIG_KEY) else {
             return false;
         };
-        match serde_json::from_slice::<GatewayConfig>(&shared.value) {
-            Ok(config) => self.take_settings(host, config),
+        // What lies there is the answer that brought it, as it came.
+        let config = serde_json::from_slice::<PollAnswer>(&shared.value).map(|answer| answer.config);
+        match config {
+            Ok(Some(config)) => self.take_settings(host, *config),
+            Ok(None) => false,
             Err(error) => {
                 host.log(Level::Error, &format!("creditgate: the configuration in shared data can't be read: {error}"));
                 false

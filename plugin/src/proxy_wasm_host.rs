@@ -8,8 +8,7 @@
 
 #![expect(unsafe_code, reason = "host calls are foreign functions")]
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::cell::Cell;
 use std::time::Duration;
 
 use proxy_wasm::hostcalls;
@@ -78,7 +77,8 @@ unsafe extern "C" {
 #[derive(Debug)]
 pub(crate) struct ProxyWasmHost {
     queue: Cell<Option<u32>>,
-    metrics: RefCell<HashMap<&'static str, u32>>,
+    /// What the host calls each counter; 0 is not defined yet, others are its number and one.
+    metrics: [Cell<u32>; Metric::ALL.len()],
 }
 
 /// Takes what the host put into this module's memory.
@@ -113,7 +113,7 @@ fn path_of(parts: &[&str]) -> Vec<u8> {
 impl ProxyWasmHost {
     /// A host, with a queue of its own to wake the root by.
     pub(crate) fn new() -> Self {
-        let host = Self { queue: Cell::new(None), metrics: RefCell::new(HashMap::new()) };
+        let host = Self { queue: Cell::new(None), metrics: [const { Cell::new(0) }; Metric::ALL.len()] };
         let name = format!("creditgate-{:016x}", host.random());
         let mut queue = 0;
         // SAFETY: pointers to live values, lengths theirs.
@@ -269,20 +269,18 @@ impl Host for ProxyWasmHost {
     }
 
     fn count(&self, metric: Metric, by: u64) {
-        let name = metric.name();
-        let known = self.metrics.borrow().get(name).copied();
-        let metric = known.or_else(|| {
-            let mut metric = 0;
+        let Some(known) = self.metrics.get(metric as usize) else { return };
+        if known.get() == 0 {
+            let name = metric.name();
+            let mut defined = 0_u32;
             // SAFETY: pointers to live values, lengths theirs.
-            let status = unsafe { proxy_define_metric(METRIC_COUNTER, name.as_ptr(), name.len(), &raw mut metric) };
-            (status == OK).then_some(metric)
-        });
-        let Some(metric) = metric else { return };
-        if known.is_none()
-            && let Ok(mut metrics) = self.metrics.try_borrow_mut()
-        {
-            metrics.insert(name, metric);
+            let status = unsafe { proxy_define_metric(METRIC_COUNTER, name.as_ptr(), name.len(), &raw mut defined) };
+            if status != OK {
+                return;
+            }
+            known.set(defined.saturating_add(1));
         }
+        let metric = known.get().saturating_sub(1);
         // SAFETY: no pointers.
         unsafe { proxy_increment_metric(metric, i64::try_from(by).unwrap_or(i64::MAX)) };
     }

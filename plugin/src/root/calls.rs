@@ -157,9 +157,7 @@ impl Gate {
         };
         let now_ms = host.now_ms();
         let fine = answer.status == Some(200);
-        if fine {
-            self.calls.rest.end();
-        } else {
+        if !fine {
             self.note_failure(host, now_ms, answer, &pending.question);
         }
         let body = fine.then_some(answer.body.as_slice());
@@ -182,12 +180,16 @@ impl Gate {
         }
     }
 
-    /// Reads an answer; one that can't be read counts as none.
-    pub(crate) fn read_answer<T: DeserializeOwned>(&mut self, host: &dyn Host, body: Option<&[u8]>) -> Option<T> {
+    /// Reads an answer; one that can't be read counts as none, and is rested after.
+    pub(crate) fn read_answer<T: DeserializeOwned>(&mut self, host: &dyn Host, now_ms: u64, body: Option<&[u8]>) -> Option<T> {
         match serde_json::from_slice(body?) {
-            Ok(answer) => Some(answer),
+            Ok(answer) => {
+                self.calls.rest.end();
+                Some(answer)
+            }
             Err(error) => {
                 self.count(Metric::CallsFailed);
+                self.calls.rest.lengthen(host, now_ms);
                 host.log(Level::Error, &format!("creditgate: an answer of the control plane can't be read: {error}"));
                 None
             }

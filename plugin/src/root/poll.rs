@@ -100,7 +100,7 @@ impl Gate {
     pub(crate) fn on_polled(&mut self, host: &dyn Host, sent_at_ms: u64, now_ms: u64, body: Option<&[u8]>) {
         self.watch.is_polling = false;
         let was_answered = body.is_some();
-        let Some(answer) = self.read_answer::<PollAnswer>(host, body) else {
+        let Some(answer) = self.read_answer::<PollAnswer>(host, now_ms, body) else {
             if was_answered {
                 self.watch.rest.lengthen(host, now_ms);
             }
@@ -117,7 +117,7 @@ impl Gate {
         }
         let config_version = answer.config.as_ref().map(|config| config.version);
         if let Some(config) = answer.config {
-            self.publish(host, *config);
+            self.publish(host, *config, body.unwrap_or_default());
         }
         for change in &answer.changes {
             self.push(host, sent_at_ms, now_ms, change);
@@ -147,15 +147,12 @@ impl Gate {
     }
 
     /// Takes new prices and time limits, and lays them out for the other workers.
-    fn publish(&mut self, host: &dyn Host, config: GatewayConfig) {
+    fn publish(&mut self, host: &dyn Host, config: GatewayConfig, answer: &[u8]) {
         let version = config.version;
         self.watch.looked_at_version = version;
-        let Ok(text) = serde_json::to_vec(&config) else {
-            return;
-        };
         if self.take_settings(host, config) {
             // Nobody else writes it: the leader alone hears of configurations.
-            let _ = host.shared_set(shared::CONFIG_KEY, &text, Expect::Anything);
+            let _ = host.shared_set(shared::CONFIG_KEY, answer, Expect::Anything);
             host.log(Level::Info, &format!("creditgate: configuration version {version} is in force"));
         }
     }

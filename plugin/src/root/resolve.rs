@@ -41,7 +41,7 @@ impl Gate {
             if self.calls.len() >= self.config.limits.calls_max {
                 return;
             }
-            let repeated = self.proposals.remove(&hash);
+            let repeated = self.proposals.remove(&hash).map(LeaseNumber);
             let lease = repeated.unwrap_or_else(|| Self::draw(host, now_ms, LeaseNumber::NONE));
             let request = ResolveRequest {
                 hello: self.hello(),
@@ -52,7 +52,7 @@ impl Gate {
             let question = Question::Resolve { hash, lease, is_repeat: repeated.is_some() };
             let timeout_ms = self.config.control_plane.timeout_ms;
             if self.send(host, now_ms, PATH, &request, question, timeout_ms).is_err() {
-                self.proposals.insert(hash, lease);
+                self.proposals.insert(hash, lease.0);
                 self.drop_unless_awaited(&hash);
                 return;
             }
@@ -73,9 +73,9 @@ impl Gate {
 
     pub(crate) fn on_resolved(&mut self, host: &dyn Host, sent_at_ms: u64, now_ms: u64, hash: CredentialHash, proposal: (LeaseNumber, bool), body: Option<&[u8]>) {
         let (lease, is_repeat) = proposal;
-        let Some(answer) = self.read_answer::<ResolveAnswer>(host, body) else {
+        let Some(answer) = self.read_answer::<ResolveAnswer>(host, now_ms, body) else {
             // The lease may be open all the same. Asked again under this number, it is ours.
-            self.proposals.insert(hash, lease);
+            self.proposals.insert(hash, lease.0);
             self.drop_unless_awaited(&hash);
             return;
         };

@@ -180,7 +180,7 @@ impl Gate {
     }
 
     pub(crate) fn on_synced(&mut self, host: &dyn Host, sent_at_ms: u64, now_ms: u64, reported: &[Reported], body: Option<&[u8]>) {
-        let Some(answer) = self.read_answer::<SyncAnswer>(host, body) else {
+        let Some(answer) = self.read_answer::<SyncAnswer>(host, now_ms, body) else {
             self.unanswered(host, reported);
             return;
         };
