@@ -165,7 +165,40 @@ impl Envoy {
         Self::ready(process, folder).await
     }
 
-    async fn ready(mut process: Process, folder: PathBuf) -> Result<Self> {
+    /// Starts one and waits until it listens; it may never get a rate card.
+    ///
+    /// # Errors
+    /// If it does not come up.
+    pub async fn start_unready(
+        setup: &Setup,
+        scene: &Path,
+        plane: SocketAddr,
+        upstream: SocketAddr,
+        gateway_key: &str,
+    ) -> Result<Self> {
+        let (process, folder) = Self::spawn(setup, scene, plane, upstream, gateway_key)?;
+        Self::listening(process, folder).await
+    }
+
+    async fn ready(process: Process, folder: PathBuf) -> Result<Self> {
+        let envoy = Self::listening(process, folder).await?;
+        // Without a rate card everything is `not_ready`; with it, a request without a key is refused otherwise.
+        until(
+            "the filter has its rate card",
+            Duration::from_secs(30),
+            async || {
+                let answer = Client::new(envoy.address)
+                    .send(request("GET", "/", &[], ""))
+                    .await?;
+                Ok((answer.code() != "not_ready").then_some(()))
+            },
+        )
+        .await
+        .with_context(|| envoy.process.last_words())?;
+        Ok(envoy)
+    }
+
+    async fn listening(mut process: Process, folder: PathBuf) -> Result<Self> {
         let within = Duration::from_secs(30);
         let file = folder.join("admin-address");
         let admin = until("Envoy's admin address", within, async || {
@@ -195,15 +228,6 @@ impl Envoy {
         let address = &listeners["listener_statuses"][0]["local_address"]["socket_address"];
         let port = address["port_value"].as_u64().context("no listener")?;
         envoy.address = SocketAddr::from(([127, 0, 0, 1], u16::try_from(port)?));
-        // Without a rate card everything is `not_ready`; with it, a request without a key is refused otherwise.
-        until("the filter has its rate card", within, async || {
-            let answer = Client::new(envoy.address)
-                .send(request("GET", "/", &[], ""))
-                .await?;
-            Ok((answer.code() != "not_ready").then_some(()))
-        })
-        .await
-        .with_context(|| envoy.process.last_words())?;
         Ok(envoy)
     }
 

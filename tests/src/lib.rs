@@ -16,6 +16,8 @@ pub mod figures;
 pub mod load;
 pub mod process;
 pub mod scene;
+pub mod simulation;
 pub mod template;
 pub mod tools;
 pub mod upstream;
+pub mod wasm_module;

@@ -14,13 +14,13 @@ use creditgate_core::lease::LeaseNumber;
 use creditgate_core::protocol::{Block, LeaseAnswer};
 use creditgate_ledger::id::{LeaseId, LotId};
 use creditgate_ledger::verify::verify;
-use creditgate_ledger::{Entry, EntryKind, Lease, LedgerAccount, Lot, ResolutionKind, Timestamp};
+use creditgate_ledger::{Entry, EntryKind, Lease, LedgerAccount, ResolutionKind, Timestamp};
 
 use super::control_plane::wall_clock;
 use super::lots::Lots;
 
 /// A lease, as processes name it.
-pub type LeaseKey = (InstanceId, AccountId, LeaseNumber);
+pub(super) type LeaseKey = (InstanceId, AccountId, LeaseNumber);
 
 /// One request that was admitted.
 #[derive(Debug, Clone, Copy)]
@@ -40,8 +40,6 @@ struct Truth {
     remaining: i64,
     /// Σ of actual costs.
     settled: i64,
-    /// What the cell was told and has not forgotten.
-    granted_seen: i64,
 }
 
 /// What the ledger says of a lease.
@@ -60,7 +58,7 @@ struct Heard {
 
 /// The auditor.
 #[derive(Debug, Default)]
-pub struct Auditor {
+pub(super) struct Auditor {
     truths: HashMap<LeaseKey, Truth>,
     booked: HashMap<LeaseKey, Booked>,
     by_id: HashMap<LeaseId, LeaseKey>,
@@ -70,20 +68,21 @@ pub struct Auditor {
     lots: Lots,
     heard: HashMap<(InstanceId, AccountId), Heard>,
     /// How many checks were made.
-    pub checks: u64,
+    pub(super) checks: u64,
 }
 
 /// What does not hold.
-pub type Broken = String;
+pub(super) type Broken = String;
 
 impl Auditor {
     /// A request was admitted under a lease, by a cell that now stands so.
     ///
     /// # Errors
     /// If it should not have been.
-    pub fn admitted(&mut self, instance: InstanceId, cell: &Cell, cost: i64, at_ms: u64) -> Result<(), Broken> {
+    pub(super) fn admitted(&mut self, instance: InstanceId, cell: &Cell, (cost, at_once): (i64, bool), at_ms: u64) -> Result<(), Broken> {
         let key = (instance, cell.account, cell.lease);
         let truth = self.truths.entry(key).or_default();
+        truth.settled += if at_once { cost } else { 0 };
         truth.admissions.push(Admission { at_ms, amount: cost });
         truth.used += cost;
         let heard = self.heard.get(&(instance, cell.account)).copied().unwrap_or_default();
@@ -94,7 +93,7 @@ impl Auditor {
     }
 
     /// A request ended at its actual cost, whether or not anything could be booked.
-    pub fn ended(&mut self, key: LeaseKey, at_ms: u64, estimate: i64, actual: i64) {
+    pub(super) fn ended(&mut self, key: LeaseKey, at_ms: u64, estimate: i64, actual: i64) {
         let truth = self.truths.entry(key).or_default();
         truth.used += actual - estimate;
         truth.settled += actual;
@@ -105,7 +104,7 @@ impl Auditor {
     }
 
     /// A process is told of an account.
-    pub fn told(&mut self, instance: InstanceId, answer: &LeaseAnswer) {
+    pub(super) fn told(&mut self, instance: InstanceId, answer: &LeaseAnswer) {
         let heard = self.heard.entry((instance, answer.account)).or_default();
         if answer.state.version >= heard.version {
             *heard = Heard { version: answer.state.version, block: answer.state.block };
@@ -116,7 +115,7 @@ impl Auditor {
     ///
     /// # Errors
     /// If more is in it, or was used under its lease, than was lent.
-    pub fn wrote(&mut self, instance: InstanceId, cell: &Cell) -> Result<(), Broken> {
+    pub(super) fn wrote(&mut self, instance: InstanceId, cell: &Cell) -> Result<(), Broken> {
         let key = (instance, cell.account, cell.lease);
         if let Some(previous) = &cell.previous {
             let previous = (instance, cell.account, previous.lease);
@@ -126,7 +125,6 @@ impl Auditor {
         let counters = cell.counters;
         let truth = self.truths.entry(key).or_default();
         truth.remaining = counters.remaining().get().max(0);
-        truth.granted_seen = counters.granted.get();
         if counters.remaining().is_negative() || counters.held().is_negative() {
             return Err(format!("a strict cell went below zero: {counters:?}"));
         }
@@ -134,7 +132,7 @@ impl Auditor {
     }
 
     /// A cell is gone: lost, given to another account, or its whole process ended.
-    pub fn erased(&mut self, instance: InstanceId, cell: &Cell) {
+    pub(super) fn erased(&mut self, instance: InstanceId, cell: &Cell) {
         let key = (instance, cell.account, cell.lease);
         self.truths.entry(key).or_default().remaining = 0;
         self.heard.remove(&(instance, cell.account));
@@ -165,7 +163,7 @@ impl Auditor {
     ///
     /// # Errors
     /// The first invariant that does not hold.
-    pub fn committed(&mut self, now_ms: u64, changes: &ChangeSet) -> Result<(), Broken> {
+    pub(super) fn committed(&mut self, now_ms: u64, changes: &ChangeSet) -> Result<(), Broken> {
         for change in &changes.books {
             self.lots.note(&change.after);
         }
@@ -257,7 +255,7 @@ impl Auditor {
     ///
     /// # Errors
     /// The first lease for which it is not so.
-    pub fn reconcile(&self) -> Result<(), Broken> {
+    pub(super) fn reconcile(&self) -> Result<(), Broken> {
         for (key, truth) in &self.truths {
             let Some(booked) = self.booked.get(key) else {
                 if truth.used != 0 {
@@ -305,12 +303,12 @@ impl Auditor {
 
     /// What an account is booked as having in one of the journal's accounts.
     #[must_use]
-    pub fn booked_in(&self, account: AccountId, ledger: LedgerAccount) -> i128 {
+    pub(super) fn booked_in(&self, account: AccountId, ledger: LedgerAccount) -> i128 {
         self.sums.get(&account).map_or(0, |sums| sums[ledger as usize])
     }
 
     /// Lots, to be told of wallets that are frozen or thawed.
-    pub fn lots(&mut self) -> &mut Lots {
+    pub(super) fn lots(&mut self) -> &mut Lots {
         &mut self.lots
     }
 }
@@ -322,8 +320,3 @@ impl Truth {
     }
 }
 
-/// Whether a lot may be lent from.
-#[must_use]
-pub fn is_lendable(lot: &Lot, now: Timestamp) -> bool {
-    lot.effective_at <= now && lot.expires_at.is_none_or(|expires_at| now < expires_at) && lot.voided_at.is_none()
-}

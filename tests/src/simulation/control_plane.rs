@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use creditgate::command::{Command, Failure, Outcome, Work};
 use creditgate::storage::memory::MemoryStorage;
 use creditgate::storage::{ChangeSet, IdempotencyKey, LoadPlan, NamedLease, Reader, Storage, StorageError, StoredAnswer, Target};
+use creditgate_core::amount::{Currency, Scale};
 use creditgate_core::id::{AccountId, InstanceId};
 use creditgate_core::lease::LeaseNumber;
 use creditgate_core::protocol::{Barred, CHANGES_MAX, LeaseAnswer};
@@ -20,7 +21,7 @@ const WALL_CLOCK_MS: i64 = 1_700_000_000_000;
 
 /// The wall clock at an instant of the schedule.
 #[must_use]
-pub fn wall_clock(now_ms: u64) -> Timestamp {
+pub(super) fn wall_clock(now_ms: u64) -> Timestamp {
     Timestamp(WALL_CLOCK_MS).plus_ms(now_ms)
 }
 
@@ -37,28 +38,28 @@ impl Ids for CountingIds {
 
 /// What one command came to, and what was written for it.
 #[derive(Debug)]
-pub struct Executed {
+pub(super) struct Executed {
     /// What is now in storage and was not before.
-    pub changes: ChangeSet,
+    pub(super) changes: ChangeSet,
     /// The outcome.
-    pub result: Result<Outcome, Failure>,
+    pub(super) result: Result<Outcome, Failure>,
 }
 
 /// What a poll is told.
 #[derive(Debug, Clone, Default)]
-pub struct News {
+pub(super) struct News {
     /// The new cursor.
-    pub cursor: u64,
+    pub(super) cursor: u64,
     /// Leases that changed.
-    pub changes: Vec<LeaseAnswer>,
+    pub(super) changes: Vec<LeaseAnswer>,
     /// Accounts that should be reported.
-    pub overdue: Vec<AccountId>,
+    pub(super) overdue: Vec<AccountId>,
     /// Why the instance gets nothing.
-    pub barred: Option<Barred>,
+    pub(super) barred: Option<Barred>,
 }
 
 /// The control plane.
-pub struct ControlPlane {
+pub(super) struct ControlPlane {
     storage: MemoryStorage,
     ids: CountingIds,
     /// When each process last spoke; forgotten in a restart.
@@ -66,13 +67,13 @@ pub struct ControlPlane {
     /// Up to when time was passed.
     passed_ms: u64,
     /// The gateway that all instances are of.
-    pub gateway: GatewayId,
+    pub(super) gateway: GatewayId,
     /// The settings in force.
-    pub settings: Settings,
+    pub(super) settings: Settings,
     /// Grows with each restart: what was on its way to an earlier life is lost.
-    pub life: u32,
+    pub(super) life: u32,
     /// It does not answer before this.
-    pub down_until_ms: u64,
+    pub(super) down_until_ms: u64,
 }
 
 impl ControlPlane {
@@ -80,7 +81,7 @@ impl ControlPlane {
     ///
     /// # Errors
     /// If that much can't be set up.
-    pub fn new(settings: Settings) -> Result<Self, String> {
+    pub(super) fn new(settings: Settings) -> Result<Self, String> {
         let mut new = Self {
             storage: MemoryStorage::new(1),
             ids: CountingIds::default(),
@@ -91,11 +92,13 @@ impl ControlPlane {
             life: 0,
             down_until_ms: 0,
         };
-        let document = r#"{"name": "simulated", "currency": "tokens", "default": "deny"}"#;
+        let document = r#"{"name": "simulated", "currency": "credits", "default": "deny"}"#;
         let document = serde_json::from_str(document).map_err(|error| error.to_string())?;
         let card = Command::PutRateCard { name: "simulated".to_owned(), document: Box::new(document) };
         let gateway = Command::CreateGateway { external_id: "simulated".to_owned(), name: None, rate_card: "simulated".to_owned() };
-        for command in [Command::PutSettings(settings), card, gateway] {
+        let code = Currency::new("credits").map_err(|error| error.to_string())?;
+        let scale = Scale::new(0).map_err(|error| error.to_string())?;
+        for command in [Command::PutSettings(settings), Command::DefineCurrency { code, scale }, card, gateway] {
             let outcome = new.execute(0, "set-up", command).map_err(|error| error.to_string())?.result;
             if let Outcome::Gateway(gateway) = outcome.map_err(|failure| format!("{failure:?}"))? {
                 new.gateway = gateway.id;
@@ -108,7 +111,7 @@ impl ControlPlane {
     ///
     /// # Errors
     /// Storage's.
-    pub fn execute(&mut self, now_ms: u64, actor: &str, command: Command) -> Result<Executed, StorageError> {
+    pub(super) fn execute(&mut self, now_ms: u64, actor: &str, command: Command) -> Result<Executed, StorageError> {
         let plan = LoadPlan { targets: command.targets(), reported: reported(&command), ..LoadPlan::default() };
         let loaded = self.storage.load(&plan)?;
         let mut work = Work::new(loaded, wall_clock(now_ms), &mut self.ids);
@@ -123,7 +126,7 @@ impl ControlPlane {
     ///
     /// # Errors
     /// Storage's.
-    pub fn execute_once(&mut self, now_ms: u64, key: &str, command: Command) -> Result<Option<Executed>, StorageError> {
+    pub(super) fn execute_once(&mut self, now_ms: u64, key: &str, command: Command) -> Result<Option<Executed>, StorageError> {
         let key = IdempotencyKey { principal: "operator".to_owned(), key: key.to_owned() };
         let plan = LoadPlan { targets: command.targets(), idempotency: vec![key.clone()], ..LoadPlan::default() };
         let loaded = self.storage.load(&plan)?;
@@ -141,12 +144,12 @@ impl ControlPlane {
     }
 
     /// An instance spoke.
-    pub fn hear(&mut self, now_ms: u64, instance: InstanceId) {
+    pub(super) fn hear(&mut self, now_ms: u64, instance: InstanceId) {
         self.heard_ms.insert(instance, now_ms);
     }
 
     /// Forgets everything that is not in storage.
-    pub fn restart(&mut self, now_ms: u64, down_ms: u64) {
+    pub(super) fn restart(&mut self, now_ms: u64, down_ms: u64) {
         self.life += 1;
         self.down_until_ms = now_ms + down_ms;
         self.heard_ms.clear();
@@ -154,7 +157,7 @@ impl ControlPlane {
 
     /// The largest change number.
     #[must_use]
-    pub fn last_change(&self) -> u64 {
+    pub(super) fn last_change(&self) -> u64 {
         self.storage.last_change().unwrap_or_default()
     }
 
@@ -162,7 +165,7 @@ impl ControlPlane {
     ///
     /// # Errors
     /// Storage's.
-    pub fn news(&self, now_ms: u64, instance: InstanceId, cursor: u64) -> Result<News, StorageError> {
+    pub(super) fn news(&self, now_ms: u64, instance: InstanceId, cursor: u64) -> Result<News, StorageError> {
         let now = wall_clock(now_ms);
         let limit = u32::try_from(CHANGES_MAX).unwrap_or(u32::MAX);
         let mut news = News { cursor, ..News::default() };
@@ -189,7 +192,7 @@ impl ControlPlane {
     ///
     /// # Errors
     /// Storage's.
-    pub fn due(&mut self, now_ms: u64) -> Result<Vec<Command>, StorageError> {
+    pub(super) fn due(&mut self, now_ms: u64) -> Result<Vec<Command>, StorageError> {
         let mut commands = Vec::new();
         let now = wall_clock(now_ms);
         let instants = self.storage.next_instants(wall_clock(self.passed_ms), 100)?;
@@ -232,7 +235,7 @@ impl ControlPlane {
     ///
     /// # Errors
     /// Storage's.
-    pub fn quarantined(&self, now_ms: u64) -> Result<Vec<LeaseId>, StorageError> {
+    pub(super) fn quarantined(&self, now_ms: u64) -> Result<Vec<LeaseId>, StorageError> {
         let leases = self.storage.leases_quarantined_before(wall_clock(now_ms).plus_ms(1), 100)?;
         Ok(leases.into_iter().map(|(_, lease)| lease).collect())
     }
@@ -241,14 +244,14 @@ impl ControlPlane {
     ///
     /// # Errors
     /// Storage's, or none such.
-    pub fn book(&self, customer: CustomerId) -> Result<Book, StorageError> {
+    pub(super) fn book(&self, customer: CustomerId) -> Result<Book, StorageError> {
         let book = self.storage.book(&Target::Customer(customer))?;
         book.ok_or_else(|| StorageError::Corrupt("a customer is gone".to_owned()))
     }
 
     /// The state of an instance.
     #[must_use]
-    pub fn instance_state(&self, instance: InstanceId) -> Option<InstanceState> {
+    pub(super) fn instance_state(&self, instance: InstanceId) -> Option<InstanceState> {
         let registry = self.storage.registry().ok()?;
         registry.instance(instance).map(|known| known.state)
     }

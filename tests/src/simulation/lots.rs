@@ -26,14 +26,14 @@ struct Known {
 
 /// All lots there ever were.
 #[derive(Debug, Default)]
-pub struct Lots {
+pub(super) struct Lots {
     all: BTreeMap<LotId, Known>,
     frozen: BTreeSet<WalletId>,
 }
 
 impl Lots {
     /// Learns of new lots, and of wallets that are frozen now.
-    pub fn note(&mut self, book: &Book) {
+    pub(super) fn note(&mut self, book: &Book) {
         for lot in &book.lots {
             self.all.entry(lot.id).or_insert_with(|| Known {
                 account: lot.account,
@@ -58,7 +58,7 @@ impl Lots {
 
     /// When a lot expires.
     #[must_use]
-    pub fn expiry(&self, lot: LotId) -> Option<Timestamp> {
+    pub(super) fn expiry(&self, lot: LotId) -> Option<Timestamp> {
         self.all.get(&lot)?.expires_at
     }
 
@@ -66,7 +66,7 @@ impl Lots {
     ///
     /// # Errors
     /// Invariant 7.
-    pub fn entry(&mut self, now: Timestamp, entry: &Entry) -> Result<(), Broken> {
+    pub(super) fn entry(&mut self, now: Timestamp, entry: &Entry) -> Result<(), Broken> {
         let available = entry.posted(LedgerAccount::Available).get();
         let is_lending = available < 0 && entry.posted(LedgerAccount::Lent).get() > 0;
         let mut drawn = 0;
@@ -121,7 +121,7 @@ impl Lots {
     ///
     /// # Errors
     /// Invariant 2.
-    pub fn check(&self, lot: &Lot) -> Result<(), Broken> {
+    pub(super) fn check(&self, lot: &Lot) -> Result<(), Broken> {
         let known = self.all.get(&lot.id);
         if known.is_none_or(|known| known.free != lot.free.get() || known.spent != lot.spent.get()) {
             return Err(format!("invariant 2: the journal's draws do not make {} what it is: {known:?} but {lot:?}", lot.id));

@@ -3,19 +3,19 @@
 
 /// A seeded generator.
 #[derive(Debug, Clone)]
-pub struct Random {
+pub(super) struct Random {
     state: u64,
 }
 
 impl Random {
     /// The generator of a seed. Neighbouring seeds have nothing in common.
     #[must_use]
-    pub const fn new(seed: u64) -> Self {
+    pub(super) const fn new(seed: u64) -> Self {
         Self { state: seed.wrapping_mul(0xd134_2543_de82_ef95) ^ 0x5851_f42d_4c95_7f2d }
     }
 
     /// 64 random bits.
-    pub const fn bits(&mut self) -> u64 {
+    pub(super) const fn bits(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -24,28 +24,28 @@ impl Random {
     }
 
     /// A number from 0 to `bound` − 1; zero for a bound of zero.
-    pub const fn below(&mut self, bound: u64) -> u64 {
+    pub(super) const fn below(&mut self, bound: u64) -> u64 {
         let bits = self.bits();
         if bound == 0 { 0 } else { bits % bound }
     }
 
     /// A number from `least` to `most`, both included.
-    pub const fn between(&mut self, least: u64, most: u64) -> u64 {
+    pub(super) const fn between(&mut self, least: u64, most: u64) -> u64 {
         least + self.below(most - least + 1)
     }
 
     /// True so many times in a thousand.
-    pub const fn per_mille(&mut self, times: u64) -> bool {
+    pub(super) const fn per_mille(&mut self, times: u64) -> bool {
         self.below(1_000) < times
     }
 
     /// A place in a list of this length.
-    pub fn place(&mut self, length: usize) -> usize {
+    pub(super) fn place(&mut self, length: usize) -> usize {
         usize::try_from(self.below(length as u64)).unwrap_or_default()
     }
 
     /// A small positive amount; mostly few, sometimes many.
-    pub fn cost(&mut self) -> i64 {
+    pub(super) fn cost(&mut self) -> i64 {
         let most = if self.per_mille(100) { 60 } else { 8 };
         i64::try_from(self.between(1, most)).unwrap_or(1)
     }
