@@ -234,15 +234,27 @@ impl Cell {
         Report {
             account: self.account,
             lease: self.lease,
-            counters: self.counters,
+            counters: self.told(self.lease, self.counters),
             previous: self.previous.map(|previous| PreviousReport {
                 lease: previous.lease,
-                counters: previous.counters,
+                counters: self.told(previous.lease, previous.counters),
                 dead: previous.dead,
             }),
             need,
             wanted: wanted.max(need),
         }
+    }
+
+    /// Counters as a report tells them: as they are.
+    #[cfg(not(feature = "defects"))]
+    const fn told(&self, _lease: LeaseNumber, counters: Counters) -> Counters {
+        counters
+    }
+
+    /// Counters as a report tells them: as they are, unless a defect is planted.
+    #[cfg(feature = "defects")]
+    fn told(&self, lease: LeaseNumber, counters: Counters) -> Counters {
+        crate::defects::reported(self.account, self.mark(), lease, counters)
     }
 
     /// Changes whenever there is something new to report.

@@ -14,8 +14,13 @@
     )
 )]
 
+#[cfg(all(feature = "defects", not(debug_assertions)))]
+compile_error!("the feature `defects` is for tests: nothing that is shipped may be built with it");
+
 pub mod amount;
 pub mod cell;
+#[cfg(feature = "defects")]
+pub mod defects;
 pub mod id;
 pub mod key;
 pub mod lease;

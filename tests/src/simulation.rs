@@ -50,7 +50,11 @@ impl fmt::Display for Failure {
         }
         writeln!(f, "{}", self.broken)?;
         writeln!(f, "faults that it takes: {}", needed.join(", "))?;
-        write!(f, "replay: SEED={} FAULTS={} cargo nextest run -p creditgate-tests --no-capture replay", self.options.seed, self.options.faults)
+        write!(
+            f,
+            "replay: SEED={} FAULTS={} cargo nextest run -p creditgate-tests --no-capture replay",
+            self.options.seed, self.options.faults
+        )
     }
 }
 
@@ -60,7 +64,13 @@ impl fmt::Display for Failure {
 /// The first thing that did not hold.
 pub fn run(options: Options) -> Result<Tally, Box<Failure>> {
     let (outcome, trace) = play(options);
-    outcome.map_err(|broken| Box::new(Failure { broken, options, trace }))
+    outcome.map_err(|broken| {
+        Box::new(Failure {
+            broken,
+            options,
+            trace,
+        })
+    })
 }
 
 /// Runs one schedule and keeps its trace, whatever comes of it.
@@ -70,7 +80,9 @@ pub fn play(options: Options) -> (Result<Tally, String>, Vec<String>) {
     let played = match World::new(options) {
         Err(broken) => (Err(broken), Vec::new()),
         Ok(mut world) => {
-            let outcome = world.play().map_err(|broken| format!("at {} ms: {broken}", world.now_ms));
+            let outcome = world
+                .play()
+                .map_err(|broken| format!("at {} ms: {broken}", world.now_ms));
             (outcome.map(|()| world.tally), world.trace)
         }
     };
@@ -87,11 +99,18 @@ pub fn run_and_explain(options: Options) -> Result<Tally, Box<Failure>> {
     run(options).map_err(|mut least| {
         for fault in Fault::ALL {
             let faults = least.options.faults & !(fault as u32);
-            if let Err(smaller) = run(Options { faults, ..least.options }) {
+            if let Err(smaller) = run(Options {
+                faults,
+                ..least.options
+            }) {
                 least = smaller;
             }
         }
-        least.trace = play(Options { trace: true, ..least.options }).1;
+        least.trace = play(Options {
+            trace: true,
+            ..least.options
+        })
+        .1;
         least
     })
 }

@@ -26,7 +26,10 @@ fn run_part(part: u64) {
         }
     }
     println!("{SCHEDULES} schedules: {sum:?}");
-    assert!(sum.admitted > 0 && sum.refused > 0 && sum.quarantines > 0 && sum.turns > 0, "the schedules are too tame: {sum:?}");
+    assert!(
+        sum.admitted > 0 && sum.refused > 0 && sum.quarantines > 0 && sum.turns > 0,
+        "the schedules are too tame: {sum:?}"
+    );
 }
 
 macro_rules! parts {
@@ -51,10 +54,20 @@ parts! {
 
 #[test]
 fn replay() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let number = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok())
+    };
     let Some(seed) = number("SEED") else { return };
-    let faults = number("FAULTS").and_then(|faults| u32::try_from(faults).ok()).unwrap_or(u32::MAX);
-    let (outcome, trace) = simulation::play(Options { faults, trace: true, ..Options::seed(seed) });
+    let faults = number("FAULTS")
+        .and_then(|faults| u32::try_from(faults).ok())
+        .unwrap_or(u32::MAX);
+    let (outcome, trace) = simulation::play(Options {
+        faults,
+        trace: true,
+        ..Options::seed(seed)
+    });
     println!("{}\n{outcome:?}", trace.join("\n"));
     assert!(outcome.is_ok(), "seed {seed}: {outcome:?}");
 }
@@ -63,15 +76,26 @@ fn replay() {
 fn is_found(defect: Defect) {
     let mut found = Vec::new();
     for seed in 0..DEFECT_SEEDS {
-        let defective = Options { defect: Some(defect), ..Options::seed(seed) };
+        let defective = Options {
+            defect: Some(defect),
+            ..Options::seed(seed)
+        };
         if let Err(failure) = simulation::run(defective) {
             let sound = simulation::run(Options::seed(seed)).map_err(|failure| failure.broken);
-            assert!(sound.is_ok(), "seed {seed} fails without the defect too: {sound:?}");
+            assert!(
+                sound.is_ok(),
+                "seed {seed} fails without the defect too: {sound:?}"
+            );
             found.push((seed, failure.broken));
         }
     }
-    let (first, broken) = found.first().unwrap_or_else(|| panic!("{defect:?} stayed hidden for {DEFECT_SEEDS} seeds"));
-    println!("{defect:?}: found by {} of {DEFECT_SEEDS} seeds, first by {first}: {broken}", found.len());
+    let (first, broken) = found
+        .first()
+        .unwrap_or_else(|| panic!("{defect:?} stayed hidden for {DEFECT_SEEDS} seeds"));
+    println!(
+        "{defect:?}: found by {} of {DEFECT_SEEDS} seeds, first by {first}: {broken}",
+        found.len()
+    );
 }
 
 #[test]

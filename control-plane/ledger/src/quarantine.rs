@@ -32,6 +32,13 @@ pub fn set_aside(book: &mut Book, journal: &mut Journal, context: &mut Context<'
         book.touch(place, context.now);
         return;
     }
+    #[cfg(feature = "defects")]
+    if cause == QuarantineCause::InstanceSilent && creditgate_core::defects::is_planted(creditgate_core::defects::Defect::ReclaimedByTimeOut) {
+        row.counters.returned = row.counters.returned.saturating_add(outstanding);
+        row.state = LeaseState::Closed;
+        report::book_return(book, journal, context, place, lease, outstanding);
+        return;
+    }
     row.state = LeaseState::Quarantined;
     row.quarantined_at = Some(context.now);
     row.quarantine_cause = Some(cause);

@@ -198,6 +198,8 @@ fn newest(book: &Book, account: AccountId, instance: InstanceId) -> Option<usize
 /// Takes over counters that are larger than known, and moves credit accordingly.
 fn merge(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize, lease: usize, reported: &Counters) -> Result<(), Impossible> {
     let known = &book.leases[lease];
+    #[cfg(feature = "defects")]
+    let reported = &creditgate_core::defects::understood(&known.counters, reported);
     let impossible = |problem: String| Impossible { account: known.account, lease: known.number, problem };
     reported.check().map_err(|error| impossible(error.to_string()))?;
     if reported.granted > known.counters.granted {

@@ -27,6 +27,8 @@ impl Cell {
         }
         let newest = answer.state.version;
         let newer = newest > self.version;
+        #[cfg(feature = "defects")]
+        let newer = newer || crate::defects::is_planted(crate::defects::Defect::StaleFlagApplied);
         let settled_seen = self.settled_seen(answer);
         self.take_granted(answer);
         self.acknowledge(reception);
@@ -83,6 +85,8 @@ impl Cell {
 
     fn acknowledge(&mut self, reception: Reception) {
         if let Some(mark) = reception.sent_mark {
+            #[cfg(feature = "defects")]
+            crate::defects::acknowledge(self.account, mark);
             self.reported_mark = mark;
             self.reported_at_ms = self.reported_at_ms.max(reception.now_ms);
             self.claimed_until_ms = 0;

@@ -79,15 +79,31 @@ impl Auditor {
     ///
     /// # Errors
     /// If it should not have been.
-    pub(super) fn admitted(&mut self, instance: InstanceId, cell: &Cell, (cost, at_once): (i64, bool), at_ms: u64) -> Result<(), Broken> {
+    pub(super) fn admitted(
+        &mut self,
+        instance: InstanceId,
+        cell: &Cell,
+        (cost, at_once): (i64, bool),
+        at_ms: u64,
+    ) -> Result<(), Broken> {
         let key = (instance, cell.account, cell.lease);
         let truth = self.truths.entry(key).or_default();
         truth.settled += if at_once { cost } else { 0 };
-        truth.admissions.push(Admission { at_ms, amount: cost });
+        truth.admissions.push(Admission {
+            at_ms,
+            amount: cost,
+        });
         truth.used += cost;
-        let heard = self.heard.get(&(instance, cell.account)).copied().unwrap_or_default();
+        let heard = self
+            .heard
+            .get(&(instance, cell.account))
+            .copied()
+            .unwrap_or_default();
         if let Some(block) = heard.block {
-            return Err(format!("a request was admitted although the newest state (version {}) says {block:?}", heard.version));
+            return Err(format!(
+                "a request was admitted although the newest state (version {}) says {block:?}",
+                heard.version
+            ));
         }
         Ok(())
     }
@@ -98,7 +114,9 @@ impl Auditor {
         truth.used += actual - estimate;
         truth.settled += actual;
         let mut admissions = truth.admissions.iter_mut();
-        if let Some(admission) = admissions.find(|known| known.at_ms == at_ms && known.amount == estimate) {
+        if let Some(admission) =
+            admissions.find(|known| known.at_ms == at_ms && known.amount == estimate)
+        {
             admission.amount = actual;
         }
     }
@@ -107,7 +125,10 @@ impl Auditor {
     pub(super) fn told(&mut self, instance: InstanceId, answer: &LeaseAnswer) {
         let heard = self.heard.entry((instance, answer.account)).or_default();
         if answer.state.version >= heard.version {
-            *heard = Heard { version: answer.state.version, block: answer.state.block };
+            *heard = Heard {
+                version: answer.state.version,
+                block: answer.state.block,
+            };
         }
     }
 
@@ -142,19 +163,34 @@ impl Auditor {
     /// ledger knows as lent and not given back.
     fn check(&mut self, key: LeaseKey) -> Result<(), Broken> {
         self.checks += 1;
-        let Some(truth) = self.truths.get(&key) else { return Ok(()) };
+        let Some(truth) = self.truths.get(&key) else {
+            return Ok(());
+        };
         let really = truth.used + truth.remaining;
-        let counters = self.booked.get(&key).map(|booked| booked.lease.counters).unwrap_or_default();
+        let counters = self
+            .booked
+            .get(&key)
+            .map(|booked| booked.lease.counters)
+            .unwrap_or_default();
         let lent = counters.granted.get() - counters.returned.get();
         if really > lent {
             let state = self.booked.get(&key).map(|booked| booked.lease.state);
             return Err(format!(
                 "overspend: {really} was used or can be under lease {} (used {}, remaining {}), but only {lent} is lent there (granted {}, returned {}, {state:?})",
-                key.2, truth.used, truth.remaining, counters.granted.get(), counters.returned.get()
+                key.2,
+                truth.used,
+                truth.remaining,
+                counters.granted.get(),
+                counters.returned.get()
             ));
         }
         if counters.settled.get() > truth.settled {
-            return Err(format!("lease {} was booked {} as used, but only {} really was", key.2, counters.settled.get(), truth.settled));
+            return Err(format!(
+                "lease {} was booked {} as used, but only {} really was",
+                key.2,
+                counters.settled.get(),
+                truth.settled
+            ));
         }
         Ok(())
     }
@@ -177,31 +213,50 @@ impl Auditor {
     }
 
     fn entry(&mut self, now_ms: u64, entry: &Entry) -> Result<(), Broken> {
-        let sum: i128 = entry.postings.iter().map(|posting| i128::from(posting.amount.get())).sum();
+        let sum: i128 = entry
+            .postings
+            .iter()
+            .map(|posting| i128::from(posting.amount.get()))
+            .sum();
         if sum != 0 {
-            return Err(format!("invariant 1: the postings of {} sum to {sum}", entry.id));
+            return Err(format!(
+                "invariant 1: the postings of {} sum to {sum}",
+                entry.id
+            ));
         }
         let sums = self.sums.entry(entry.account).or_default();
         for posting in &entry.postings {
             sums[posting.account as usize] += i128::from(posting.amount.get());
         }
-        self.lots.entry(wall_clock(now_ms).max(entry.booked_at), entry)?;
+        self.lots
+            .entry(wall_clock(now_ms).max(entry.booked_at), entry)?;
         self.burn(entry)
     }
 
     /// Invariant 6: what a lease burned of a lot that has expired was admitted before that.
     fn burn(&mut self, entry: &Entry) -> Result<(), Broken> {
-        let (EntryKind::Usage, Some(lease)) = (entry.kind, entry.lease) else { return Ok(()) };
+        let (EntryKind::Usage, Some(lease)) = (entry.kind, entry.lease) else {
+            return Ok(());
+        };
         for draw in &entry.draws {
             let burned = self.burned.entry((lease, draw.lot)).or_default();
             *burned += draw.amount.get();
             let burned = *burned;
-            let Some(expires_at) = self.lots.expiry(draw.lot).filter(|expires_at| *expires_at <= entry.booked_at) else { continue };
+            let Some(expires_at) = self
+                .lots
+                .expiry(draw.lot)
+                .filter(|expires_at| *expires_at <= entry.booked_at)
+            else {
+                continue;
+            };
             let key = self.by_id.get(&lease);
             let truth = key.and_then(|key| self.truths.get(key));
             let before: i64 = truth.map_or(0, |truth| truth.admitted_before(expires_at));
             if burned > before {
-                return Err(format!("invariant 6: {burned} of {} was burned by lease {lease}, but only {before} was admitted there before it expired", draw.lot));
+                return Err(format!(
+                    "invariant 6: {burned} of {} was burned by lease {lease}, but only {before} was admitted there before it expired",
+                    draw.lot
+                ));
             }
         }
         Ok(())
@@ -210,14 +265,20 @@ impl Auditor {
     fn book(&mut self, change: &BookChange) -> Result<(), Broken> {
         let book = &change.after;
         if let Some(finding) = verify(book).first() {
-            return Err(format!("invariant {}: {}: {}", finding.invariant, finding.subject, finding.problem));
+            return Err(format!(
+                "invariant {}: {}: {}",
+                finding.invariant, finding.subject, finding.problem
+            ));
         }
         for account in &book.accounts {
             let sums = self.sums.entry(account.id).or_default();
             for ledger in LedgerAccount::ALL {
                 let booked = i128::from(account.balances.get(ledger).get());
                 if booked != sums[ledger as usize] {
-                    return Err(format!("invariant 1: the balance {ledger} is {booked}, its postings sum to {}", sums[ledger as usize]));
+                    return Err(format!(
+                        "invariant 1: the balance {ledger} is {booked}, its postings sum to {}",
+                        sums[ledger as usize]
+                    ));
                 }
             }
         }
@@ -232,21 +293,36 @@ impl Auditor {
 
     fn lease(&mut self, change: &BookChange, lease: &Lease) -> Result<(), Broken> {
         let key = (lease.instance, lease.account, lease.number);
-        let before = change.before.as_ref().and_then(|before| before.leases.iter().find(|old| old.id == lease.id));
+        let before = change
+            .before
+            .as_ref()
+            .and_then(|before| before.leases.iter().find(|old| old.id == lease.id));
         if before == Some(lease) {
             return Ok(());
         }
         if let Some(known) = self.booked.get(&key) {
             let (old, new) = (&known.lease.counters, &lease.counters);
             if old.merged(new) != *new {
-                return Err(format!("invariant 5: counters of lease {} went back from {old:?} to {new:?}", lease.number));
+                return Err(format!(
+                    "invariant 5: counters of lease {} went back from {old:?} to {new:?}",
+                    lease.number
+                ));
             }
             if known.id != lease.id {
-                return Err(format!("invariant 5: lease {} was opened twice", lease.number));
+                return Err(format!(
+                    "invariant 5: lease {} was opened twice",
+                    lease.number
+                ));
             }
         }
         self.by_id.insert(lease.id, key);
-        self.booked.insert(key, Booked { id: lease.id, lease: lease.clone() });
+        self.booked.insert(
+            key,
+            Booked {
+                id: lease.id,
+                lease: lease.clone(),
+            },
+        );
         self.check(key)
     }
 
@@ -259,19 +335,30 @@ impl Auditor {
         for (key, truth) in &self.truths {
             let Some(booked) = self.booked.get(key) else {
                 if truth.used != 0 {
-                    return Err(format!("{} was used under lease {}, which the ledger does not know", truth.used, key.2));
+                    return Err(format!(
+                        "{} was used under lease {}, which the ledger does not know",
+                        truth.used, key.2
+                    ));
                 }
                 continue;
             };
             let counters = booked.lease.counters;
             match &booked.lease.resolution {
                 None if counters.settled.get() != truth.settled => {
-                    return Err(format!("lease {} is charged {}, but {} was used", key.2, counters.settled.get(), truth.settled));
+                    return Err(format!(
+                        "lease {} is charged {}, but {} was used",
+                        key.2,
+                        counters.settled.get(),
+                        truth.settled
+                    ));
                 }
                 Some(decided) => {
                     let most = decided.counters.settled.get() + decided.amount.get();
                     if truth.settled > most {
-                        return Err(format!("lease {}: {} was used, beyond the {most} that were decided over", key.2, truth.settled));
+                        return Err(format!(
+                            "lease {}: {} was used, beyond the {most} that were decided over",
+                            key.2, truth.settled
+                        ));
                     }
                 }
                 None => {}
@@ -290,12 +377,17 @@ impl Auditor {
                 .filter(|((_, of, _), _)| of == account)
                 .filter_map(|(key, booked)| {
                     let decided = booked.lease.resolution.as_ref()?;
-                    let late = self.truths.get(key).map_or(0, |truth| truth.settled) - decided.counters.settled.get();
-                    (decided.kind == ResolutionKind::Release).then_some(late.min(decided.amount.get()))
+                    let late = self.truths.get(key).map_or(0, |truth| truth.settled)
+                        - decided.counters.settled.get();
+                    (decided.kind == ResolutionKind::Release)
+                        .then_some(late.min(decided.amount.get()))
                 })
                 .sum();
             if lost > i128::from(released) || sums[LedgerAccount::Debt as usize] != 0 {
-                return Err(format!("a loss of {lost} is booked for {account}; {released} of released credit was used; debt {}", sums[LedgerAccount::Debt as usize]));
+                return Err(format!(
+                    "a loss of {lost} is booked for {account}; {released} of released credit was used; debt {}",
+                    sums[LedgerAccount::Debt as usize]
+                ));
             }
         }
         Ok(())
@@ -304,7 +396,9 @@ impl Auditor {
     /// What an account is booked as having in one of the journal's accounts.
     #[must_use]
     pub(super) fn booked_in(&self, account: AccountId, ledger: LedgerAccount) -> i128 {
-        self.sums.get(&account).map_or(0, |sums| sums[ledger as usize])
+        self.sums
+            .get(&account)
+            .map_or(0, |sums| sums[ledger as usize])
     }
 
     /// Lots, to be told of wallets that are frozen or thawed.
@@ -316,7 +410,9 @@ impl Auditor {
 impl Truth {
     fn admitted_before(&self, instant: Timestamp) -> i64 {
         let admissions = self.admissions.iter();
-        admissions.filter(|admission| wall_clock(admission.at_ms) < instant).map(|admission| admission.amount).sum()
+        admissions
+            .filter(|admission| wall_clock(admission.at_ms) < instant)
+            .map(|admission| admission.amount)
+            .sum()
     }
 }
-

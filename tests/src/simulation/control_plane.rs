@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 
 use creditgate::command::{Command, Failure, Outcome, Work};
 use creditgate::storage::memory::MemoryStorage;
-use creditgate::storage::{ChangeSet, IdempotencyKey, LoadPlan, NamedLease, Reader, Storage, StorageError, StoredAnswer, Target};
+use creditgate::storage::{
+    ChangeSet, IdempotencyKey, LoadPlan, NamedLease, Reader, Storage, StorageError, StoredAnswer,
+    Target,
+};
 use creditgate_core::amount::{Currency, Scale};
 use creditgate_core::id::{AccountId, InstanceId};
 use creditgate_core::lease::LeaseNumber;
@@ -94,12 +97,27 @@ impl ControlPlane {
         };
         let document = r#"{"name": "simulated", "currency": "credits", "default": "deny"}"#;
         let document = serde_json::from_str(document).map_err(|error| error.to_string())?;
-        let card = Command::PutRateCard { name: "simulated".to_owned(), document: Box::new(document) };
-        let gateway = Command::CreateGateway { external_id: "simulated".to_owned(), name: None, rate_card: "simulated".to_owned() };
+        let card = Command::PutRateCard {
+            name: "simulated".to_owned(),
+            document: Box::new(document),
+        };
+        let gateway = Command::CreateGateway {
+            external_id: "simulated".to_owned(),
+            name: None,
+            rate_card: "simulated".to_owned(),
+        };
         let code = Currency::new("credits").map_err(|error| error.to_string())?;
         let scale = Scale::new(0).map_err(|error| error.to_string())?;
-        for command in [Command::PutSettings(settings), Command::DefineCurrency { code, scale }, card, gateway] {
-            let outcome = new.execute(0, "set-up", command).map_err(|error| error.to_string())?.result;
+        for command in [
+            Command::PutSettings(settings),
+            Command::DefineCurrency { code, scale },
+            card,
+            gateway,
+        ] {
+            let outcome = new
+                .execute(0, "set-up", command)
+                .map_err(|error| error.to_string())?
+                .result;
             if let Outcome::Gateway(gateway) = outcome.map_err(|failure| format!("{failure:?}"))? {
                 new.gateway = gateway.id;
             }
@@ -111,8 +129,17 @@ impl ControlPlane {
     ///
     /// # Errors
     /// Storage's.
-    pub(super) fn execute(&mut self, now_ms: u64, actor: &str, command: Command) -> Result<Executed, StorageError> {
-        let plan = LoadPlan { targets: command.targets(), reported: reported(&command), ..LoadPlan::default() };
+    pub(super) fn execute(
+        &mut self,
+        now_ms: u64,
+        actor: &str,
+        command: Command,
+    ) -> Result<Executed, StorageError> {
+        let plan = LoadPlan {
+            targets: command.targets(),
+            reported: reported(&command),
+            ..LoadPlan::default()
+        };
         let loaded = self.storage.load(&plan)?;
         let mut work = Work::new(loaded, wall_clock(now_ms), &mut self.ids);
         let result = work.decide(actor, command);
@@ -126,9 +153,21 @@ impl ControlPlane {
     ///
     /// # Errors
     /// Storage's.
-    pub(super) fn execute_once(&mut self, now_ms: u64, key: &str, command: Command) -> Result<Option<Executed>, StorageError> {
-        let key = IdempotencyKey { principal: "operator".to_owned(), key: key.to_owned() };
-        let plan = LoadPlan { targets: command.targets(), idempotency: vec![key.clone()], ..LoadPlan::default() };
+    pub(super) fn execute_once(
+        &mut self,
+        now_ms: u64,
+        key: &str,
+        command: Command,
+    ) -> Result<Option<Executed>, StorageError> {
+        let key = IdempotencyKey {
+            principal: "operator".to_owned(),
+            key: key.to_owned(),
+        };
+        let plan = LoadPlan {
+            targets: command.targets(),
+            idempotency: vec![key.clone()],
+            ..LoadPlan::default()
+        };
         let loaded = self.storage.load(&plan)?;
         if loaded.answers.contains_key(&key) {
             self.storage.abandon();
@@ -137,8 +176,16 @@ impl ControlPlane {
         let created_at = wall_clock(now_ms);
         let mut work = Work::new(loaded, created_at, &mut self.ids);
         let result = work.decide("operator", command);
-        let answer = StoredAnswer { fingerprint: String::new(), status: 200, body: Vec::new(), created_at };
-        let changes = ChangeSet { answers: vec![(key, answer)], ..work.into_changes() };
+        let answer = StoredAnswer {
+            fingerprint: String::new(),
+            status: 200,
+            body: Vec::new(),
+            created_at,
+        };
+        let changes = ChangeSet {
+            answers: vec![(key, answer)],
+            ..work.into_changes()
+        };
         self.storage.commit(&changes)?;
         Ok(Some(Executed { changes, result }))
     }
@@ -165,27 +212,52 @@ impl ControlPlane {
     ///
     /// # Errors
     /// Storage's.
-    pub(super) fn news(&self, now_ms: u64, instance: InstanceId, cursor: u64) -> Result<News, StorageError> {
+    pub(super) fn news(
+        &self,
+        now_ms: u64,
+        instance: InstanceId,
+        cursor: u64,
+    ) -> Result<News, StorageError> {
         let now = wall_clock(now_ms);
         let limit = u32::try_from(CHANGES_MAX).unwrap_or(u32::MAX);
-        let mut news = News { cursor, ..News::default() };
+        let mut news = News {
+            cursor,
+            ..News::default()
+        };
         for (number, customer, account, lease) in self.storage.changes(instance, cursor, limit)? {
             news.cursor = news.cursor.max(number);
             let book = self.storage.book(&Target::Customer(customer))?;
-            news.changes.extend(book.and_then(|book| self.word_on(&book, now, (instance, account, lease))));
+            news.changes
+                .extend(book.and_then(|book| self.word_on(&book, now, (instance, account, lease))));
         }
-        let before = Timestamp(now.0.saturating_sub(2 * i64::try_from(self.settings.timing.sync_ms).unwrap_or(0)));
+        let before = Timestamp(
+            now.0
+                .saturating_sub(2 * i64::try_from(self.settings.timing.sync_ms).unwrap_or(0)),
+        );
         news.overdue = self.storage.overdue(instance, before, 100)?;
         let known = self.storage.registry()?;
-        news.barred = known.instance(instance).and_then(|known| known.state.barred());
+        news.barred = known
+            .instance(instance)
+            .and_then(|known| known.state.barred());
         Ok(news)
     }
 
-    fn word_on(&self, book: &Book, now: Timestamp, (instance, account, number): (InstanceId, AccountId, LeaseNumber)) -> Option<LeaseAnswer> {
+    fn word_on(
+        &self,
+        book: &Book,
+        now: Timestamp,
+        (instance, account, number): (InstanceId, AccountId, LeaseNumber),
+    ) -> Option<LeaseAnswer> {
         // A lease that is history is closed, and its gateway hears so when it reports it.
         let lease = book.lease_place(account, instance, number)?;
         let use_by_ms = self.settings.timing.use_by_ms;
-        Some(lend::answer(book, &book.leases[lease], None, now, use_by_ms))
+        Some(lend::answer(
+            book,
+            &book.leases[lease],
+            None,
+            now,
+            use_by_ms,
+        ))
     }
 
     /// What is to be done because time went by: lots and keys, silence, the policy.
@@ -195,9 +267,13 @@ impl ControlPlane {
     pub(super) fn due(&mut self, now_ms: u64) -> Result<Vec<Command>, StorageError> {
         let mut commands = Vec::new();
         let now = wall_clock(now_ms);
-        let instants = self.storage.next_instants(wall_clock(self.passed_ms), 100)?;
+        let instants = self
+            .storage
+            .next_instants(wall_clock(self.passed_ms), 100)?;
         for (_, customer) in instants.into_iter().filter(|(instant, _)| *instant <= now) {
-            commands.push(Command::PassTime { customer: Target::Customer(customer) });
+            commands.push(Command::PassTime {
+                customer: Target::Customer(customer),
+            });
         }
         self.passed_ms = now_ms;
         for instance in self.storage.outstanding_instances()? {
@@ -207,13 +283,23 @@ impl ControlPlane {
             }
             for customer in self.customers_of(instance)? {
                 let cause = QuarantineCause::InstanceSilent;
-                commands.push(Command::Quarantine { customer: Target::Customer(customer), instance, cause });
+                commands.push(Command::Quarantine {
+                    customer: Target::Customer(customer),
+                    instance,
+                    cause,
+                });
             }
         }
         if let Some(kind) = self.settings.quarantine_policy.resolution() {
-            let since = Timestamp(now.0 - i64::try_from(self.settings.quarantine_policy_after_ms).unwrap_or(0));
+            let since = Timestamp(
+                now.0 - i64::try_from(self.settings.quarantine_policy_after_ms).unwrap_or(0),
+            );
             for (_, lease) in self.storage.leases_quarantined_before(since, 100)? {
-                commands.push(Command::ResolveLease { lease, kind, reason: "policy".to_owned() });
+                commands.push(Command::ResolveLease {
+                    lease,
+                    kind,
+                    reason: "policy".to_owned(),
+                });
             }
         }
         Ok(commands)
@@ -221,10 +307,19 @@ impl ControlPlane {
 
     fn customers_of(&self, instance: InstanceId) -> Result<Vec<CustomerId>, StorageError> {
         use creditgate::storage::{LeaseFilter, PageRequest};
-        let filter = LeaseFilter { instance: Some(instance), ..LeaseFilter::default() };
-        let leases = self.storage.leases(filter, PageRequest::first(1_000))?.items;
+        let filter = LeaseFilter {
+            instance: Some(instance),
+            ..LeaseFilter::default()
+        };
+        let leases = self
+            .storage
+            .leases(filter, PageRequest::first(1_000))?
+            .items;
         let lending = leases.iter().filter(|(_, lease)| {
-            matches!(lease.state, creditgate_ledger::LeaseState::Open | creditgate_ledger::LeaseState::Draining)
+            matches!(
+                lease.state,
+                creditgate_ledger::LeaseState::Open | creditgate_ledger::LeaseState::Draining
+            )
         });
         let mut customers: Vec<CustomerId> = lending.map(|(customer, _)| *customer).collect();
         customers.dedup();
@@ -236,7 +331,9 @@ impl ControlPlane {
     /// # Errors
     /// Storage's.
     pub(super) fn quarantined(&self, now_ms: u64) -> Result<Vec<LeaseId>, StorageError> {
-        let leases = self.storage.leases_quarantined_before(wall_clock(now_ms).plus_ms(1), 100)?;
+        let leases = self
+            .storage
+            .leases_quarantined_before(wall_clock(now_ms).plus_ms(1), 100)?;
         Ok(leases.into_iter().map(|(_, lease)| lease).collect())
     }
 
@@ -262,7 +359,17 @@ fn reported(command: &Command) -> Vec<NamedLease> {
     let Command::Report { instance, report } = command else {
         return Vec::new();
     };
-    let named = |number| NamedLease { account: report.account, instance: *instance, number };
-    let previous = report.previous.as_ref().map(|previous| named(previous.lease));
-    [Some(named(report.lease)), previous].into_iter().flatten().collect()
+    let named = |number| NamedLease {
+        account: report.account,
+        instance: *instance,
+        number,
+    };
+    let previous = report
+        .previous
+        .as_ref()
+        .map(|previous| named(previous.lease));
+    [Some(named(report.lease)), previous]
+        .into_iter()
+        .flatten()
+        .collect()
 }

@@ -44,7 +44,10 @@ impl World {
             for ledger in [LedgerAccount::Lent, LedgerAccount::Quarantined] {
                 let left = self.auditor.booked_in(payer.account, ledger);
                 if left != 0 {
-                    return Err(format!("{left} is {ledger} for {} although everything rests", payer.account));
+                    return Err(format!(
+                        "{left} is {ledger} for {} although everything rests",
+                        payer.account
+                    ));
                 }
             }
         }
@@ -53,7 +56,10 @@ impl World {
 
     fn balance(&self, payer: usize) -> Result<i64, Broken> {
         let known = &self.payers[payer];
-        let book = self.control_plane.book(known.id).map_err(|error| error.to_string())?;
+        let book = self
+            .control_plane
+            .book(known.id)
+            .map_err(|error| error.to_string())?;
         Ok(lend::balance(&book, known.account, wall_clock(self.now_ms)).get())
     }
 
@@ -65,7 +71,9 @@ impl World {
         row.at_once &= cost == actual;
         self.at(self.now_ms, Event::Arrive(request));
         let bound_ms = self.now_ms + self.timing().wait_ms + 1;
-        while self.now_ms < bound_ms && matches!(self.requests[request].stage, Stage::New | Stage::Waiting) {
+        while self.now_ms < bound_ms
+            && matches!(self.requests[request].stage, Stage::New | Stage::Waiting)
+        {
             self.run_until(self.now_ms + 5)?;
         }
         Ok(self.requests[request].stage)
@@ -75,7 +83,9 @@ impl World {
         let before = self.balance(payer)?;
         match self.try_now(payer, cost, actual)? {
             Stage::Running | Stage::Done => Ok(()),
-            other => Err(format!("a false refusal: {before} was left, but a request for {cost} came to {other:?}")),
+            other => Err(format!(
+                "a false refusal: {before} was left, but a request for {cost} came to {other:?}"
+            )),
         }
     }
 
@@ -85,8 +95,16 @@ impl World {
             if left < 2 {
                 break;
             }
-            let cost = i64::try_from(self.random.between(1, u64::try_from(left / 2).unwrap_or(1).max(1))).unwrap_or(1);
-            let actual = if self.random.per_mille(700) { cost } else { cost / 2 };
+            let cost = i64::try_from(
+                self.random
+                    .between(1, u64::try_from(left / 2).unwrap_or(1).max(1)),
+            )
+            .unwrap_or(1);
+            let actual = if self.random.per_mille(700) {
+                cost
+            } else {
+                cost / 2
+            };
             self.must_pay(payer, cost, actual)?;
             left -= actual;
             let pause_ms = self.random.between(6, 120);
@@ -97,7 +115,11 @@ impl World {
         }
         match self.try_now(payer, 1, 1)? {
             Stage::Refused("exhausted" | "waited too long") => {}
-            other => return Err(format!("nothing is left, but a request for 1 came to {other:?}")),
+            other => {
+                return Err(format!(
+                    "nothing is left, but a request for 1 came to {other:?}"
+                ));
+            }
         }
         let amount = self.random.between(1, 20);
         self.top_up_by(payer, 0, amount, (None, None, None), false)?;

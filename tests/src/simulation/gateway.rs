@@ -83,7 +83,12 @@ pub(super) enum Step {
     Queued,
     Asked,
     /// Another worker has the lease; its cell should come before this.
-    AwaitsCell { account: AccountId, after: LeaseNumber, lost_at_ms: u64, version: u32 },
+    AwaitsCell {
+        account: AccountId,
+        after: LeaseNumber,
+        lost_at_ms: u64,
+        version: u32,
+    },
 }
 
 /// Requests that wait for credit of an account.
@@ -168,7 +173,13 @@ impl World {
         };
         note!(self, "g{gateway} boots as {id}");
         let owner = self.control_plane.gateway;
-        self.execute("gateway", creditgate::command::Command::SeeInstance { gateway: owner, instance: id })?;
+        self.execute(
+            "gateway",
+            creditgate::command::Command::SeeInstance {
+                gateway: owner,
+                instance: id,
+            },
+        )?;
         self.after(1, Event::Tick { gateway, life });
         Ok(())
     }
@@ -177,15 +188,30 @@ impl World {
     pub(super) fn put(&mut self, gateway: usize, cell: &Cell) -> Result<(), Broken> {
         let bytes = cell.to_bytes();
         if Cell::from_bytes(&bytes).as_ref() != Ok(cell) {
-            return Err(format!("a cell does not read back as it was written: {cell:?}"));
+            return Err(format!(
+                "a cell does not read back as it was written: {cell:?}"
+            ));
         }
         self.gateways[gateway].cells.insert(cell.account, bytes);
         let c = cell.counters;
         note!(
             self,
             "g{gateway} cell of {}: lease {} granted {} returned {} reserved {} released {} settled {} remaining {} use-by {} spent out {} previous {:?} ceiling {:?} block {:?} version {}",
-            cell.account, cell.lease, c.granted.get(), c.returned.get(), c.reserved.get(), c.released.get(), c.settled.get(), c.remaining().get(), cell.use_by_ms, cell.spent_out,
-            cell.previous.map(|p| (p.lease.0, p.dead, p.counters.outstanding().get())), cell.ceiling.map(Amount::get), cell.block, cell.version
+            cell.account,
+            cell.lease,
+            c.granted.get(),
+            c.returned.get(),
+            c.reserved.get(),
+            c.released.get(),
+            c.settled.get(),
+            c.remaining().get(),
+            cell.use_by_ms,
+            cell.spent_out,
+            cell.previous
+                .map(|p| (p.lease.0, p.dead, p.counters.outstanding().get())),
+            cell.ceiling.map(Amount::get),
+            cell.block,
+            cell.version
         );
         self.auditor.wrote(self.gateways[gateway].id, cell)
     }
@@ -216,9 +242,19 @@ impl World {
         let worker_life = self.gateways[gateway].workers[worker].life;
         let generation = self.payers[self.requests[request].payer].generation;
         let row = &mut self.requests[request];
-        (row.gateway_life, row.worker, row.worker_life, row.generation) = (life, worker, worker_life, generation);
+        (
+            row.gateway_life,
+            row.worker,
+            row.worker_life,
+            row.generation,
+        ) = (life, worker, worker_life, generation);
         row.stage = Stage::Waiting;
-        note!(self, "g{gateway}.{worker} request {request} of payer {} for {}", self.requests[request].payer, self.requests[request].cost);
+        note!(
+            self,
+            "g{gateway}.{worker} request {request} of payer {} for {}",
+            self.requests[request].payer,
+            self.requests[request].cost
+        );
         let verdict = self.judge(request, false)?;
         let waits = matches!(verdict, Verdict::AwaitsLookup | Verdict::AwaitsCredit(_));
         self.take(request, verdict, false);
@@ -231,16 +267,25 @@ impl World {
 
     fn judge(&mut self, request: usize, is_first: bool) -> Result<Verdict, Broken> {
         let row = &self.requests[request];
-        let (gateway, worker, payer, generation) = (row.gateway, row.worker, row.payer, row.generation);
+        let (gateway, worker, payer, generation) =
+            (row.gateway, row.worker, row.payer, row.generation);
         let (cost, at_once) = (Amount::new(row.cost), row.at_once);
         let now = self.clock(gateway);
         let place = &self.gateways[gateway];
         if place.barred.is_some() {
             return Ok(Verdict::Refused("barred"));
         }
-        let credential = place.workers[worker].known.get(&payer).copied().filter(|known| known.generation == generation);
-        let Some(credential) = credential else { return Ok(Verdict::AwaitsLookup) };
-        let cell = place.cell(credential.account).filter(|cell| cell.credential_version == credential.version);
+        let credential = place.workers[worker]
+            .known
+            .get(&payer)
+            .copied()
+            .filter(|known| known.generation == generation);
+        let Some(credential) = credential else {
+            return Ok(Verdict::AwaitsLookup);
+        };
+        let cell = place
+            .cell(credential.account)
+            .filter(|cell| cell.credential_version == credential.version);
         let Some(mut cell) = cell else {
             self.gateways[gateway].workers[worker].known.remove(&payer);
             return Ok(Verdict::AwaitsLookup);
@@ -249,23 +294,43 @@ impl World {
         if !is_first && queue.is_some_and(|queue| !queue.waiters.is_empty()) {
             return Ok(Verdict::AwaitsCredit(credential.account));
         }
-        let admitted = if at_once { cell.charge(cost, now) } else { cell.admit(cost, now) };
+        let admitted = if at_once {
+            cell.charge(cost, now)
+        } else {
+            cell.admit(cost, now)
+        };
         match admitted {
             Ok(()) => {
-                self.auditor.admitted(self.gateways[gateway].id, &cell, (cost.get(), at_once), self.now_ms)?;
+                self.auditor.admitted(
+                    self.gateways[gateway].id,
+                    &cell,
+                    (cost.get(), at_once),
+                    self.now_ms,
+                )?;
                 self.put(gateway, &cell)?;
                 self.watch(gateway, worker, cell.account, false);
                 let row = &mut self.requests[request];
-                (row.lease, row.admitted_at_ms, row.stage) = (cell.lease, self.now_ms, Stage::Running);
+                (row.lease, row.admitted_at_ms, row.stage) =
+                    (cell.lease, self.now_ms, Stage::Running);
                 let takes_ms = row.takes_ms;
-                self.gateways[gateway].workers[worker].running.insert(request);
+                self.gateways[gateway].workers[worker]
+                    .running
+                    .insert(request);
                 self.tally.admitted += 1;
-                note!(self, "g{gateway}.{worker} request {request} admitted under {}", cell.lease);
+                note!(
+                    self,
+                    "g{gateway}.{worker} request {request} admitted under {}",
+                    cell.lease
+                );
                 self.after(takes_ms, Event::End(request));
                 Ok(Verdict::Admitted)
             }
-            Err(NotAdmitted::Blocked(_)) if self.is_current(gateway, now, &cell) => Ok(Verdict::Refused("blocked")),
-            Err(NotAdmitted::AboveCeiling) if self.is_current(gateway, now, &cell) => Ok(Verdict::Refused("exhausted")),
+            Err(NotAdmitted::Blocked(_)) if self.is_current(gateway, now, &cell) => {
+                Ok(Verdict::Refused("blocked"))
+            }
+            Err(NotAdmitted::AboveCeiling) if self.is_current(gateway, now, &cell) => {
+                Ok(Verdict::Refused("exhausted"))
+            }
             Err(_) => Ok(Verdict::AwaitsCredit(credential.account)),
         }
     }
@@ -274,7 +339,8 @@ impl World {
     fn is_current(&self, gateway: usize, now: u64, cell: &Cell) -> bool {
         let use_by_ms = self.timing().use_by_ms;
         let polled = self.gateways[gateway].polled_at_ms;
-        (polled > 0 && now < polled + use_by_ms) || (cell.reported_at_ms > 0 && now < cell.reported_at_ms + use_by_ms / 8)
+        (polled > 0 && now < polled + use_by_ms)
+            || (cell.reported_at_ms > 0 && now < cell.reported_at_ms + use_by_ms / 8)
     }
 
     /// Puts a request where its verdict says; at the front if it was first before.
@@ -288,10 +354,15 @@ impl World {
             Verdict::Admitted => return,
             Verdict::Refused(why) => return self.refuse(request, why),
             Verdict::AwaitsLookup => {
-                let fresh = Lookup { waiters: VecDeque::new(), step: Step::Queued };
+                let fresh = Lookup {
+                    waiters: VecDeque::new(),
+                    step: Step::Queued,
+                };
                 &mut worker.lookups.entry(payer).or_insert(fresh).waiters
             }
-            Verdict::AwaitsCredit(account) => &mut worker.queues.entry(account).or_default().waiters,
+            Verdict::AwaitsCredit(account) => {
+                &mut worker.queues.entry(account).or_default().waiters
+            }
         };
         if was_first {
             waiters.push_front(request);
@@ -311,7 +382,10 @@ impl World {
         if self.requests[request].stage != Stage::Waiting {
             return;
         }
-        let (gateway, worker) = (self.requests[request].gateway, self.requests[request].worker);
+        let (gateway, worker) = (
+            self.requests[request].gateway,
+            self.requests[request].worker,
+        );
         let worker = &mut self.gateways[gateway].workers[worker];
         for lookup in worker.lookups.values_mut() {
             lookup.waiters.retain(|waiter| *waiter != request);
@@ -323,10 +397,19 @@ impl World {
     }
 
     /// Asks those who wait for an account again, in order.
-    pub(super) fn serve(&mut self, gateway: usize, worker: usize, account: AccountId) -> Result<(), Broken> {
+    pub(super) fn serve(
+        &mut self,
+        gateway: usize,
+        worker: usize,
+        account: AccountId,
+    ) -> Result<(), Broken> {
         loop {
-            let queue = self.gateways[gateway].workers[worker].queues.get_mut(&account);
-            let Some(request) = queue.and_then(|queue| queue.waiters.pop_front()) else { return Ok(()) };
+            let queue = self.gateways[gateway].workers[worker]
+                .queues
+                .get_mut(&account);
+            let Some(request) = queue.and_then(|queue| queue.waiters.pop_front()) else {
+                return Ok(());
+            };
             let verdict = self.judge(request, true)?;
             let stays = matches!(verdict, Verdict::AwaitsCredit(_));
             self.take(request, verdict, stays);
@@ -337,8 +420,15 @@ impl World {
     }
 
     /// Asks those who waited for a lookup again.
-    pub(super) fn serve_lookup(&mut self, gateway: usize, worker: usize, payer: usize) -> Result<(), Broken> {
-        let lookup = self.gateways[gateway].workers[worker].lookups.remove(&payer);
+    pub(super) fn serve_lookup(
+        &mut self,
+        gateway: usize,
+        worker: usize,
+        payer: usize,
+    ) -> Result<(), Broken> {
+        let lookup = self.gateways[gateway].workers[worker]
+            .lookups
+            .remove(&payer);
         for request in lookup.into_iter().flat_map(|lookup| lookup.waiters) {
             let verdict = self.judge(request, false)?;
             self.take(request, verdict, false);
@@ -350,21 +440,35 @@ impl World {
     pub(super) fn end(&mut self, request: usize) -> Result<(), Broken> {
         let row = self.requests[request].clone();
         let place = &self.gateways[row.gateway];
-        let is_same = place.is_up && place.life == row.gateway_life && place.workers[row.worker].life == row.worker_life;
+        let is_same = place.is_up
+            && place.life == row.gateway_life
+            && place.workers[row.worker].life == row.worker_life;
         if row.stage != Stage::Running || !is_same {
             return Ok(());
         }
         self.requests[request].stage = Stage::Done;
-        self.gateways[row.gateway].workers[row.worker].running.remove(&request);
+        self.gateways[row.gateway].workers[row.worker]
+            .running
+            .remove(&request);
         let account = self.payers[row.payer].account;
         if row.at_once {
             return Ok(());
         }
         let key = (self.gateways[row.gateway].id, account, row.lease);
-        self.auditor.ended(key, row.admitted_at_ms, row.cost, row.actual);
-        let Some(mut cell) = self.gateways[row.gateway].cell(account) else { return Ok(()) };
+        self.auditor
+            .ended(key, row.admitted_at_ms, row.cost, row.actual);
+        let Some(mut cell) = self.gateways[row.gateway].cell(account) else {
+            return Ok(());
+        };
         let settled = cell.settle(row.lease, Amount::new(row.cost), Amount::new(row.actual));
-        note!(self, "g{}.{} request {request} ended at {} of {}: {settled:?}", row.gateway, row.worker, row.actual, row.cost);
+        note!(
+            self,
+            "g{}.{} request {request} ended at {} of {}: {settled:?}",
+            row.gateway,
+            row.worker,
+            row.actual,
+            row.cost
+        );
         if settled == Settlement::Booked {
             self.put(row.gateway, &cell)?;
             self.watch(row.gateway, row.worker, account, false);
@@ -374,10 +478,24 @@ impl World {
     }
 
     /// A worker looks after a cell from now on.
-    pub(super) fn watch(&mut self, gateway: usize, worker: usize, account: AccountId, is_urgent: bool) {
+    pub(super) fn watch(
+        &mut self,
+        gateway: usize,
+        worker: usize,
+        account: AccountId,
+        is_urgent: bool,
+    ) {
         let now = self.clock(gateway);
-        let fresh = Watch { due_ms: now, is_urgent, seen: (LeaseNumber::NONE, Amount::ZERO), used_at_ms: now };
-        let watch = self.gateways[gateway].workers[worker].watched.entry(account).or_insert(fresh);
+        let fresh = Watch {
+            due_ms: now,
+            is_urgent,
+            seen: (LeaseNumber::NONE, Amount::ZERO),
+            used_at_ms: now,
+        };
+        let watch = self.gateways[gateway].workers[worker]
+            .watched
+            .entry(account)
+            .or_insert(fresh);
         if is_urgent {
             watch.is_urgent = true;
             watch.due_ms = watch.due_ms.min(now);
@@ -391,7 +509,11 @@ impl World {
         }
         self.poll(gateway);
         for worker in 0..self.gateways[gateway].workers.len() {
-            let accounts: Vec<AccountId> = self.gateways[gateway].workers[worker].queues.keys().copied().collect();
+            let accounts: Vec<AccountId> = self.gateways[gateway].workers[worker]
+                .queues
+                .keys()
+                .copied()
+                .collect();
             for account in accounts {
                 self.serve(gateway, worker, account)?;
             }
@@ -404,7 +526,9 @@ impl World {
     /// Worker 0 keeps the poll; the record of how far it is lies in shared data.
     pub(super) fn poll(&mut self, gateway: usize) {
         let place = &self.gateways[gateway];
-        let under_way = place.poll.is_some_and(|call| !self.calls[call].is_over && self.calls[call].worker_life == place.workers[0].life);
+        let under_way = place.poll.is_some_and(|call| {
+            !self.calls[call].is_over && self.calls[call].worker_life == place.workers[0].life
+        });
         if under_way || self.clock(gateway) < place.workers[0].rests_until_ms {
             return;
         }

@@ -77,34 +77,52 @@ impl Lots {
                 self.check_order(now, draw.lot)?;
             }
             let Some(lot) = self.all.get_mut(&draw.lot) else {
-                return Err(format!("{} draws from {}, which nobody made", entry.id, draw.lot));
+                return Err(format!(
+                    "{} draws from {}, which nobody made",
+                    entry.id, draw.lot
+                ));
             };
             if available != 0 {
                 lot.free += if available > 0 { amount } else { -amount };
             }
-            if entry.posted(LedgerAccount::Spent).get() > 0 || entry.posted(LedgerAccount::Unattributed).get() > 0 {
+            if entry.posted(LedgerAccount::Spent).get() > 0
+                || entry.posted(LedgerAccount::Unattributed).get() > 0
+            {
                 lot.spent += amount;
             }
             if entry.posted(LedgerAccount::Withdrawn).get() > 0 {
                 lot.is_voided = true;
             }
             if lot.free < 0 || lot.spent > lot.amount {
-                return Err(format!("invariant 2: more than all of {} was drawn", draw.lot));
+                return Err(format!(
+                    "invariant 2: more than all of {} was drawn",
+                    draw.lot
+                ));
             }
         }
         if available != 0 && drawn != available.abs() {
-            return Err(format!("invariant 7: {} moves {available} of what is available but says of which lot for {drawn}", entry.id));
+            return Err(format!(
+                "invariant 7: {} moves {available} of what is available but says of which lot for {drawn}",
+                entry.id
+            ));
         }
         Ok(())
     }
 
     fn check_order(&self, now: Timestamp, drawn: LotId) -> Result<(), Broken> {
-        let Some(taken) = self.all.get(&drawn) else { return Ok(()) };
+        let Some(taken) = self.all.get(&drawn) else {
+            return Ok(());
+        };
         if !self.is_lendable(taken, now) {
-            return Err(format!("invariant 6: {drawn} was lent although it is not to be spent now"));
+            return Err(format!(
+                "invariant 6: {drawn} was lent although it is not to be spent now"
+            ));
         }
         let earlier = self.all.iter().find(|(id, lot)| {
-            lot.account == taken.account && lot.free > 0 && self.is_lendable(lot, now) && order(lot, **id) < order(taken, drawn)
+            lot.account == taken.account
+                && lot.free > 0
+                && self.is_lendable(lot, now)
+                && order(lot, **id) < order(taken, drawn)
         });
         match earlier {
             Some((id, _)) => Err(format!("invariant 7: {drawn} was lent before {id}")),
@@ -113,7 +131,8 @@ impl Lots {
     }
 
     fn is_lendable(&self, lot: &Known, now: Timestamp) -> bool {
-        let in_time = lot.effective_at <= now && lot.expires_at.is_none_or(|expires_at| now < expires_at);
+        let in_time =
+            lot.effective_at <= now && lot.expires_at.is_none_or(|expires_at| now < expires_at);
         in_time && !lot.is_voided && !self.frozen.contains(&lot.wallet)
     }
 
@@ -123,8 +142,12 @@ impl Lots {
     /// Invariant 2.
     pub(super) fn check(&self, lot: &Lot) -> Result<(), Broken> {
         let known = self.all.get(&lot.id);
-        if known.is_none_or(|known| known.free != lot.free.get() || known.spent != lot.spent.get()) {
-            return Err(format!("invariant 2: the journal's draws do not make {} what it is: {known:?} but {lot:?}", lot.id));
+        if known.is_none_or(|known| known.free != lot.free.get() || known.spent != lot.spent.get())
+        {
+            return Err(format!(
+                "invariant 2: the journal's draws do not make {} what it is: {known:?} but {lot:?}",
+                lot.id
+            ));
         }
         Ok(())
     }

@@ -18,12 +18,22 @@ impl World {
     pub(super) fn add_payer(&mut self) -> Result<(), Broken> {
         let place = self.payers.len();
         let external_id = format!("payer-{place}");
-        let new = NewCustomer { external_id: external_id.clone(), name: None, time_zone: "UTC".to_owned(), metadata: Default::default() };
-        let Outcome::Customer(customer) = self.execute("operator", Command::CreateCustomer(new))? else {
+        let new = NewCustomer {
+            external_id: external_id.clone(),
+            name: None,
+            time_zone: "UTC".to_owned(),
+            metadata: Default::default(),
+        };
+        let Outcome::Customer(customer) = self.execute("operator", Command::CreateCustomer(new))?
+        else {
             return Err("no customer was made".to_owned());
         };
         let target = Target::Customer(customer.id);
-        let command = Command::AddKey { customer: target.clone(), name: None, hash: hash(place, 0) };
+        let command = Command::AddKey {
+            customer: target.clone(),
+            name: None,
+            hash: hash(place, 0),
+        };
         let Outcome::Key(key) = self.execute("operator", command)? else {
             return Err("no key was made".to_owned());
         };
@@ -44,7 +54,8 @@ impl World {
                 conversion_rate: "1".to_owned(),
                 metadata: Default::default(),
             };
-            let Outcome::Wallet(made) = self.execute("operator", Command::CreateWallet(wallet))? else {
+            let Outcome::Wallet(made) = self.execute("operator", Command::CreateWallet(wallet))?
+            else {
                 return Err("no wallet was made".to_owned());
             };
             payer.account = made.1.id;
@@ -62,14 +73,28 @@ impl World {
         let wallet = self.random.place(self.payers[payer].wallets.len());
         let amount = self.random.between(1, 150);
         let expires_in_ms = self.random.between(50, self.calm_from_ms);
-        let expires = self.random.per_mille(350) && self.options.allows(Fault::Expiry) && !self.is_calm();
-        let priority = self.random.per_mille(500).then(|| i32::try_from(self.random.below(3)).unwrap_or(0));
-        let later_ms = if self.random.per_mille(150) { self.random.between(1, 500) } else { 0 };
+        let expires =
+            self.random.per_mille(350) && self.options.allows(Fault::Expiry) && !self.is_calm();
+        let priority = self
+            .random
+            .per_mille(500)
+            .then(|| i32::try_from(self.random.below(3)).unwrap_or(0));
+        let later_ms = if self.random.per_mille(150) {
+            self.random.between(1, 500)
+        } else {
+            0
+        };
         let twice = self.random.per_mille(200);
         let now = wall_clock(self.now_ms);
         let effective_at = (later_ms > 0).then(|| now.plus_ms(later_ms));
         let expires_at = expires.then(|| now.plus_ms(later_ms + expires_in_ms));
-        self.top_up_by(payer, wallet, amount, (priority, effective_at, expires_at), twice)
+        self.top_up_by(
+            payer,
+            wallet,
+            amount,
+            (priority, effective_at, expires_at),
+            twice,
+        )
     }
 
     pub(super) fn top_up_by(
@@ -77,7 +102,11 @@ impl World {
         payer: usize,
         wallet: usize,
         amount: u64,
-        (priority, effective_at, expires_at): (Option<i32>, Option<creditgate_ledger::Timestamp>, Option<creditgate_ledger::Timestamp>),
+        (priority, effective_at, expires_at): (
+            Option<i32>,
+            Option<creditgate_ledger::Timestamp>,
+            Option<creditgate_ledger::Timestamp>,
+        ),
         twice: bool,
     ) -> Result<(), Broken> {
         let command = Command::TopUp(TopUpCommand {
@@ -91,9 +120,15 @@ impl World {
         });
         self.top_ups += 1;
         let key = format!("top-up {}", self.top_ups);
-        note!(self, "top-up of payer {payer}: {amount}, effective {effective_at:?}, expires {expires_at:?}");
+        note!(
+            self,
+            "top-up of payer {payer}: {amount}, effective {effective_at:?}, expires {expires_at:?}"
+        );
         for _ in 0..=u8::from(twice) {
-            let executed = self.control_plane.execute_once(self.now_ms, &key, command.clone()).map_err(|error| error.to_string())?;
+            let executed = self
+                .control_plane
+                .execute_once(self.now_ms, &key, command.clone())
+                .map_err(|error| error.to_string())?;
             let Some(executed) = executed else { continue };
             if let Outcome::Lot(made) = self.committed(executed)? {
                 self.payers[payer].lots.push(made.0.id);
@@ -105,7 +140,11 @@ impl World {
     /// What the control plane does by itself.
     pub(super) fn jobs(&mut self) -> Result<(), Broken> {
         if self.now_ms >= self.control_plane.down_until_ms {
-            for command in self.control_plane.due(self.now_ms).map_err(|error| error.to_string())? {
+            for command in self
+                .control_plane
+                .due(self.now_ms)
+                .map_err(|error| error.to_string())?
+            {
                 self.tally.quarantines += u64::from(matches!(command, Command::Quarantine { .. }));
                 self.execute("job", command)?;
             }
@@ -135,7 +174,9 @@ impl World {
             7..=9 if self.options.allows(Fault::LostCell) => self.lose_cell(gateway, payer),
             10..=11 if self.options.allows(Fault::Trap) => self.trap(gateway),
             12 if self.options.allows(Fault::Restart) => self.restart(length_ms / 3),
-            13..=14 if self.options.allows(Fault::Partition) => self.cut_off(gateway, 2 * length_ms),
+            13..=14 if self.options.allows(Fault::Partition) => {
+                self.cut_off(gateway, 2 * length_ms)
+            }
             15..=16 if self.options.allows(Fault::Void) => self.void(payer)?,
             17..=18 if self.options.allows(Fault::Suspension) => self.suspend(payer)?,
             19..=20 if self.options.allows(Fault::Freeze) => self.freeze(payer)?,
@@ -171,16 +212,26 @@ impl World {
         let running = std::mem::take(&mut self.gateways[gateway].workers[worker].running);
         for request in running {
             let row = self.requests[request].clone();
-            let key = (self.gateways[gateway].id, self.payers[row.payer].account, row.lease);
+            let key = (
+                self.gateways[gateway].id,
+                self.payers[row.payer].account,
+                row.lease,
+            );
             if !row.at_once {
-                self.auditor.ended(key, row.admitted_at_ms, row.cost, row.actual);
+                self.auditor
+                    .ended(key, row.admitted_at_ms, row.cost, row.actual);
             }
             self.requests[request].stage = Stage::Done;
         }
-        let life = (self.gateways[gateway].life, self.gateways[gateway].workers[worker].life);
+        let life = (
+            self.gateways[gateway].life,
+            self.gateways[gateway].workers[worker].life,
+        );
         for request in 0..self.requests.len() {
             let row = &self.requests[request];
-            let is_here = row.gateway == gateway && row.worker == worker && (row.gateway_life, row.worker_life) == life;
+            let is_here = row.gateway == gateway
+                && row.worker == worker
+                && (row.gateway_life, row.worker_life) == life;
             if is_here && row.stage == Stage::Waiting {
                 self.refuse(request, "worker gone");
             }
@@ -195,7 +246,10 @@ impl World {
         note!(self, "g{gateway}.{worker} traps");
         self.abandon_requests(gateway, worker);
         let life = self.gateways[gateway].workers[worker].life + 1;
-        self.gateways[gateway].workers[worker] = super::gateway::Worker { life, ..Default::default() };
+        self.gateways[gateway].workers[worker] = super::gateway::Worker {
+            life,
+            ..Default::default()
+        };
     }
 
     fn lose_cell(&mut self, gateway: usize, payer: usize) {
@@ -232,11 +286,21 @@ impl World {
         }
         let place = self.random.place(self.payers[payer].lots.len());
         let lot = self.payers[payer].lots[place];
-        self.execute("operator", Command::VoidLot { lot, reason: "by chance".to_owned() }).map(|_| ())
+        self.execute(
+            "operator",
+            Command::VoidLot {
+                lot,
+                reason: "by chance".to_owned(),
+            },
+        )
+        .map(|_| ())
     }
 
     fn suspend(&mut self, payer: usize) -> Result<(), Broken> {
-        let book = self.control_plane.book(self.payers[payer].id).map_err(|error| error.to_string())?;
+        let book = self
+            .control_plane
+            .book(self.payers[payer].id)
+            .map_err(|error| error.to_string())?;
         let status = match book.customer.status {
             CustomerStatus::Active => CustomerStatus::Suspended,
             CustomerStatus::Suspended => CustomerStatus::Active,
@@ -245,23 +309,48 @@ impl World {
     }
 
     fn set_status(&mut self, payer: usize, status: CustomerStatus) -> Result<(), Broken> {
-        let change = CustomerChange { status: Some(status), ..CustomerChange::default() };
+        let change = CustomerChange {
+            status: Some(status),
+            ..CustomerChange::default()
+        };
         let customer = Target::Customer(self.payers[payer].id);
-        self.execute("operator", Command::ChangeCustomer { customer, change }).map(|_| ())
+        self.execute("operator", Command::ChangeCustomer { customer, change })
+            .map(|_| ())
     }
 
     fn freeze(&mut self, payer: usize) -> Result<(), Broken> {
         let place = self.random.place(self.payers[payer].wallets.len());
         let id = self.payers[payer].wallets[place];
-        let book = self.control_plane.book(self.payers[payer].id).map_err(|error| error.to_string())?;
-        let is_active = book.wallets.iter().any(|wallet| wallet.id == id && wallet.status == WalletStatus::Active);
-        let status = if is_active { WalletStatus::Frozen } else { WalletStatus::Active };
-        self.execute("operator", Command::SetWalletStatus { wallet: Target::Wallet(id), status }).map(|_| ())
+        let book = self
+            .control_plane
+            .book(self.payers[payer].id)
+            .map_err(|error| error.to_string())?;
+        let is_active = book
+            .wallets
+            .iter()
+            .any(|wallet| wallet.id == id && wallet.status == WalletStatus::Active);
+        let status = if is_active {
+            WalletStatus::Frozen
+        } else {
+            WalletStatus::Active
+        };
+        self.execute(
+            "operator",
+            Command::SetWalletStatus {
+                wallet: Target::Wallet(id),
+                status,
+            },
+        )
+        .map(|_| ())
     }
 
     fn rotate(&mut self, payer: usize) -> Result<(), Broken> {
         let generation = self.payers[payer].generation + 1;
-        let command = Command::RotateKey { key: self.payers[payer].key, hash: hash(payer, generation), overlap_ms: 0 };
+        let command = Command::RotateKey {
+            key: self.payers[payer].key,
+            hash: hash(payer, generation),
+            overlap_ms: 0,
+        };
         if let Outcome::Key(key) = self.execute("operator", command)? {
             let known = &mut self.payers[payer];
             (known.generation, known.key, known.hash) = (generation, key.id, key.hash);
@@ -275,7 +364,14 @@ impl World {
         }
         let instance = self.gateways[gateway].id;
         self.gateways[gateway].drains_since_ms = Some(self.now_ms);
-        self.execute("operator", Command::SetInstanceState { instance, state: InstanceState::Draining, reason: None })?;
+        self.execute(
+            "operator",
+            Command::SetInstanceState {
+                instance,
+                state: InstanceState::Draining,
+                reason: None,
+            },
+        )?;
         for payer in 0..self.payers.len() {
             let customer = Target::Customer(self.payers[payer].id);
             self.execute("operator", Command::TurnLeases { customer, instance })?;
@@ -286,12 +382,20 @@ impl World {
     /// A drained process is replaced once nothing is lent to it, or after a while anyway.
     fn finish_drains(&mut self) -> Result<(), Broken> {
         for gateway in 0..self.gateways.len() {
-            let Some(since_ms) = self.gateways[gateway].drains_since_ms else { continue };
+            let Some(since_ms) = self.gateways[gateway].drains_since_ms else {
+                continue;
+            };
             let instance = self.gateways[gateway].id;
             let mut is_empty = true;
             for payer in 0..self.payers.len() {
-                let book = self.control_plane.book(self.payers[payer].id).map_err(|error| error.to_string())?;
-                is_empty &= !book.leases.iter().any(|lease| lease.instance == instance && lease.state != LeaseState::Closed);
+                let book = self
+                    .control_plane
+                    .book(self.payers[payer].id)
+                    .map_err(|error| error.to_string())?;
+                is_empty &= !book
+                    .leases
+                    .iter()
+                    .any(|lease| lease.instance == instance && lease.state != LeaseState::Closed);
             }
             if is_empty || self.now_ms > since_ms + 3_000 {
                 note!(self, "g{gateway} was drained: nothing lent {is_empty}");
@@ -303,9 +407,24 @@ impl World {
 
     /// An operator decides over everything that is quarantined.
     pub(super) fn decide_quarantine(&mut self) -> Result<(), Broken> {
-        for lease in self.control_plane.quarantined(self.now_ms).map_err(|error| error.to_string())? {
-            let kind = if self.random.per_mille(500) { ResolutionKind::Release } else { ResolutionKind::Consume };
-            self.execute("operator", Command::ResolveLease { lease, kind, reason: "by chance".to_owned() })?;
+        for lease in self
+            .control_plane
+            .quarantined(self.now_ms)
+            .map_err(|error| error.to_string())?
+        {
+            let kind = if self.random.per_mille(500) {
+                ResolutionKind::Release
+            } else {
+                ResolutionKind::Consume
+            };
+            self.execute(
+                "operator",
+                Command::ResolveLease {
+                    lease,
+                    kind,
+                    reason: "by chance".to_owned(),
+                },
+            )?;
         }
         Ok(())
     }
@@ -315,7 +434,10 @@ impl World {
         for payer in 0..self.payers.len() {
             self.set_status(payer, CustomerStatus::Active)?;
             for wallet in self.payers[payer].wallets.clone() {
-                let command = Command::SetWalletStatus { wallet: Target::Wallet(wallet), status: WalletStatus::Active };
+                let command = Command::SetWalletStatus {
+                    wallet: Target::Wallet(wallet),
+                    status: WalletStatus::Active,
+                };
                 self.execute("operator", command)?;
             }
         }

@@ -5,10 +5,10 @@
 //! would make; only the answer to a lookup counts at most once, as for a real callback.
 
 use creditgate::command::{Command, Outcome};
-use creditgate_core::lease::LeaseNumber;
 use creditgate_core::amount::Amount;
-use creditgate_core::protocol::{LeaseAnswer, Report, Resolved};
 use creditgate_core::id::InstanceId;
+use creditgate_core::lease::LeaseNumber;
+use creditgate_core::protocol::{LeaseAnswer, Report, Resolved};
 
 use super::auditor::Broken;
 use super::control_plane::News;
@@ -21,10 +21,21 @@ pub(super) const CALL_TIMEOUT_MS: u64 = 150;
 /// What is asked.
 #[derive(Debug, Clone)]
 pub(super) enum Question {
-    Lookup { payer: usize, generation: u32, lease: LeaseNumber, need: Amount, is_repeat: bool },
+    Lookup {
+        payer: usize,
+        generation: u32,
+        lease: LeaseNumber,
+        need: Amount,
+        is_repeat: bool,
+    },
     /// Reports, and the marks they were made with; none for credit that is in no cell.
-    Sync { reports: Vec<Report>, marks: Vec<Option<u64>> },
-    Poll { cursor: u64 },
+    Sync {
+        reports: Vec<Report>,
+        marks: Vec<Option<u64>>,
+    },
+    Poll {
+        cursor: u64,
+    },
 }
 
 /// What is answered.
@@ -81,7 +92,11 @@ impl World {
             self.after(delay_ms, Event::Asked { call, life });
         }
         self.after(timeout_ms, Event::TimedOut(call));
-        note!(self, "g{gateway}.{worker} call {call}: {:?}", self.calls[call].question);
+        note!(
+            self,
+            "g{gateway}.{worker} call {call}: {:?}",
+            self.calls[call].question
+        );
         call
     }
 
@@ -98,7 +113,11 @@ impl World {
             return Vec::new();
         }
         let first_ms = if late && !is_calm { long_ms } else { short_ms };
-        if doubled && !is_calm { vec![first_ms, second_ms] } else { vec![first_ms] }
+        if doubled && !is_calm {
+            vec![first_ms, second_ms]
+        } else {
+            vec![first_ms]
+        }
     }
 
     /// A question reaches the control plane.
@@ -109,21 +128,44 @@ impl World {
         let instance = self.calls[call].instance;
         self.control_plane.hear(self.now_ms, instance);
         match self.calls[call].question.clone() {
-            Question::Lookup { payer, generation, lease, need, .. } => {
+            Question::Lookup {
+                payer,
+                generation,
+                lease,
+                need,
+                ..
+            } => {
                 let gateway = self.control_plane.gateway;
                 let known = &self.payers[payer];
-                let credential = if generation == known.generation { known.hash } else { super::gateway::hash(payer, generation) };
-                let command = Command::Resolve { gateway, instance, credential, lease, need };
+                let credential = if generation == known.generation {
+                    known.hash
+                } else {
+                    super::gateway::hash(payer, generation)
+                };
+                let command = Command::Resolve {
+                    gateway,
+                    instance,
+                    credential,
+                    lease,
+                    need,
+                };
                 match self.execute("gateway", command)? {
-                    Outcome::Resolved(Some(resolved)) => self.answer(call, Answer::Resolved(resolved)),
+                    Outcome::Resolved(Some(resolved)) => {
+                        self.answer(call, Answer::Resolved(resolved))
+                    }
                     _ => self.answer(call, Answer::Unknown),
                 }
             }
             Question::Sync { reports, .. } => {
                 let mut answers = Vec::with_capacity(reports.len());
                 for report in reports {
-                    let command = Command::Report { instance, report: report.clone() };
-                    let Outcome::Answer(answer) = self.execute("gateway", command)? else { continue };
+                    let command = Command::Report {
+                        instance,
+                        report: report.clone(),
+                    };
+                    let Outcome::Answer(answer) = self.execute("gateway", command)? else {
+                        continue;
+                    };
                     answers.push(*answer);
                     self.repeat(instance, report)?;
                 }
@@ -143,11 +185,24 @@ impl World {
         if !self.random.per_mille(100) || self.options.defect.is_some() {
             return Ok(());
         }
-        let again = Report { need: Amount::ZERO, wanted: Amount::ZERO, ..report };
-        let executed = self.control_plane.execute(self.now_ms, "repeat", Command::Report { instance, report: again });
+        let again = Report {
+            need: Amount::ZERO,
+            wanted: Amount::ZERO,
+            ..report
+        };
+        let executed = self.control_plane.execute(
+            self.now_ms,
+            "repeat",
+            Command::Report {
+                instance,
+                report: again,
+            },
+        );
         let executed = executed.map_err(|error| format!("storage: {error}"))?;
         if let Some(entry) = executed.changes.entries.first() {
-            return Err(format!("invariant 5: a report that was repeated at once moved something: {entry:?}"));
+            return Err(format!(
+                "invariant 5: a report that was repeated at once moved something: {entry:?}"
+            ));
         }
         self.committed(executed).map(|_| ())
     }
@@ -157,18 +212,34 @@ impl World {
         let place = self.calls[call].answers.len();
         self.calls[call].answers.push(answer);
         for delay_ms in self.fates(cut_off) {
-            self.after(delay_ms, Event::Answered { call, answer: place });
+            self.after(
+                delay_ms,
+                Event::Answered {
+                    call,
+                    answer: place,
+                },
+            );
         }
     }
 
     /// Answers a held poll if there is anything to say.
     fn hold(&mut self, call: usize) -> Result<(), Broken> {
-        let Question::Poll { cursor } = self.calls[call].question else { return Ok(()) };
+        let Question::Poll { cursor } = self.calls[call].question else {
+            return Ok(());
+        };
         let (instance, sent_at_ms) = (self.calls[call].instance, self.calls[call].sent_at_ms);
-        let news = self.control_plane.news(self.now_ms, instance, cursor).map_err(|error| error.to_string())?;
+        let news = self
+            .control_plane
+            .news(self.now_ms, instance, cursor)
+            .map_err(|error| error.to_string())?;
         let barred = news.barred != self.gateways[self.calls[call].gateway].barred;
         let over = self.now_ms >= sent_at_ms + self.timing().poll_hold_ms();
-        if !news.changes.is_empty() || !news.overdue.is_empty() || barred || over || news.cursor != cursor {
+        if !news.changes.is_empty()
+            || !news.overdue.is_empty()
+            || barred
+            || over
+            || news.cursor != cursor
+        {
             self.calls[call].is_held = false;
             self.answer(call, Answer::News(news));
         }
@@ -178,7 +249,9 @@ impl World {
     /// Something was committed: held polls look again.
     pub(super) fn wake_polls(&mut self) -> Result<(), Broken> {
         for gateway in 0..self.gateways.len() {
-            let Some(call) = self.gateways[gateway].poll else { continue };
+            let Some(call) = self.gateways[gateway].poll else {
+                continue;
+            };
             if self.calls[call].is_held {
                 self.hold(call)?;
             }
@@ -198,7 +271,9 @@ impl World {
         let call = &self.calls[call];
         let gateway = &self.gateways[call.gateway];
         let worker = gateway.workers.get(call.worker);
-        gateway.is_up && gateway.life == call.gateway_life && worker.is_some_and(|worker| worker.life == call.worker_life)
+        gateway.is_up
+            && gateway.life == call.gateway_life
+            && worker.is_some_and(|worker| worker.life == call.worker_life)
     }
 
     /// An answer reaches its worker.
@@ -208,7 +283,11 @@ impl World {
         }
         let was_over = std::mem::replace(&mut self.calls[call].is_over, true);
         let answer = self.calls[call].answers[answer].clone();
-        note!(self, "answer to call {call}{}: {answer:?}", if was_over { " (given up before)" } else { "" });
+        note!(
+            self,
+            "answer to call {call}{}: {answer:?}",
+            if was_over { " (given up before)" } else { "" }
+        );
         match answer {
             Answer::Unknown if !was_over => self.on_unknown(call),
             Answer::Resolved(resolved) if !was_over => self.on_resolved(call, &resolved),

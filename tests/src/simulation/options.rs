@@ -79,7 +79,12 @@ impl Options {
     /// A seed's schedule with every fault.
     #[must_use]
     pub const fn seed(seed: u64) -> Self {
-        Self { seed, faults: 0xffff, trace: false, defect: None }
+        Self {
+            seed,
+            faults: 0xffff,
+            trace: false,
+            defect: None,
+        }
     }
 
     /// Whether a fault may happen.

@@ -11,7 +11,9 @@ impl Random {
     /// The generator of a seed. Neighbouring seeds have nothing in common.
     #[must_use]
     pub(super) const fn new(seed: u64) -> Self {
-        Self { state: seed.wrapping_mul(0xd134_2543_de82_ef95) ^ 0x5851_f42d_4c95_7f2d }
+        Self {
+            state: seed.wrapping_mul(0xd134_2543_de82_ef95) ^ 0x5851_f42d_4c95_7f2d,
+        }
     }
 
     /// 64 random bits.

@@ -30,16 +30,31 @@ impl World {
         }
         self.ask_who(gateway, worker);
         let (mut reports, mut marks) = (Vec::new(), Vec::new());
-        let queues: Vec<AccountId> = self.gateways[gateway].workers[worker].queues.keys().copied().collect();
+        let queues: Vec<AccountId> = self.gateways[gateway].workers[worker]
+            .queues
+            .keys()
+            .copied()
+            .collect();
         for account in queues {
             let queue = &self.gateways[gateway].workers[worker].queues[&account];
-            let costs: Vec<i64> = queue.waiters.iter().map(|waiter| self.requests[*waiter].cost).collect();
-            let (Some(first), all) = (costs.first().copied(), costs.iter().sum()) else { continue };
+            let costs: Vec<i64> = queue
+                .waiters
+                .iter()
+                .map(|waiter| self.requests[*waiter].cost)
+                .collect();
+            let (Some(first), all) = (costs.first().copied(), costs.iter().sum()) else {
+                continue;
+            };
             if queue.is_asked || now < queue.ask_after_ms {
                 continue;
             }
-            if let Some((report, mark)) = self.look(gateway, worker, account, Reason::Needed(first, all))? {
-                if let Some(queue) = self.gateways[gateway].workers[worker].queues.get_mut(&account) {
+            if let Some((report, mark)) =
+                self.look(gateway, worker, account, Reason::Needed(first, all))?
+            {
+                if let Some(queue) = self.gateways[gateway].workers[worker]
+                    .queues
+                    .get_mut(&account)
+                {
                     (queue.is_asked, queue.asked_for) = (true, all);
                 }
                 reports.push(report);
@@ -47,9 +62,17 @@ impl World {
             }
         }
         let watched = &self.gateways[gateway].workers[worker].watched;
-        let due: Vec<(AccountId, bool)> = watched.iter().filter(|(_, watch)| watch.due_ms <= now).map(|(account, watch)| (*account, watch.is_urgent)).collect();
+        let due: Vec<(AccountId, bool)> = watched
+            .iter()
+            .filter(|(_, watch)| watch.due_ms <= now)
+            .map(|(account, watch)| (*account, watch.is_urgent))
+            .collect();
         for (account, is_urgent) in due {
-            let reason = if is_urgent { Reason::Urgent } else { Reason::Due };
+            let reason = if is_urgent {
+                Reason::Urgent
+            } else {
+                Reason::Due
+            };
             if let Some((report, mark)) = self.look(gateway, worker, account, reason)? {
                 reports.push(report);
                 marks.push(Some(mark));
@@ -66,18 +89,31 @@ impl World {
     }
 
     /// Lets time act on a cell, and makes its report if there is to be one.
-    fn look(&mut self, gateway: usize, worker: usize, account: AccountId, reason: Reason) -> Result<Option<(Report, u64)>, Broken> {
+    fn look(
+        &mut self,
+        gateway: usize,
+        worker: usize,
+        account: AccountId,
+        reason: Reason,
+    ) -> Result<Option<(Report, u64)>, Broken> {
         let (now, timing) = (self.clock(gateway), self.timing());
         let Some(mut cell) = self.gateways[gateway].cell(account) else {
-            self.gateways[gateway].workers[worker].watched.remove(&account);
+            self.gateways[gateway].workers[worker]
+                .watched
+                .remove(&account);
             return Ok(None);
         };
         self.watch(gateway, worker, account, false);
         let before = cell.clone();
         let number = self.draw(gateway, cell.lease);
         let me = &mut self.gateways[gateway].workers[worker];
-        let is_awaited = me.queues.get(&account).is_some_and(|queue| !queue.waiters.is_empty());
-        let Some(watch) = me.watched.get_mut(&account) else { return Ok(None) };
+        let is_awaited = me
+            .queues
+            .get(&account)
+            .is_some_and(|queue| !queue.waiters.is_empty());
+        let Some(watch) = me.watched.get_mut(&account) else {
+            return Ok(None);
+        };
         let seen = (cell.lease, cell.counters.reserved);
         if watch.seen != seen {
             (watch.seen, watch.used_at_ms) = (seen, now);
@@ -112,8 +148,17 @@ impl World {
             self.tally.turns += u64::from(cell.lease != before.lease);
             self.put(gateway, &cell)?;
         }
-        let (first, all) = if let Reason::Needed(first, all) = reason { (first, all) } else { (0, 0) };
-        Ok(is_told.then(|| (cell.report(Amount::new(first), Amount::new(all)), cell.mark())))
+        let (first, all) = if let Reason::Needed(first, all) = reason {
+            (first, all)
+        } else {
+            (0, 0)
+        };
+        Ok(is_told.then(|| {
+            (
+                cell.report(Amount::new(first), Amount::new(all)),
+                cell.mark(),
+            )
+        }))
     }
 
     fn ask_who(&mut self, gateway: usize, worker: usize) {
@@ -125,18 +170,38 @@ impl World {
             .collect();
         for (payer, first) in queued {
             let Some(first) = first else {
-                self.gateways[gateway].workers[worker].lookups.remove(&payer);
+                self.gateways[gateway].workers[worker]
+                    .lookups
+                    .remove(&payer);
                 continue;
             };
-            let (generation, need) = (self.requests[first].generation, Amount::new(self.requests[first].cost));
-            let repeated = self.gateways[gateway].workers[worker].proposals.remove(&payer);
+            let (generation, need) = (
+                self.requests[first].generation,
+                Amount::new(self.requests[first].cost),
+            );
+            let repeated = self.gateways[gateway].workers[worker]
+                .proposals
+                .remove(&payer);
             let lease = match repeated {
                 Some(lease) => lease,
                 None => self.draw(gateway, LeaseNumber::NONE),
             };
             let is_repeat = repeated.is_some();
-            self.send(gateway, worker, Question::Lookup { payer, generation, lease, need, is_repeat });
-            if let Some(lookup) = self.gateways[gateway].workers[worker].lookups.get_mut(&payer) {
+            self.send(
+                gateway,
+                worker,
+                Question::Lookup {
+                    payer,
+                    generation,
+                    lease,
+                    need,
+                    is_repeat,
+                },
+            );
+            if let Some(lookup) = self.gateways[gateway].workers[worker]
+                .lookups
+                .get_mut(&payer)
+            {
                 lookup.step = Step::Asked;
             }
         }
@@ -175,7 +240,14 @@ impl World {
         Ok(())
     }
 
-    fn unanswered(&mut self, gateway: usize, worker: usize, report: Report, mark: Option<u64>, again_ms: u64) -> Result<(), Broken> {
+    fn unanswered(
+        &mut self,
+        gateway: usize,
+        worker: usize,
+        report: Report,
+        mark: Option<u64>,
+        again_ms: u64,
+    ) -> Result<(), Broken> {
         if mark.is_none() {
             self.gateways[gateway].workers[worker].orphans.push(report);
             return Ok(());
@@ -196,8 +268,12 @@ impl World {
 
     pub(super) fn on_unknown(&mut self, call: usize) -> Result<(), Broken> {
         let (gateway, worker) = (self.calls[call].gateway, self.calls[call].worker);
-        let Question::Lookup { payer, .. } = self.calls[call].question else { return Ok(()) };
-        let lookup = self.gateways[gateway].workers[worker].lookups.remove(&payer);
+        let Question::Lookup { payer, .. } = self.calls[call].question else {
+            return Ok(());
+        };
+        let lookup = self.gateways[gateway].workers[worker]
+            .lookups
+            .remove(&payer);
         for request in lookup.into_iter().flat_map(|lookup| lookup.waiters) {
             self.refuse(request, "unknown credential");
         }
@@ -206,17 +282,38 @@ impl World {
 
     pub(super) fn on_resolved(&mut self, call: usize, resolved: &Resolved) -> Result<(), Broken> {
         let (gateway, worker) = (self.calls[call].gateway, self.calls[call].worker);
-        let Question::Lookup { payer, generation, lease, is_repeat, .. } = self.calls[call].question else { return Ok(()) };
+        let Question::Lookup {
+            payer,
+            generation,
+            lease,
+            is_repeat,
+            ..
+        } = self.calls[call].question
+        else {
+            return Ok(());
+        };
         let answer = &resolved.answer;
         let (account, version) = (answer.account, answer.state.credential_version);
         let is_ours = answer.lease == lease && (resolved.opened || is_repeat);
         let reception = self.reception(call, None);
-        let credential = Credential { account, generation, version };
+        let credential = Credential {
+            account,
+            generation,
+            version,
+        };
         let cell = self.gateways[gateway].cell(account);
         if cell.is_none() && !is_ours {
             let lost_at_ms = lost_at_ms(answer);
-            let step = Step::AwaitsCell { account, after: answer.lease, lost_at_ms, version };
-            if let Some(lookup) = self.gateways[gateway].workers[worker].lookups.get_mut(&payer) {
+            let step = Step::AwaitsCell {
+                account,
+                after: answer.lease,
+                lost_at_ms,
+                version,
+            };
+            if let Some(lookup) = self.gateways[gateway].workers[worker]
+                .lookups
+                .get_mut(&payer)
+            {
                 lookup.step = step;
             }
             return self.run(gateway, worker);
@@ -227,7 +324,13 @@ impl World {
                 let mut cell = Cell::fresh(account, answer.lease);
                 let sent_mark = Some(cell.mark());
                 self.auditor.told(self.gateways[gateway].id, answer);
-                cell.apply(answer, Reception { sent_mark, ..reception });
+                cell.apply(
+                    answer,
+                    Reception {
+                        sent_mark,
+                        ..reception
+                    },
+                );
                 cell
             }
         };
@@ -236,20 +339,33 @@ impl World {
         }
         self.auditor.told(self.gateways[gateway].id, answer);
         cell.apply(answer, reception);
-        let carries = cell.lease == answer.lease || cell.previous.is_some_and(|previous| previous.lease == answer.lease);
+        let carries = cell.lease == answer.lease
+            || cell
+                .previous
+                .is_some_and(|previous| previous.lease == answer.lease);
         if is_ours && !carries && !answer.granted.is_zero() {
-            note!(self, "g{gateway}.{worker} hands lease {} back unopened", answer.lease);
+            note!(
+                self,
+                "g{gateway}.{worker} hands lease {} back unopened",
+                answer.lease
+            );
             self.gateways[gateway].workers[worker].orphans.push(Report {
                 account,
                 lease: answer.lease,
-                counters: Counters { granted: answer.granted, returned: answer.granted, ..Counters::default() },
+                counters: Counters {
+                    granted: answer.granted,
+                    returned: answer.granted,
+                    ..Counters::default()
+                },
                 previous: None,
                 need: Amount::ZERO,
                 wanted: Amount::ZERO,
             });
         }
         self.put(gateway, &cell)?;
-        self.gateways[gateway].workers[worker].known.insert(payer, credential);
+        self.gateways[gateway].workers[worker]
+            .known
+            .insert(payer, credential);
         self.watch(gateway, worker, account, false);
         self.serve_lookup(gateway, worker, payer)?;
         self.run(gateway, worker)
@@ -262,7 +378,19 @@ impl World {
         let awaited: Vec<_> = lookups
             .iter()
             .filter_map(|(payer, lookup)| match lookup.step {
-                Step::AwaitsCell { account, after, lost_at_ms, version } => Some((*payer, account, after, lost_at_ms, version, lookup.waiters.front().copied())),
+                Step::AwaitsCell {
+                    account,
+                    after,
+                    lost_at_ms,
+                    version,
+                } => Some((
+                    *payer,
+                    account,
+                    after,
+                    lost_at_ms,
+                    version,
+                    lookup.waiters.front().copied(),
+                )),
                 _ => None,
             })
             .collect();
@@ -272,13 +400,25 @@ impl World {
                     continue;
                 }
                 let number = self.number_of_lost_cell(gateway, after);
-                note!(self, "g{gateway}.{worker} gives the cell of {account} up for lost: {number} after {after}");
+                note!(
+                    self,
+                    "g{gateway}.{worker} gives the cell of {account} up for lost: {number} after {after}"
+                );
                 let mut cell = Cell::fresh(account, number);
                 cell.credential_version = version;
                 self.put(gateway, &cell)?;
             }
-            let generation = first.map_or(self.payers[payer].generation, |first| self.requests[first].generation);
-            self.gateways[gateway].workers[worker].known.insert(payer, Credential { account, generation, version });
+            let generation = first.map_or(self.payers[payer].generation, |first| {
+                self.requests[first].generation
+            });
+            self.gateways[gateway].workers[worker].known.insert(
+                payer,
+                Credential {
+                    account,
+                    generation,
+                    version,
+                },
+            );
             self.watch(gateway, worker, account, false);
             self.serve_lookup(gateway, worker, payer)?;
         }
@@ -288,12 +428,23 @@ impl World {
     /// A new number; the old one if that defect is planted.
     fn number_of_lost_cell(&mut self, gateway: usize, lost: LeaseNumber) -> LeaseNumber {
         use creditgate_core::defects::{Defect, is_planted};
-        if is_planted(Defect::LostCellKeepsNumber) { lost } else { self.draw(gateway, lost) }
+        if is_planted(Defect::LostCellKeepsNumber) {
+            lost
+        } else {
+            self.draw(gateway, lost)
+        }
     }
 
-    pub(super) fn on_synced(&mut self, call: usize, answers: &[LeaseAnswer], was_over: bool) -> Result<(), Broken> {
+    pub(super) fn on_synced(
+        &mut self,
+        call: usize,
+        answers: &[LeaseAnswer],
+        was_over: bool,
+    ) -> Result<(), Broken> {
         let (gateway, worker) = (self.calls[call].gateway, self.calls[call].worker);
-        let Question::Sync { marks, .. } = self.calls[call].question.clone() else { return Ok(()) };
+        let Question::Sync { marks, .. } = self.calls[call].question.clone() else {
+            return Ok(());
+        };
         for (answer, mark) in answers.iter().zip(marks) {
             if let Some(mark) = mark {
                 self.take_answer(call, answer, Some(mark), was_over)?;
@@ -302,7 +453,12 @@ impl World {
         self.run(gateway, worker)
     }
 
-    pub(super) fn on_polled(&mut self, call: usize, news: &News, was_over: bool) -> Result<(), Broken> {
+    pub(super) fn on_polled(
+        &mut self,
+        call: usize,
+        news: &News,
+        was_over: bool,
+    ) -> Result<(), Broken> {
         let (gateway, worker) = (self.calls[call].gateway, self.calls[call].worker);
         for answer in &news.changes {
             self.take_answer(call, answer, None, was_over)?;
@@ -328,11 +484,19 @@ impl World {
         Ok(())
     }
 
-    fn take_answer(&mut self, call: usize, answer: &LeaseAnswer, sent_mark: Option<u64>, was_over: bool) -> Result<(), Broken> {
+    fn take_answer(
+        &mut self,
+        call: usize,
+        answer: &LeaseAnswer,
+        sent_mark: Option<u64>,
+        was_over: bool,
+    ) -> Result<(), Broken> {
         let (gateway, worker) = (self.calls[call].gateway, self.calls[call].worker);
         let (now, account) = (self.clock(gateway), answer.account);
         let Some(mut cell) = self.gateways[gateway].cell(account) else {
-            self.gateways[gateway].workers[worker].watched.remove(&account);
+            self.gateways[gateway].workers[worker]
+                .watched
+                .remove(&account);
             return Ok(());
         };
         let before = cell.mark();
@@ -346,31 +510,52 @@ impl World {
         let waiting: i64 = self.gateways[gateway].workers[worker]
             .queues
             .get(&account)
-            .map_or(0, |queue| queue.waiters.iter().map(|waiter| self.requests[*waiter].cost).sum());
+            .map_or(0, |queue| {
+                queue
+                    .waiters
+                    .iter()
+                    .map(|waiter| self.requests[*waiter].cost)
+                    .sum()
+            });
         let me = &mut self.gateways[gateway].workers[worker];
         if let Some(watch) = me.watched.get_mut(&account)
             && !gave_back
             && (sent_mark.is_some() || has_news)
         {
-            watch.due_ms = if sent_mark.is_some() { now + sync_ms } else { now };
+            watch.due_ms = if sent_mark.is_some() {
+                now + sync_ms
+            } else {
+                now
+            };
         }
         if let Some(queue) = me.queues.get_mut(&account)
             && sent_mark.is_some()
             && !was_over
         {
             queue.is_asked = false;
-            queue.ask_after_ms = if waiting > queue.asked_for { now } else { now + sync_ms };
+            queue.ask_after_ms = if waiting > queue.asked_for {
+                now
+            } else {
+                now + sync_ms
+            };
         }
         self.serve(gateway, worker, account)
     }
 
     /// Requests that still wait somewhere; none should at the end.
     pub(super) fn waiting(&self) -> usize {
-        self.requests.iter().filter(|request| request.stage == Stage::Waiting).count()
+        self.requests
+            .iter()
+            .filter(|request| request.stage == Stage::Waiting)
+            .count()
     }
 }
 
 /// When the cell of a lease that another worker was given should long be there.
 fn lost_at_ms(answer: &LeaseAnswer) -> u64 {
-    if answer.phase == Phase::Open { answer.lease.drawn_at_ms() + 2 * CALL_TIMEOUT_MS } else { 0 }
+    if answer.phase == Phase::Open {
+        answer.lease.drawn_at_ms() + 2 * CALL_TIMEOUT_MS
+    } else {
+        0
+    }
 }

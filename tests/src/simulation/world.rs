@@ -70,11 +70,20 @@ pub(super) enum Event {
     Deadline(usize),
     End(usize),
     /// A question reaches the control plane, if it still lives its life.
-    Asked { call: usize, life: u32 },
+    Asked {
+        call: usize,
+        life: u32,
+    },
     /// An answer reaches the worker.
-    Answered { call: usize, answer: usize },
+    Answered {
+        call: usize,
+        answer: usize,
+    },
     TimedOut(usize),
-    Tick { gateway: usize, life: u32 },
+    Tick {
+        gateway: usize,
+        life: u32,
+    },
     Jobs,
     Mischief,
     Boot(usize),
@@ -204,8 +213,14 @@ impl World {
 
     /// Lets everything happen up to an instant.
     pub(super) fn run_until(&mut self, until_ms: u64) -> Result<(), Broken> {
-        while self.queue.peek().is_some_and(|Reverse((at_ms, _, _))| *at_ms <= until_ms) {
-            let Some(Reverse((at_ms, _, event))) = self.queue.pop() else { break };
+        while self
+            .queue
+            .peek()
+            .is_some_and(|Reverse((at_ms, _, _))| *at_ms <= until_ms)
+        {
+            let Some(Reverse((at_ms, _, event))) = self.queue.pop() else {
+                break;
+            };
             self.now_ms = self.now_ms.max(at_ms);
             self.tally.steps += 1;
             self.step(event)?;
@@ -251,24 +266,49 @@ impl World {
         match result {
             Ok(outcome) => Ok(outcome),
             Err(Failure::Refused(_)) => Ok(Outcome::Done),
-            Err(Failure::Impossible(impossible)) => Err(format!("an honest gateway's report was called impossible: {impossible}")),
+            Err(Failure::Impossible(impossible)) => Err(format!(
+                "an honest gateway's report was called impossible: {impossible}"
+            )),
         }
     }
 
     fn trace_changes(&mut self, changes: &creditgate::storage::ChangeSet) {
         for entry in &changes.entries {
-            let lines: Vec<String> = entry.postings.iter().map(|posting| format!("{} {}", posting.account, posting.amount.get())).collect();
-            note!(self, "    entry {:?} {:?} of lease {:?}: {}", entry.kind, entry.reason, entry.lease, lines.join(", "));
+            let lines: Vec<String> = entry
+                .postings
+                .iter()
+                .map(|posting| format!("{} {}", posting.account, posting.amount.get()))
+                .collect();
+            note!(
+                self,
+                "    entry {:?} {:?} of lease {:?}: {}",
+                entry.kind,
+                entry.reason,
+                entry.lease,
+                lines.join(", ")
+            );
         }
         for change in &changes.books {
             for lease in &change.after.leases {
-                let before = change.before.as_ref().and_then(|before| before.leases.iter().find(|old| old.id == lease.id));
+                let before = change
+                    .before
+                    .as_ref()
+                    .and_then(|before| before.leases.iter().find(|old| old.id == lease.id));
                 if before != Some(lease) {
                     let c = lease.counters;
                     note!(
                         self,
                         "    lease {} of {}: {:?} granted {} returned {} reserved {} released {} settled {} told {:?} recall {}",
-                        lease.number, lease.instance, lease.state, c.granted.get(), c.returned.get(), c.reserved.get(), c.released.get(), c.settled.get(), lease.told, lease.recall
+                        lease.number,
+                        lease.instance,
+                        lease.state,
+                        c.granted.get(),
+                        c.returned.get(),
+                        c.reserved.get(),
+                        c.released.get(),
+                        c.settled.get(),
+                        lease.told,
+                        lease.recall
                     );
                 }
             }
@@ -297,7 +337,11 @@ impl World {
         };
         let at_once = self.random.per_mille(300);
         let longest = self.timing().max_stream_ms;
-        let takes_ms = if self.random.per_mille(80) { self.random.between(1, longest - 1) } else { self.random.between(1, 60) };
+        let takes_ms = if self.random.per_mille(80) {
+            self.random.between(1, longest - 1)
+        } else {
+            self.random.between(1, 60)
+        };
         let gateway = self.random.place(self.gateways.len());
         self.requests.push(Request {
             payer,
