@@ -7,4 +7,5 @@ pub mod clock;
 pub mod command;
 pub mod notify;
 pub mod storage;
+pub mod verify;
 pub mod writer;

@@ -11,7 +11,7 @@ const FINDINGS_MAX: usize = 100;
 
 pub(super) fn findings(connection: &Connection) -> Result<Vec<Finding>, StorageError> {
     let mut findings = Vec::new();
-    let damage: Vec<String> = list(connection, "SELECT quick_check FROM pragma_quick_check(100)", [], |columns| columns.value())?;
+    let damage: Vec<String> = list(connection, "PRAGMA quick_check(100)", [], |columns| columns.value())?;
     for problem in damage.into_iter().filter(|problem| problem != "ok") {
         findings.push(Finding { invariant: 9, subject: "the database file".to_owned(), problem });
     }

@@ -1,0 +1,211 @@
+//! What is due: changes for gateways, missing reports, quarantine, instants to come.
+
+use creditgate::storage::{Reader, Storage, Target};
+use creditgate_core::key::credential_hash;
+use creditgate_core::lease::LeaseNumber;
+use creditgate_ledger::id::InstanceId;
+use creditgate_ledger::lease::QuarantineCause;
+use creditgate_ledger::{Timestamp, Wallet, credential, quarantine};
+
+use crate::desk::{Backend, Desk};
+
+crate::on_every_backend!(
+    pushed_lease_gets_the_next_change_number,
+    change_is_told_once_by_its_latest_number,
+    changes_of_other_instances_are_not_told,
+    change_numbers_grow_over_reopening,
+    lease_that_was_not_pushed_is_no_change,
+    overdue_are_accounts_with_credit_out_and_no_report_since,
+    instances_with_credit_out_are_known,
+    quarantined_since_are_oldest_first,
+    next_instants_are_of_live_lots_and_keys,
+    instants_are_never_told_in_part,
+);
+
+const ONE: InstanceId = InstanceId(1);
+const TWO: InstanceId = InstanceId(2);
+
+fn push<B: Backend>(desk: &mut Desk<B>, wallet: &Wallet) {
+    desk.decide(wallet.customer, |book, _, _| book.push(wallet.account));
+}
+
+fn told<B: Backend>(desk: &Desk<B>, instance: InstanceId, after: u64) -> Vec<(u64, u64)> {
+    let changes = desk.reader().changes(instance, after, 100).unwrap();
+    changes.into_iter().map(|(change, _, _, LeaseNumber(number))| (change, number)).collect()
+}
+
+fn pushed_lease_gets_the_next_change_number<B: Backend>(mut desk: Desk<B>) {
+    let (acme, other) = (desk.funded("acme"), desk.funded("other"));
+    desk.lend(&acme, ONE, 5, 10);
+    desk.lend(&other, ONE, 6, 10);
+    let start = desk.reader().last_change().unwrap();
+    push(&mut desk, &acme);
+    push(&mut desk, &other);
+    let changes = desk.reader().changes(ONE, start, 100).unwrap();
+    let expected = [
+        (start + 1, acme.customer, acme.account, LeaseNumber(5)),
+        (start + 2, other.customer, other.account, LeaseNumber(6)),
+    ];
+    assert_eq!(changes, expected);
+    assert_eq!(desk.reader().last_change().unwrap(), start + 2);
+    assert_eq!(desk.reader().changes(ONE, start, 1).unwrap(), expected[..1]);
+    assert!(desk.reader().changes(ONE, start + 2, 100).unwrap().is_empty());
+    assert!(desk.reader().changes(ONE, u64::MAX, 100).unwrap().is_empty());
+}
+
+fn change_is_told_once_by_its_latest_number<B: Backend>(mut desk: Desk<B>) {
+    let (acme, other) = (desk.funded("acme"), desk.funded("other"));
+    desk.lend(&acme, ONE, 5, 10);
+    desk.lend(&other, ONE, 6, 10);
+    let start = desk.reader().last_change().unwrap();
+    push(&mut desk, &acme);
+    push(&mut desk, &other);
+    push(&mut desk, &acme);
+    assert_eq!(told(&desk, ONE, start), [(start + 2, 6), (start + 3, 5)]);
+    // The cursor says what was seen: after a gap everything later comes.
+    assert_eq!(told(&desk, ONE, start + 2), [(start + 3, 5)]);
+    assert_eq!(told(&desk, ONE, 0).len(), 2);
+}
+
+fn changes_of_other_instances_are_not_told<B: Backend>(mut desk: Desk<B>) {
+    let wallet = desk.funded("acme");
+    desk.lend(&wallet, ONE, 5, 10);
+    desk.lend(&wallet, TWO, 6, 10);
+    let start = desk.reader().last_change().unwrap();
+    push(&mut desk, &wallet);
+    assert_eq!(told(&desk, ONE, start).len(), 1);
+    assert_eq!(told(&desk, TWO, start).len(), 1);
+    assert_ne!(told(&desk, ONE, start)[0].0, told(&desk, TWO, start)[0].0);
+    assert!(told(&desk, InstanceId(3), 0).is_empty());
+}
+
+fn change_numbers_grow_over_reopening<B: Backend>(mut desk: Desk<B>) {
+    let wallet = desk.funded("acme");
+    desk.lend(&wallet, ONE, 5, 10);
+    push(&mut desk, &wallet);
+    let first = desk.reader().last_change().unwrap();
+    let mut desk = desk.reopen();
+    push(&mut desk, &wallet);
+    assert_eq!(desk.reader().last_change().unwrap(), first + 1);
+    // Work that is given up uses no number up.
+    desk.load(&[Target::Customer(wallet.customer)]);
+    desk.backend.writer().abandon();
+    push(&mut desk, &wallet);
+    assert_eq!(desk.reader().last_change().unwrap(), first + 2);
+}
+
+fn lease_that_was_not_pushed_is_no_change<B: Backend>(mut desk: Desk<B>) {
+    let wallet = desk.funded("acme");
+    let lease = desk.lend(&wallet, ONE, 5, 10);
+    let start = desk.reader().last_change().unwrap();
+    desk.report(&lease, wallet.customer, 1, 0, None);
+    desk.decide(wallet.customer, |book, _, _| book.customer.name = None);
+    assert_eq!(desk.reader().last_change().unwrap(), start);
+}
+
+fn overdue_are_accounts_with_credit_out_and_no_report_since<B: Backend>(mut desk: Desk<B>) {
+    let (acme, other, idle) = (desk.funded("acme"), desk.funded("other"), desk.funded("idle"));
+    desk.now = Timestamp(2_000_000);
+    desk.lend(&other, ONE, 5, 10);
+    let returned = desk.lend(&idle, ONE, 5, 10);
+    desk.report(&returned, idle.customer, 4, 6, None);
+    desk.now = Timestamp(2_001_000);
+    let reported = desk.lend(&acme, ONE, 5, 10);
+    desk.lend(&acme, TWO, 5, 10);
+    let overdue = |desk: &Desk<B>, before, limit| desk.reader().overdue(ONE, Timestamp(before), limit).unwrap();
+    assert_eq!(overdue(&desk, 2_001_001, 9), [other.account, acme.account]);
+    assert_eq!(overdue(&desk, 2_001_001, 1), [other.account]);
+    assert_eq!(overdue(&desk, 2_001_000, 9), [other.account]);
+    assert!(overdue(&desk, 2_000_000, 9).is_empty());
+    desk.now = Timestamp(2_005_000);
+    desk.report(&reported, acme.customer, 3, 0, None);
+    assert_eq!(overdue(&desk, 2_004_000, 9), [other.account]);
+    set_aside(&mut desk, &other, 5);
+    assert!(overdue(&desk, 2_004_000, 9).is_empty());
+}
+
+fn set_aside<B: Backend>(desk: &mut Desk<B>, wallet: &Wallet, number: u64) {
+    desk.decide(wallet.customer, |book, journal, context| {
+        let place = book.account_place(wallet.account).unwrap();
+        let lease = book.lease_place(wallet.account, ONE, LeaseNumber(number)).unwrap();
+        quarantine::set_aside(book, journal, context, place, lease, QuarantineCause::InstanceSilent);
+    });
+}
+
+fn instances_with_credit_out_are_known<B: Backend>(mut desk: Desk<B>) {
+    assert!(desk.reader().outstanding_instances().unwrap().is_empty());
+    let (acme, other) = (desk.funded("acme"), desk.funded("other"));
+    desk.lend(&acme, TWO, 5, 10);
+    desk.lend(&acme, ONE, 5, 10);
+    desk.lend(&other, ONE, 5, 10);
+    assert_eq!(desk.reader().outstanding_instances().unwrap(), [ONE, TWO]);
+    desk.decide(acme.customer, |book, _, _| {
+        for lease in &mut book.leases {
+            lease.state = creditgate_ledger::LeaseState::Closed;
+        }
+    });
+    assert_eq!(desk.reader().outstanding_instances().unwrap(), [ONE]);
+}
+
+fn quarantined_since_are_oldest_first<B: Backend>(mut desk: Desk<B>) {
+    let (acme, other) = (desk.funded("acme"), desk.funded("other"));
+    let first = desk.lend(&acme, ONE, 5, 10);
+    let second = desk.lend(&other, ONE, 5, 10);
+    desk.now = Timestamp(2_000_000);
+    set_aside(&mut desk, &other, 5);
+    desk.now = Timestamp(3_000_000);
+    set_aside(&mut desk, &acme, 5);
+    let since = |before, limit| desk.reader().leases_quarantined_before(Timestamp(before), limit).unwrap();
+    assert_eq!(since(3_000_001, 9), [(other.customer, second.id), (acme.customer, first.id)]);
+    assert_eq!(since(3_000_001, 1), [(other.customer, second.id)]);
+    assert_eq!(since(3_000_000, 9), [(other.customer, second.id)]);
+    assert!(since(2_000_000, 9).is_empty());
+}
+
+fn next_instants_are_of_live_lots_and_keys<B: Backend>(mut desk: Desk<B>) {
+    let customer = desk.customer("acme").id;
+    let wallet = desk.wallet(customer);
+    desk.top_up_dated(&wallet, 10, Some(5_000_000), Some(6_000_000));
+    let spent = desk.top_up_dated(&wallet, 10, None, Some(9_000_000));
+    let now = desk.now;
+    let revoked = desk.decide(customer, |book, _, context| {
+        let kept = credential::add(book, context, None, credential_hash("kept")).unwrap();
+        let revoked = credential::add(book, context, None, credential_hash("revoked")).unwrap();
+        credential::revoke(book, context, kept.id, Timestamp(5_500_000)).unwrap();
+        credential::revoke(book, context, revoked.id, Timestamp(5_600_000)).unwrap()
+    });
+    let instants = |desk: &Desk<B>, after| desk.reader().next_instants(Timestamp(after), 99).unwrap();
+    let told: Vec<_> = instants(&desk, 1_000_000).iter().map(|(at, owner)| (at.0, *owner)).collect();
+    let all = [5_000_000, 5_500_000, 5_600_000, 6_000_000, 9_000_000].map(|at| (at, customer));
+    assert_eq!(told, all);
+    assert_eq!(instants(&desk, 5_500_000).len(), 3);
+    // What is used up or revoked changes nothing any more.
+    let lease = desk.lend(&wallet, ONE, 5, 10);
+    desk.report(&lease, customer, 10, 0, None);
+    desk.decide(customer, |book, _, context| credential::revoke(book, context, revoked.id, now).unwrap());
+    let told: Vec<_> = instants(&desk, 1_000_000).iter().map(|(at, _)| at.0).collect();
+    assert_eq!(told, [5_000_000, 5_500_000, 6_000_000]);
+    assert!(desk.reader().lot(spent.id).unwrap().is_some());
+}
+
+fn instants_are_never_told_in_part<B: Backend>(mut desk: Desk<B>) {
+    let midnight = 5_000_000;
+    let mut owners = Vec::new();
+    for n in 0..10 {
+        let customer = desk.customer(&format!("c{n}")).id;
+        let wallet = desk.wallet(customer);
+        desk.top_up_dated(&wallet, 10, None, Some(midnight));
+        desk.top_up_dated(&wallet, 10, None, Some(midnight + 1 + n));
+        owners.push(customer);
+    }
+    let (mut after, mut told) = (Timestamp(1_000_000), Vec::new());
+    loop {
+        let page = desk.reader().next_instants(after, 3).unwrap();
+        let Some((last, _)) = page.last() else { break };
+        after = *last;
+        told.extend(page);
+    }
+    assert!(told.is_sorted());
+    assert_eq!(told.iter().filter(|(at, _)| at.0 == midnight).map(|(_, owner)| *owner).collect::<Vec<_>>(), owners);
+    assert_eq!(told.len(), 20);
+}
