@@ -30,6 +30,8 @@ mod proxy_wasm_host;
 mod request;
 mod root;
 mod shared;
+#[cfg(feature = "test-trap")]
+mod spoil;
 
 pub use gate::Gate;
 pub use request::Action;

@@ -174,6 +174,10 @@ impl Gate {
             return self.begin(host, id, verdict, &Seen::default());
         };
         let seen = Seen::read(&pairs, &self.config);
+        #[cfg(feature = "test-trap")]
+        if let Some(how) = seen.spoil {
+            crate::spoil::every_cell(host, how, self.config.limits.cells_max);
+        }
         for name in &seen.forged {
             host.remove_request_header(name);
         }
@@ -186,7 +190,7 @@ impl Gate {
     #[must_use]
     pub fn on_request_body(&self, id: u32) -> Action {
         match self.requests.get(&id) {
-            Some(Stage::Held(_)) => Action::Pause,
+            Some(Stage::Held(_) | Stage::Refused(_)) => Action::Pause,
             _ => Action::Continue,
         }
     }

@@ -230,6 +230,10 @@ impl Gate {
             return judge::no(demand, None, Refusal::ControlPlaneUnreachable, None);
         };
         let cell = &found.cell;
+        if demand.terms().is_none() {
+            // An old balance with its age is better than none.
+            return self.tell_balance(now_ms, &credential, cell);
+        }
         let money = judge::money(&credential, cell, held.cost(), now_ms);
         let was_answered = answered_at_ms >= held.since_ms;
         let refusal = match cell.block {

@@ -23,6 +23,9 @@ pub(crate) struct Seen<'a> {
     pub(crate) forged: Vec<&'a str>,
     #[cfg(feature = "test-trap")]
     pub(crate) trap: bool,
+    /// What is to befall every cell before this request is decided.
+    #[cfg(feature = "test-trap")]
+    pub(crate) spoil: Option<&'a [u8]>,
     credential: Option<&'a [u8]>,
     credentials: u32,
 }
@@ -75,6 +78,8 @@ impl<'a> Seen<'a> {
                 b"x-request-id" => seen.client.request_id = Some(value),
                 #[cfg(feature = "test-trap")]
                 b"x-test-trap" => seen.trap = true,
+                #[cfg(feature = "test-trap")]
+                b"x-test-spoil" => seen.spoil = Some(value),
                 _ if name.starts_with(OWN_PREFIX) => seen.forged.extend(std::str::from_utf8(name)),
                 _ => {}
             }

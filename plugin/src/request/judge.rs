@@ -173,6 +173,9 @@ impl Gate {
     fn judge_cell(&mut self, host: &dyn Host, now_ms: u64, demand: Demand, credential: &Rc<Credential>, found: Found) -> Verdict {
         let terms = match &demand.purpose {
             Purpose::Pay(terms) => terms,
+            Purpose::Balance if self.is_stale(now_ms, &found.cell) => {
+                return Verdict::Wait(Place::Credit(credential.slot), Some(demand));
+            }
             Purpose::Balance => return self.tell_balance(now_ms, credential, &found.cell),
         };
         let cost = terms.cost();
@@ -231,6 +234,12 @@ impl Gate {
             is_grpc,
             response: response::Seen::default(),
         }))
+    }
+
+    /// Whether the balance is so old that it is worth a question.
+    fn is_stale(&self, now_ms: u64, cell: &Cell) -> bool {
+        let learned_ms = u64::from(cell.balance_at_s).saturating_add(1).saturating_mul(1_000);
+        now_ms > learned_ms.saturating_add(self.timing().use_by_ms)
     }
 
     /// Whether what the cell says of blocks and ceiling can be believed without asking: the

@@ -63,6 +63,8 @@ pub(crate) struct CreditQueue {
     pub(crate) ask_after_ms: u64,
     /// When the control plane last answered for this account.
     pub(crate) answered_at_ms: u64,
+    /// How often an answer made the lease turn while somebody waited.
+    pub(crate) turns: u32,
 }
 
 impl Line {
@@ -92,7 +94,11 @@ impl Line {
                     asked_for: Amount::ZERO,
                     ask_after_ms: 0,
                     answered_at_ms: 0,
+                    turns: 0,
                 });
+                // The slot may have gone to another account; who waited for the old one is
+                // sent to look its credential up again.
+                queue.account = account.unwrap_or(queue.account);
                 queue.waiters.push_back(id);
             }
         }

@@ -62,7 +62,10 @@ impl Gate {
 
     fn follow(&mut self, host: &dyn Host, now_ms: u64, leader: Leader) {
         self.barred = leader.barred;
-        self.note_epoch(host, now_ms, leader.epoch);
+        // The record may be older than what an answer to this worker said.
+        if leader.epoch != self.watch.leader.epoch {
+            self.note_epoch(host, now_ms, leader.epoch);
+        }
         let version = leader.config_version;
         self.watch.leader = leader;
         if version != 0 && version != self.watch.looked_at_version {

@@ -20,6 +20,8 @@ const PATH: &str = "/v1/gateway/sync";
 const LOOKS_MAX: usize = 4 * REPORTS_MAX;
 /// How often a cell is read anew when someone came between; then it is left to the next tick.
 const LOOK_ATTEMPTS: u32 = 16;
+/// How often those who wait have the lease turned without a pause between.
+const TURNS_MAX: u32 = 4;
 
 /// Why a cell is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +45,12 @@ impl Gate {
     /// Reports what is needed, what is due, and what was never opened.
     pub(crate) fn report(&mut self, host: &dyn Host, now_ms: u64) {
         let mut batch = Batch::default();
+        while self.has_room_for_calls()
+            && let Some(report) = self.orphans.pop_front()
+        {
+            let reported = Reported { account: report.account, from: None };
+            self.add(host, now_ms, &mut batch, Some((report, reported)));
+        }
         for slot in self.line.credit_slots() {
             if !self.has_room_for_calls() {
                 break;
@@ -73,12 +81,6 @@ impl Gate {
             let reason = if is_urgent { Reason::Urgent } else { Reason::Due };
             let report = self.look(host, now_ms, slot, account, reason);
             self.add(host, now_ms, &mut batch, report);
-        }
-        while self.has_room_for_calls()
-            && let Some(report) = self.orphans.pop_front()
-        {
-            let reported = Reported { account: report.account, from: None };
-            self.add(host, now_ms, &mut batch, Some((report, reported)));
         }
         self.post(host, now_ms, batch);
     }
@@ -116,7 +118,7 @@ impl Gate {
         let timing = self.timing();
         for _ in 0..LOOK_ATTEMPTS {
             let Some(mut found) = shared::read(host, slot, account) else {
-                self.watched.drop(slot);
+                self.watched.drop(slot, account);
                 return None;
             };
             let before = found.cell.clone();
@@ -172,7 +174,7 @@ impl Gate {
         } else if cell.is_lent() {
             now_ms.saturating_add(sync_ms)
         } else {
-            self.watched.drop(slot);
+            self.watched.drop(slot, account);
             return;
         };
         self.watched.touch(slot, account, now_ms);
@@ -206,7 +208,7 @@ impl Gate {
             gave_back = cell.mark() != before && cell.has_news();
         });
         let Some(cell) = applied else {
-            self.watched.drop(slot);
+            self.watched.drop(slot, answer.account);
             return;
         };
         let sync_ms = self.timing().sync_ms.max(1);
@@ -223,9 +225,12 @@ impl Gate {
             queue.answered_at_ms = now_ms;
             if reception.sent_mark.is_some() {
                 queue.is_asked = false;
-                // Whoever came while the call was under way was not part of the need.
-                let wait_ms = if total > queue.asked_for { 0 } else { sync_ms };
-                queue.ask_after_ms = now_ms.saturating_add(wait_ms);
+                // Whoever came while the call was under way was not part of the need; and a
+                // lease that is over has to be turned before anything is lent.
+                let must_turn = cell.wants_turn() && cell.can_turn() && queue.turns < TURNS_MAX;
+                queue.turns = queue.turns.saturating_add(u32::from(must_turn));
+                let at_once = must_turn || total > queue.asked_for;
+                queue.ask_after_ms = now_ms.saturating_add(if at_once { 0 } else { sync_ms });
             }
             self.serve(host, slot);
         }

@@ -76,9 +76,11 @@ impl Watched {
         Some(entry)
     }
 
-    /// Stops looking after a cell.
-    pub(crate) fn drop(&mut self, slot: u32) {
-        self.forget(slot);
+    /// Stops looking after a cell of an account.
+    pub(crate) fn drop(&mut self, slot: u32, account: AccountId) {
+        if self.cells.get(&slot).is_some_and(|entry| entry.account == account) {
+            self.forget(slot);
+        }
     }
 
     /// The next cell whose time has come.
