@@ -251,8 +251,8 @@ pub enum Outcome {
     Customer(Customer),
     /// A consumer key.
     Key(ConsumerKey),
-    /// A wallet with its account.
-    Wallet(Box<(Wallet, Account)>),
+    /// A wallet with its account and its balance.
+    Wallet(Box<(Wallet, Account, Amount)>),
     /// A lot with its wallet and account.
     Lot(Box<(Lot, Wallet, Account)>),
     /// A voided lot, and what became of it.

@@ -123,6 +123,12 @@ impl Writer {
         &self.changes
     }
 
+    /// How many commands wait.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.queue.max_capacity().saturating_sub(self.queue.capacity())
+    }
+
     /// Carries out a command for the service itself.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 //! in a [`Journal`]; storage applies both in one transaction or neither. There is no
 //! SQL, no clock and no randomness in this crate, and none of its dependencies has any.
 
+pub mod balance;
 pub mod book;
 pub mod burn_order;
 pub mod context;

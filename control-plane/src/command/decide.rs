@@ -9,7 +9,7 @@ use creditgate_ledger::id::{AccountId, InstanceId};
 use creditgate_ledger::registry::{InstanceState, Registry};
 use creditgate_ledger::report::{self, Impossible, Reporter};
 use creditgate_ledger::top_up::{self, TopUp};
-use creditgate_ledger::{Book, ConsumerKey, Entry, Journal, LeaseState, QuarantineCause, Refusal, Timestamp, Wallet, credential, customer, expiry, lend, quarantine, wallet};
+use creditgate_ledger::{Book, ConsumerKey, Entry, Journal, LeaseState, QuarantineCause, Refusal, Timestamp, Wallet, balance, credential, customer, expiry, lend, quarantine, wallet};
 
 use super::{Command, CreateWallet, Outcome, TopUpCommand, TopUpValue};
 use crate::storage::{BookChange, ChangeSet, Loaded, Target};
@@ -87,7 +87,7 @@ impl<'a> Work<'a> {
             Command::SetWalletStatus { wallet, status } => self.on(actor, &wallet.clone(), |book, journal, context, _| {
                 let id = wallet_of(book, &wallet)?.id;
                 let wallet = wallet::set_status(book, journal, context, id, status)?;
-                with_account(book, wallet)
+                with_account(book, wallet, context.now)
             }),
             Command::TopUp(command) => self.top_up(actor, command),
             Command::VoidLot { lot, reason } => self.on(actor, &Target::Lot(lot), |book, journal, context, _| {
@@ -225,21 +225,23 @@ impl<'a> Work<'a> {
     }
 
     fn create_wallet(&mut self, actor: &str, new: CreateWallet) -> Result<Outcome, Failure> {
-        let scale = self.registry.scale(&new.currency);
-        self.on(actor, &new.customer, |book, _, context, _| {
+        let (currency, scale) = (new.currency, self.registry.scale(&new.currency));
+        let made = self.on(actor, &new.customer, |book, _, context, _| {
             let wallet = wallet::create(
                 book,
                 context,
                 wallet::NewWallet {
-                    currency: new.currency,
+                    currency,
                     scale,
                     name: new.name,
                     conversion_rate: new.conversion_rate,
                     metadata: new.metadata,
                 },
             )?;
-            with_account(book, wallet)
-        })
+            with_account(book, wallet, context.now)
+        })?;
+        self.use_currency(currency);
+        Ok(made)
     }
 
     fn top_up(&mut self, actor: &str, command: TopUpCommand) -> Result<Outcome, Failure> {
@@ -261,7 +263,13 @@ impl<'a> Work<'a> {
                 expires_at: command.expires_at,
                 description: command.description,
             };
-            let lot = top_up::top_up(book, journal, context, top_up)?;
+            let in_credits = matches!(command.value, TopUpValue::Credits(_));
+            let lot = top_up::top_up(book, journal, context, top_up).map_err(|refusal| match refusal {
+                Refusal::Invalid { field: "/amount", code, problem } if in_credits => {
+                    Refusal::Invalid { field: "/credits_to_add", code, problem }
+                }
+                other => other,
+            })?;
             let account = account_of(book, lot.account)?;
             Ok(Outcome::Lot(Box::new((lot, wallet, account))))
         })
@@ -375,9 +383,10 @@ fn account_of(book: &Book, id: AccountId) -> Result<creditgate_ledger::Account, 
     account.ok_or_else(|| Refusal::NotFound { what: "account", id: id.to_string() })
 }
 
-fn with_account(book: &Book, wallet: Wallet) -> Result<Outcome, Failure> {
+fn with_account(book: &Book, wallet: Wallet, now: Timestamp) -> Result<Outcome, Failure> {
     let account = account_of(book, wallet.account)?;
-    Ok(Outcome::Wallet(Box::new((wallet, account))))
+    let balance = balance::parts(book, account.id, Some(wallet.id), now).balance();
+    Ok(Outcome::Wallet(Box::new((wallet, account, balance))))
 }
 
 fn not_found(target: &Target) -> Refusal {

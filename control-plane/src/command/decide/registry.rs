@@ -1,5 +1,7 @@
 //! Commands on the installation itself.
 
+use creditgate_core::amount::Currency;
+use creditgate_core::rate_card::RateCardDocument;
 use creditgate_ledger::Refusal;
 use creditgate_ledger::id::{GatewayId, InstanceId, KeyId};
 use creditgate_ledger::registry::{CurrencyDefinition, Gateway, GatewayKey, Instance, InstanceState, OperatorKey, RateCardVersion};
@@ -81,7 +83,23 @@ impl Work<'_> {
         Ok(Outcome::Gateway(gateway))
     }
 
-    fn put_rate_card(&mut self, name: String, document: creditgate_core::rate_card::RateCardDocument) -> Result<Outcome, Failure> {
+    /// A currency that is used is fixed: its scale can't be chosen differently afterwards.
+    pub(super) fn use_currency(&mut self, code: Currency) {
+        if !self.registry.currencies.iter().any(|known| known.code == code) {
+            let scale = self.registry.scale(&code);
+            self.registry.currencies.push(CurrencyDefinition { code, scale, created_at: self.clock });
+            self.registry_changed = true;
+        }
+    }
+
+    fn put_rate_card(&mut self, name: String, mut document: RateCardDocument) -> Result<Outcome, Failure> {
+        let scale = self.registry.scale(&document.currency);
+        if document.scale.is_some_and(|chosen| chosen != scale) {
+            let problem = format!("{} has {} digits after the point; leave the scale out", document.currency, scale.digits());
+            return Err(Refusal::Invalid { field: "/scale", code: "rate_card_scale", problem }.into());
+        }
+        // Gateways count prices in the digits of the card, so it says them.
+        document.scale = Some(scale);
         let version = self.registry.rate_card(&name).map_or(1, |card| card.version.saturating_add(1));
         if let Some(known) = self.registry.rate_card(&name)
             && known.document.currency != document.currency
@@ -92,6 +110,7 @@ impl Work<'_> {
             }
             .into());
         }
+        self.use_currency(document.currency);
         let card = RateCardVersion { name: name.clone(), version, document, created_at: self.clock };
         self.registry.rate_cards.retain(|known| known.name != name);
         self.registry.rate_cards.push(card.clone());

@@ -1,0 +1,65 @@
+//! The command line: the service itself, and the verbs of operators.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod client;
+mod drain;
+mod key;
+mod lease;
+mod plugin;
+mod serve;
+mod verify;
+
+/// Prepaid credit for APIs: refuses a request the moment its customer has no credit left.
+#[derive(Parser)]
+#[command(name = "creditgate", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Runs the control plane.
+    Serve(serve::Serve),
+    /// Checks a database against the invariants and says what is wrong where.
+    Verify(verify::Verify),
+    /// Makes an instance give back all its credit, and waits until it has; for pre-stop hooks.
+    Drain(drain::Drain),
+    /// Leases: credit lent to instances.
+    #[command(subcommand)]
+    Lease(lease::LeaseVerb),
+    /// Keys.
+    #[command(subcommand)]
+    Key(key::KeyVerb),
+    /// The filter's configuration.
+    #[command(subcommand)]
+    Plugin(plugin::PluginVerb),
+}
+
+/// Runs the verb of the process's arguments.
+///
+/// # Errors
+/// What went wrong, for people.
+pub fn run() -> anyhow::Result<ExitCode> {
+    match Arguments::parse().verb {
+        Verb::Serve(serve) => serve.run(),
+        Verb::Verify(verify) => verify.run(),
+        Verb::Drain(drain) => drain.run(),
+        Verb::Lease(lease) => lease.run(),
+        Verb::Key(key) => Ok(key.run()),
+        Verb::Plugin(plugin) => plugin.run(),
+    }
+}
+
+/// How lists and objects are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+enum Output {
+    /// Aligned text.
+    #[default]
+    Table,
+    /// JSON, as the API answers it.
+    Json,
+}

@@ -1,0 +1,180 @@
+//! `creditgate serve`: the writer, the jobs and the HTTP side around one database.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use creditgate_core::key::{self, CredentialHash, KeyKind};
+use creditgate_ledger::registry::OperatorRole;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
+
+use crate::clock::{RandomIds, SystemClock, random_bytes};
+use crate::command::Command;
+use crate::http::{App, Exposition, router};
+use crate::jobs::{Jobs, Presence};
+use crate::storage::sqlite;
+use crate::writer::Writer;
+
+/// The environment variable of the first administrator's key; `_FILE` names a file of it.
+const ADMIN_KEY: &str = "CREDITGATE_ADMIN_KEY";
+
+/// How long requests under way may take once the service is to end.
+const ENDING: Duration = Duration::from_secs(10);
+
+/// Runs the control plane.
+#[derive(Args)]
+pub(super) struct Serve {
+    /// The address to listen on; port 0 takes a free one.
+    #[arg(long, env = "CREDITGATE_LISTEN", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// The database: sqlite:PATH. It is made if there is none.
+    #[arg(long, env = "CREDITGATE_DATABASE", value_parser = database)]
+    database: PathBuf,
+    /// How logs are written to standard error. `RUST_LOG` says which.
+    #[arg(long, env = "CREDITGATE_LOG_FORMAT", value_enum, default_value_t)]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The path of a database's name.
+pub(super) fn database(name: &str) -> Result<PathBuf, String> {
+    match name.strip_prefix("sqlite:") {
+        Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
+        _ => Err("must be sqlite:PATH, such as sqlite:creditgate.db".to_owned()),
+    }
+}
+
+impl Serve {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        log(self.log_format);
+        let admin_key = admin_key()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(self.serve(admin_key))?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn serve(self, admin_key: Option<CredentialHash>) -> anyhow::Result<()> {
+        let exposition = Exposition::of_process();
+        let epoch = u64::from_be_bytes(random_bytes()) >> 1 | 1;
+        let (storage, reader) =
+            sqlite::open(&self.database, epoch).with_context(|| format!("can't open the database {}", self.database.display()))?;
+        let writer = Writer::start(storage, SystemClock, RandomIds::new(SystemClock))?;
+        if admin_key.is_none() {
+            first_key(&writer).await?;
+        }
+        let listener = TcpListener::bind(self.listen).await.with_context(|| format!("can't listen on {}", self.listen))?;
+        let (stop, stopping) = watch::channel(false);
+        let app = Arc::new(App {
+            writer,
+            reader: Arc::new(reader),
+            clock: Arc::new(SystemClock),
+            admin_key,
+            presence: Presence::default(),
+            stopping: stopping.clone(),
+            exposition,
+        });
+        let mut jobs = Jobs {
+            writer: app.writer.clone(),
+            reader: Arc::clone(&app.reader),
+            clock: Arc::clone(&app.clock),
+            presence: app.presence.clone(),
+            stopping: stopping.clone(),
+        }
+        .start();
+        // The one line of standard output: whoever started this waits for it.
+        let address = listener.local_addr()?;
+        writeln!(std::io::stdout(), "listening on http://{address}")?;
+        std::io::stdout().flush()?;
+        tokio::spawn(ask_to_stop(stop));
+        let ended = { let mut stopping = stopping.clone(); async move { drop(stopping.wait_for(|stopping| *stopping).await) } };
+        let serving = axum::serve(listener, router(app)).with_graceful_shutdown(ended);
+        let too_long = { let mut stopping = stopping; async move { drop(stopping.wait_for(|stopping| *stopping).await); tokio::time::sleep(ENDING).await } };
+        tokio::select! {
+            served = async { serving.await } => served?,
+            () = too_long => tracing::warn!("requests were still under way at the end"),
+        }
+        while jobs.join_next().await.is_some() {}
+        tracing::info!("ended");
+        Ok(())
+    }
+}
+
+/// Becomes true at the first SIGTERM or SIGINT.
+async fn ask_to_stop(stop: watch::Sender<bool>) {
+    let interrupted = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    tokio::select! {
+        _ended = interrupted => {}
+        () = terminated => {}
+    }
+    tracing::info!("asked to stop");
+    stop.send_replace(true);
+}
+
+fn log(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}
+
+/// The administrator's key of the environment, hashed.
+fn admin_key() -> anyhow::Result<Option<CredentialHash>> {
+    let file = format!("{ADMIN_KEY}_FILE");
+    let key = match (std::env::var(ADMIN_KEY).ok(), std::env::var(&file).ok()) {
+        (Some(_), Some(_)) => bail!("{ADMIN_KEY} and {file} are both set; set one"),
+        (Some(key), None) => key,
+        (None, Some(path)) => std::fs::read_to_string(&path).with_context(|| format!("can't read {file} {path}"))?,
+        (None, None) => return Ok(None),
+    };
+    let key = key.trim();
+    if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        bail!("{ADMIN_KEY} must be visible ASCII characters without spaces; `creditgate key new` makes one");
+    }
+    if key::check(key) != Ok(KeyKind::Admin) {
+        tracing::warn!("{ADMIN_KEY} is none that `creditgate key new` makes; fine for trying out, too easily guessed for more");
+    }
+    Ok(Some(key::credential_hash(key)))
+}
+
+/// Makes the first administrator's key, if there is none.
+async fn first_key(writer: &Writer) -> anyhow::Result<()> {
+    let registry = writer.registry();
+    if registry.operator_keys.iter().any(|key| key.role == OperatorRole::Admin && key.revoked_at.is_none()) {
+        return Ok(());
+    }
+    let key = key::compose(KeyKind::Admin, &random_bytes());
+    let command = Command::AddOperatorKey {
+        name: Some("first".to_owned()),
+        role: OperatorRole::Admin,
+        hash: key::credential_hash(&key),
+    };
+    writer.execute("setup", command).await.context("can't store the first key")?;
+    eprintln!("first administrator's key, shown only now: {key}");
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! For operators: customers, their keys and wallets, credit, gateways, prices, settings.
+
+use std::str::FromStr;
+
+use creditgate_ledger::Timestamp;
+use creditgate_ledger::id::CustomerId;
+use utoipa_axum::router::OpenApiRouter;
+
+use super::Shared;
+use crate::problem::Problem;
+use crate::storage::Target;
+
+mod balances;
+mod currencies;
+mod customers;
+mod gateways;
+mod instances;
+pub(super) mod issued;
+mod keys;
+mod leases;
+mod lots;
+mod operator_keys;
+mod rate_cards;
+mod settings;
+mod transactions;
+mod wallets;
+
+pub(super) fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .merge(customers::routes())
+        .merge(keys::routes())
+        .merge(wallets::routes())
+        .merge(lots::routes())
+        .merge(balances::routes())
+        .merge(transactions::routes())
+        .merge(currencies::routes())
+        .merge(gateways::routes())
+        .merge(rate_cards::routes())
+        .merge(instances::routes())
+        .merge(leases::routes())
+        .merge(settings::routes())
+        .merge(operator_keys::routes())
+}
+
+/// A customer by id or by the operator's name.
+fn customer(named: &str) -> Target {
+    named.parse::<CustomerId>().map_or_else(|_| Target::ExternalId(named.to_owned()), Target::Customer)
+}
+
+/// An id of a path. One that can't be an id names nothing.
+fn id<T: FromStr>(what: &str, text: &str) -> Result<T, Problem> {
+    text.parse().map_err(|_| Problem::not_found(what, text))
+}
+
+/// An instant, as clients read it.
+fn instant(at: Option<Timestamp>) -> Option<String> {
+    at.map(|at| at.to_string())
+}

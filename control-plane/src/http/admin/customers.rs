@@ -1,0 +1,206 @@
+//! Customers.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use creditgate_core::protocol::EnforcementMode;
+use creditgate_ledger::customer::{CustomerChange, NewCustomer};
+use creditgate_ledger::{Customer, CustomerStatus};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::customer;
+use crate::command::{Command, Outcome};
+use crate::http::Shared;
+use crate::http::answer::write;
+use crate::http::body::{Params, Write};
+use crate::http::input::{ExternalId, Lower, Metadata, Name, Note, TimeZone, given};
+use crate::http::list::{List, PageQuery};
+use crate::problem::Problem;
+
+pub(super) fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(create_customer, list_customers))
+        .routes(routes!(get_customer, change_customer))
+        .routes(routes!(suspend_customer))
+        .routes(routes!(resume_customer))
+}
+
+/// Who pays.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Customer)]
+struct CustomerView {
+    /// The id, `cus_…`.
+    id: String,
+    /// The operator's name; serves wherever the id does.
+    external_id: String,
+    /// For people.
+    name: Option<String>,
+    /// IANA time zone.
+    time_zone: String,
+    /// `active` or `suspended`.
+    #[schema(value_type = String)]
+    status: CustomerStatus,
+    /// `enforce`, `shadow` (count what would be refused) or `off`.
+    #[schema(value_type = String)]
+    mode: EnforcementMode,
+    /// The operator's own data.
+    metadata: BTreeMap<String, String>,
+    /// When it was made.
+    created_at: String,
+}
+
+impl CustomerView {
+    fn of(customer: &Customer) -> Self {
+        Self {
+            id: customer.id.to_string(),
+            external_id: customer.external_id.clone(),
+            name: customer.name.clone(),
+            time_zone: customer.time_zone.clone(),
+            status: customer.status,
+            mode: customer.mode,
+            metadata: customer.metadata.clone(),
+            created_at: customer.created_at.to_string(),
+        }
+    }
+
+    fn shown(outcome: &Outcome) -> Option<Self> {
+        let Outcome::Customer(customer) = outcome else { return None };
+        Some(Self::of(customer))
+    }
+}
+
+/// What makes a customer.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CreateCustomer {
+    /// The operator's name, unique; 1 to 128 printable characters.
+    #[schema(value_type = String, max_length = 128)]
+    external_id: ExternalId,
+    /// For people.
+    #[schema(value_type = Option<String>, max_length = 200)]
+    name: Option<Name>,
+    /// IANA time zone; UTC if absent.
+    #[schema(value_type = Option<String>)]
+    time_zone: Option<TimeZone>,
+    /// The operator's own data: at most 50 entries, keys to 40 and values to 500 characters.
+    #[serde(default)]
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    metadata: Option<Metadata>,
+}
+
+/// Makes a customer.
+#[utoipa::path(post, path = "/v1/customers", tag = "customers", request_body = CreateCustomer,
+    responses((status = 201, body = CustomerView)))]
+async fn create_customer(State(app): State<Shared>, Write { body, raw }: Write<CreateCustomer>) -> Result<Response, Problem> {
+    let new = NewCustomer {
+        external_id: body.external_id.0,
+        name: body.name.map(|name| name.0),
+        time_zone: body.time_zone.map_or_else(|| "UTC".to_owned(), |zone| zone.0),
+        metadata: body.metadata.unwrap_or_default().0,
+    };
+    write(&app, &raw, Command::CreateCustomer(new), StatusCode::CREATED, CustomerView::shown).await
+}
+
+/// Lists customers.
+#[utoipa::path(get, path = "/v1/customers", tag = "customers", params(PageQuery),
+    responses((status = 200, body = List<CustomerView>)))]
+async fn list_customers(State(app): State<Shared>, Params(page): Params<PageQuery>) -> Result<Json<List<CustomerView>>, Problem> {
+    let page = page.request()?;
+    let customers = app.read(move |reader| Ok(reader.customers(page)?)).await?;
+    Ok(Json(List::of(customers, |customer| CustomerView::of(&customer))))
+}
+
+/// Shows a customer.
+#[utoipa::path(get, path = "/v1/customers/{id}", tag = "customers",
+    params(("id" = String, Path, description = "Id or external id")),
+    responses((status = 200, body = CustomerView)))]
+async fn get_customer(State(app): State<Shared>, Path(named): Path<String>) -> Result<Json<CustomerView>, Problem> {
+    let found = app
+        .read(move |reader| {
+            let found = reader.customer(&customer(&named))?;
+            found.ok_or_else(|| Problem::not_found("customer", &named))
+        })
+        .await?;
+    Ok(Json(CustomerView::of(&found)))
+}
+
+/// What is to change; what is absent stays.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ChangeCustomer {
+    /// For people.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, max_length = 200)]
+    name: Option<Name>,
+    /// IANA time zone.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    time_zone: Option<TimeZone>,
+    /// `enforce`, `shadow` or `off`.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    mode: Option<Lower<EnforcementMode>>,
+    /// The operator's own data, replaced as a whole.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<BTreeMap<String, String>>)]
+    metadata: Option<Metadata>,
+}
+
+/// Changes a customer.
+#[utoipa::path(patch, path = "/v1/customers/{id}", tag = "customers", request_body = ChangeCustomer,
+    params(("id" = String, Path, description = "Id or external id")),
+    responses((status = 200, body = CustomerView)))]
+async fn change_customer(
+    State(app): State<Shared>,
+    Path(named): Path<String>,
+    Write { body, raw }: Write<ChangeCustomer>,
+) -> Result<Response, Problem> {
+    let change = CustomerChange {
+        name: body.name.map(|name| name.0),
+        time_zone: body.time_zone.map(|zone| zone.0),
+        mode: body.mode.map(|mode| mode.0),
+        metadata: body.metadata.map(|metadata| metadata.0),
+        status: None,
+    };
+    let command = Command::ChangeCustomer { customer: customer(&named), change };
+    write(&app, &raw, command, StatusCode::OK, CustomerView::shown).await
+}
+
+/// Why. It goes to the service's log with the key that asked.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Because {
+    /// 1 to 500 printable characters.
+    #[schema(value_type = Option<String>, max_length = 500)]
+    reason: Option<Note>,
+}
+
+/// Suspends a customer: nothing is admitted until it is resumed.
+#[utoipa::path(post, path = "/v1/customers/{id}/suspend", tag = "customers", request_body = Because,
+    params(("id" = String, Path, description = "Id or external id")),
+    responses((status = 200, body = CustomerView)))]
+async fn suspend_customer(State(app): State<Shared>, Path(named): Path<String>, write: Write<Because>) -> Result<Response, Problem> {
+    set_status(&app, &named, write, CustomerStatus::Suspended).await
+}
+
+/// Resumes a suspended customer.
+#[utoipa::path(post, path = "/v1/customers/{id}/resume", tag = "customers", request_body = Because,
+    params(("id" = String, Path, description = "Id or external id")),
+    responses((status = 200, body = CustomerView)))]
+async fn resume_customer(State(app): State<Shared>, Path(named): Path<String>, write: Write<Because>) -> Result<Response, Problem> {
+    set_status(&app, &named, write, CustomerStatus::Active).await
+}
+
+async fn set_status(app: &Shared, named: &str, Write { body, raw }: Write<Because>, status: CustomerStatus) -> Result<Response, Problem> {
+    let reason = body.reason.map(|reason| reason.0);
+    tracing::info!(customer = named, ?status, actor = raw.caller.actor, reason, "a customer's status is set");
+    let change = CustomerChange { status: Some(status), ..CustomerChange::default() };
+    let command = Command::ChangeCustomer { customer: customer(named), change };
+    write(app, &raw, command, StatusCode::OK, CustomerView::shown).await
+}

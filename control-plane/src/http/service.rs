@@ -1,0 +1,100 @@
+//! For whoever runs the service: is it alive, is it ready, what does it count.
+
+use std::sync::OnceLock;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use creditgate_ledger::registry::InstanceState;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Shared;
+use crate::problem::Problem;
+
+/// Writes the metrics of the process out.
+#[derive(Clone)]
+pub struct Exposition(PrometheusHandle);
+
+impl Exposition {
+    /// The process's metrics, counted from the first call on.
+    pub fn of_process() -> Self {
+        static INSTALLED: OnceLock<PrometheusHandle> = OnceLock::new();
+        let handle = INSTALLED.get_or_init(|| {
+            let recorder = PrometheusBuilder::new().build_recorder();
+            let handle = recorder.handle();
+            if metrics::set_global_recorder(recorder).is_err() {
+                tracing::warn!("metrics are recorded elsewhere in this process; /metrics stays empty");
+            }
+            handle
+        });
+        Self(handle.clone())
+    }
+}
+
+pub(super) fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz)).routes(routes!(metrics_text))
+}
+
+/// How the service is.
+#[derive(Serialize, ToSchema)]
+struct Health {
+    /// `ok`.
+    #[schema(value_type = String)]
+    status: &'static str,
+    /// The service's version.
+    #[schema(value_type = String)]
+    version: &'static str,
+}
+
+const HEALTHY: Health = Health { status: "ok", version: env!("CARGO_PKG_VERSION") };
+
+/// Says that the process is alive.
+#[utoipa::path(get, path = "/healthz", tag = "service", security(()), responses((status = 200, body = Health)))]
+async fn healthz() -> Json<Health> {
+    Json(HEALTHY)
+}
+
+/// Says that the database can be read, and that the service is not about to end.
+#[utoipa::path(get, path = "/readyz", tag = "service", security(()), responses((status = 200, body = Health)))]
+async fn readyz(State(app): State<Shared>) -> Result<Json<Health>, Problem> {
+    if *app.stopping.borrow() {
+        return Err(Problem::new("stopping", "the service is stopping"));
+    }
+    app.read(|reader| Ok(reader.last_change()?)).await?;
+    Ok(Json(HEALTHY))
+}
+
+/// The service's metrics, in the text format of Prometheus.
+#[utoipa::path(get, path = "/metrics", tag = "service", security(()),
+    responses((status = 200, body = String, content_type = "text/plain")))]
+async fn metrics_text(State(app): State<Shared>) -> Response {
+    let registry = app.writer.registry();
+    for (state, name) in [
+        (InstanceState::Active, "active"),
+        (InstanceState::Draining, "draining"),
+        (InstanceState::Frozen, "frozen"),
+    ] {
+        let count = registry.instances.iter().filter(|known| known.state == state).count();
+        metrics::gauge!("creditgate_instances", "state" => name).set(u32::try_from(count).unwrap_or(u32::MAX));
+    }
+    metrics::gauge!("creditgate_queue_depth").set(u32::try_from(app.writer.queued()).unwrap_or(u32::MAX));
+    app.exposition.0.run_upkeep();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.exposition.0.render()).into_response()
+}
+
+pub(super) async fn openapi(document: String) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], document).into_response()
+}
+
+pub(super) async fn not_found(request: Request) -> Problem {
+    Problem::new("route_unknown", format!("nothing is at {}; see /openapi.json", request.uri().path()))
+}
+
+pub(super) async fn method_not_allowed(request: Request) -> Problem {
+    Problem::new("method_not_allowed", format!("{} has no {}; see /openapi.json", request.uri().path(), request.method()))
+}

@@ -1,0 +1,77 @@
+//! Work that nobody asks for: what time alone brings about.
+//!
+//! Three tasks beside the HTTP side. *Silence* quarantines the leases of instances that do
+//! not speak any more; *policy* decides over quarantined credit when the operator's time
+//! for it has come; *passing* books each lot's and key's instant. They only look and give
+//! commands; what the commands do, and whether, the ledger decides. Silence is measured on
+//! the monotonic clock: a step of the wall clock must not make everyone look silent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::clock::Clock;
+use crate::problem::Problem;
+use crate::storage::Reader;
+use crate::writer::Writer;
+
+mod passing;
+mod policy;
+mod presence;
+mod silence;
+
+pub use presence::Presence;
+pub(crate) use silence::lending;
+
+/// What every job needs.
+#[derive(Clone)]
+pub struct Jobs {
+    /// The one who writes.
+    pub writer: Writer,
+    /// Who looks things up.
+    pub reader: Arc<dyn Reader>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// When each instance last spoke.
+    pub presence: Presence,
+    /// Becomes true when the service is to end.
+    pub stopping: watch::Receiver<bool>,
+}
+
+impl Jobs {
+    /// Starts the jobs. They end when `stopping` becomes true.
+    #[must_use]
+    pub fn start(&self) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(silence::run(self.clone()));
+        tasks.spawn(policy::run(self.clone()));
+        tasks.spawn(passing::run(self.clone()));
+        tasks
+    }
+
+    async fn read<T: Send + 'static>(&self, look: impl FnOnce(&dyn Reader) -> Result<T, Problem> + Send + 'static) -> Option<T> {
+        let reader = Arc::clone(&self.reader);
+        let found = tokio::task::spawn_blocking(move || look(&*reader)).await;
+        match found {
+            Ok(Ok(found)) => Some(found),
+            Ok(Err(problem)) => {
+                tracing::warn!(code = problem.code(), "a job could not look something up; it tries again");
+                None
+            }
+            Err(error) => {
+                tracing::error!(%error, "a look-up of a job failed");
+                None
+            }
+        }
+    }
+
+    /// Sleeps; answers false if the service is to end.
+    async fn sleep(&mut self, duration: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(duration) => true,
+            _ended = self.stopping.wait_for(|stopping| *stopping) => false,
+        }
+    }
+}
