@@ -35,7 +35,7 @@ wait_for() { # what, command…
 }
 
 # 1. The control plane, with its database in one file.
-CREDITGATE_ADMIN_KEY=$("$CREDITGATE_BIN" key admin)
+CREDITGATE_ADMIN_KEY=$("$CREDITGATE_BIN" key new)
 export CREDITGATE_ADMIN_KEY
 "$CREDITGATE_BIN" serve --listen 127.0.0.1:0 --database "sqlite:$work/creditgate.db" >"$work/control-plane.log" 2>&1 &
 plane=$!

@@ -20,7 +20,7 @@ pub struct Admin {
 pub struct Balance {
     /// Free to be lent or given back.
     pub available: i128,
-    /// Lent to gateways, including what requests hold.
+    /// Lent to gateways and unused, as of their last reports.
     pub lent: i128,
     /// What running requests hold.
     pub held: i128,
@@ -30,6 +30,8 @@ pub struct Balance {
     pub spent: i128,
     /// Expired.
     pub expired: i128,
+    /// Still at gateways, though expired or voided.
+    pub pending_recall: i128,
 }
 
 impl Admin {
@@ -133,12 +135,9 @@ impl Admin {
     /// # Errors
     /// If the answer is no success.
     pub async fn settings(&self, changes: &Value) -> Result<()> {
-        let mut settings = self.get("/v1/settings").await?;
-        let known = settings.as_object_mut().context("settings")?;
-        for (name, value) in changes.as_object().context("settings")? {
-            known.insert(name.clone(), value.clone());
-        }
-        self.put("/v1/settings", &settings).await.map(drop)
+        self.succeed(Method::PATCH, "/v1/settings", Some(changes))
+            .await
+            .map(drop)
     }
 
     /// Makes a gateway with a key; returns the key.
@@ -229,6 +228,7 @@ impl Admin {
             quarantined: of("quarantined")?,
             spent: of("spent")?,
             expired: of("expired")?,
+            pending_recall: of("pending_recall")?,
         })
     }
 

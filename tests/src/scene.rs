@@ -186,7 +186,10 @@ impl Scene {
         let rest = until("nothing is lent", ms(10_000), async || {
             let balance = self.balance(customer).await?;
             last = Some(balance);
-            Ok((balance.lent == 0 && balance.held == 0).then_some(balance))
+            Ok(
+                (balance.lent == 0 && balance.held == 0 && balance.pending_recall == 0)
+                    .then_some(balance),
+            )
         })
         .await;
         rest.map_err(|error| error.context(format!("{}: {last:?}", customer.name)))

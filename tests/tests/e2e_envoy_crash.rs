@@ -33,7 +33,7 @@ async fn burn(envoy: &Envoy, customer: &Customer, requests: u64) -> Result<()> {
 async fn quarantined(scene: &Scene, customer: &Customer) -> Result<Balance> {
     until("the lease is quarantined", ms(15_000), async || {
         let balance = scene.balance(customer).await?;
-        Ok((balance.quarantined > 0 && balance.lent == 0).then_some(balance))
+        Ok((balance.quarantined > 0 && balance.lent == 0 && balance.held == 0).then_some(balance))
     })
     .await
 }
@@ -51,7 +51,7 @@ async fn resolve(scene: &Scene, action: &str) -> Result<()> {
 }
 
 fn total(balance: &Balance) -> i128 {
-    balance.available + balance.lent + balance.quarantined + balance.spent
+    balance.available + balance.lent + balance.held + balance.quarantined + balance.spent
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -23,10 +23,7 @@ async fn credit_that_lies_unused_at_the_other_gateway_is_fetched_before_a_402() 
     let burnt = send_all(&[east.address()], 4, 200, move |_| get("/v1/ping", &key)).await;
     assert_eq!(burnt.status(200), 200, "{burnt}");
     let balance = scene.balance(&ada).await?;
-    assert!(
-        balance.lent > balance.held,
-        "nothing lies unused at east: {balance:?}"
-    );
+    assert!(balance.lent > 0, "nothing lies unused at east: {balance:?}");
 
     // West spends the rest, one after the other, down to the last that lies at east.
     let (mut paid, mut client, mut took) = (0, west.client(), Vec::new());
@@ -47,7 +44,7 @@ async fn credit_that_lies_unused_at_the_other_gateway_is_fetched_before_a_402() 
         "last credits",
         format!(
             "unused at the other gateway: {}; requests that fetched it: p50 {:.1?}, slowest {:.1?}",
-            balance.lent - balance.held,
+            balance.lent,
             percentile(&took, 50),
             percentile(&took, 100)
         ),
