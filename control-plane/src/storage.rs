@@ -14,14 +14,16 @@ use creditgate_ledger::id::{AccountId, CustomerId, InstanceId, KeyId, LeaseId, L
 use creditgate_ledger::{Book, Entry, Registry, Timestamp};
 use thiserror::Error;
 
-pub mod memory;
 mod diff;
 mod live;
+pub mod memory;
 mod read;
 pub mod sqlite;
 mod unique;
 
-pub use read::{Cursor, CursorError, EntryFilter, LeaseFilter, LotFilter, Page, PageRequest, Reader};
+pub use read::{
+    Cursor, CursorError, EntryFilter, LeaseFilter, LotFilter, Page, PageRequest, Reader,
+};
 
 /// What a command is about; storage finds the customer behind it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -11,7 +11,9 @@ use creditgate_ledger::id::{LeaseId, LotId};
 use creditgate_ledger::verify::{Finding, verify as verify_book};
 use creditgate_ledger::{Account, Book, Customer, Lease, LedgerAccount, Lot};
 
-use crate::storage::{EntryFilter, LeaseFilter, LotFilter, Page, PageRequest, Reader, StorageError, Target};
+use crate::storage::{
+    EntryFilter, LeaseFilter, LotFilter, Page, PageRequest, Reader, StorageError, Target,
+};
 use audit::Audit;
 
 mod audit;
@@ -33,7 +35,10 @@ pub fn verify(reader: &dyn Reader) -> Result<Vec<Finding>, StorageError> {
         let customers = match reader.customers(page) {
             Ok(customers) => customers,
             Err(StorageError::Corrupt(problem)) => {
-                findings.push(unreadable("the list of customers, from here on not checked".to_owned(), problem));
+                findings.push(unreadable(
+                    "the list of customers, from here on not checked".to_owned(),
+                    problem,
+                ));
                 break;
             }
             Err(error) => return Err(error),
@@ -41,7 +46,9 @@ pub fn verify(reader: &dyn Reader) -> Result<Vec<Finding>, StorageError> {
         for customer in &customers.items {
             match verify_customer(reader.snapshot()?.as_ref(), customer) {
                 Ok(found) => findings.extend(found),
-                Err(StorageError::Corrupt(problem)) => findings.push(unreadable(customer.id.to_string(), problem)),
+                Err(StorageError::Corrupt(problem)) => {
+                    findings.push(unreadable(customer.id.to_string(), problem))
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -53,21 +60,30 @@ pub fn verify(reader: &dyn Reader) -> Result<Vec<Finding>, StorageError> {
 }
 
 fn unreadable(subject: String, problem: String) -> Finding {
-    Finding { invariant: 9, subject, problem }
+    Finding {
+        invariant: 9,
+        subject,
+        problem,
+    }
 }
 
 /// Checks one customer; `reader` shows one moment.
 fn verify_customer(reader: &dyn Reader, customer: &Customer) -> Result<Vec<Finding>, StorageError> {
-    let Some(book) = reader.book(&Target::Customer(customer.id))? else { return Ok(Vec::new()) };
+    let Some(book) = reader.book(&Target::Customer(customer.id))? else {
+        return Ok(Vec::new());
+    };
     let mut findings = verify_book(&book);
     pins(&book, &mut findings);
     let mut audit = Audit::default();
     for account in &book.accounts {
         let mut sums = [0_i128; LedgerAccount::ALL.len()];
-        each(|page| reader.entries(EntryFilter::Account(account.id), page), |entry| {
-            audit.take(&entry, &mut sums, &mut findings);
-            findings.len() < FINDINGS_MAX
-        })?;
+        each(
+            |page| reader.entries(EntryFilter::Account(account.id), page),
+            |entry| {
+                audit.take(&entry, &mut sums, &mut findings);
+                findings.len() < FINDINGS_MAX
+            },
+        )?;
         balances(account, &sums, &mut findings);
     }
     // Rows that are history are judged by the same rules as the live ones in the book.
@@ -79,22 +95,31 @@ fn verify_customer(reader: &dyn Reader, customer: &Customer) -> Result<Vec<Findi
         keys: Vec::new(),
         customer: book.customer.clone(),
     };
-    each(|page| reader.lots(LotFilter::Customer(customer.id), page), |lot| {
-        audit.compare_lot(&lot, &mut findings);
-        wallet_of(&book, &lot, &mut findings);
-        if !lot.is_live() {
-            findings.extend(verify_book(&history(vec![lot], Vec::new())));
-        }
-        findings.len() < FINDINGS_MAX
-    })?;
-    let of_customer = LeaseFilter { customer: Some(customer.id), ..LeaseFilter::default() };
-    each(|page| reader.leases(of_customer, page), |(_, lease)| {
-        audit.compare_lease(&lease, &mut findings);
-        if book.leases.iter().all(|live| live.id != lease.id) {
-            findings.extend(verify_book(&history(Vec::new(), vec![lease])));
-        }
-        findings.len() < FINDINGS_MAX
-    })?;
+    each(
+        |page| reader.lots(LotFilter::Customer(customer.id), page),
+        |lot| {
+            audit.compare_lot(&lot, &mut findings);
+            wallet_of(&book, &lot, &mut findings);
+            if !lot.is_live() {
+                findings.extend(verify_book(&history(vec![lot], Vec::new())));
+            }
+            findings.len() < FINDINGS_MAX
+        },
+    )?;
+    let of_customer = LeaseFilter {
+        customer: Some(customer.id),
+        ..LeaseFilter::default()
+    };
+    each(
+        |page| reader.leases(of_customer, page),
+        |(_, lease)| {
+            audit.compare_lease(&lease, &mut findings);
+            if book.leases.iter().all(|live| live.id != lease.id) {
+                findings.extend(verify_book(&history(Vec::new(), vec![lease])));
+            }
+            findings.len() < FINDINGS_MAX
+        },
+    )?;
     if findings.len() < FINDINGS_MAX {
         audit.without_row(&mut findings);
     }
@@ -102,14 +127,19 @@ fn verify_customer(reader: &dyn Reader, customer: &Customer) -> Result<Vec<Findi
 }
 
 /// Goes through all pages of a list, until `take` has enough.
-fn each<T>(mut look: impl FnMut(PageRequest) -> Result<Page<T>, StorageError>, mut take: impl FnMut(T) -> bool) -> Result<(), StorageError> {
+fn each<T>(
+    mut look: impl FnMut(PageRequest) -> Result<Page<T>, StorageError>,
+    mut take: impl FnMut(T) -> bool,
+) -> Result<(), StorageError> {
     let mut page = PageRequest::first(PAGE);
     loop {
         let found = look(page)?;
         if !found.items.into_iter().all(&mut take) {
             return Ok(());
         }
-        let Some(next) = found.next else { return Ok(()) };
+        let Some(next) = found.next else {
+            return Ok(());
+        };
         page.cursor = Some(next);
     }
 }
@@ -119,14 +149,32 @@ fn balances(account: &Account, sums: &[i128], findings: &mut Vec<Finding>) {
     for (ledger_account, sum) in LedgerAccount::ALL.into_iter().zip(sums) {
         let balance = account.balances.get(ledger_account);
         if i128::from(balance.get()) != *sum {
-            let problem = format!("its balance of {ledger_account} is {} but its postings sum to {sum}", balance.get());
-            findings.push(Finding { invariant: 1, subject: account.id.to_string(), problem });
+            let problem = format!(
+                "its balance of {ledger_account} is {} but its postings sum to {sum}",
+                balance.get()
+            );
+            findings.push(Finding {
+                invariant: 1,
+                subject: account.id.to_string(),
+                problem,
+            });
         }
-        let below_zero = matches!(ledger_account, LedgerAccount::Funding | LedgerAccount::Debt | LedgerAccount::LeaseLoss);
-        let wrong = if below_zero { balance > Amount::ZERO } else { balance < Amount::ZERO };
+        let below_zero = matches!(
+            ledger_account,
+            LedgerAccount::Funding | LedgerAccount::Debt | LedgerAccount::LeaseLoss
+        );
+        let wrong = if below_zero {
+            balance > Amount::ZERO
+        } else {
+            balance < Amount::ZERO
+        };
         if wrong {
             let problem = format!("its balance of {ledger_account} is {}", balance.get());
-            findings.push(Finding { invariant: 2, subject: account.id.to_string(), problem });
+            findings.push(Finding {
+                invariant: 2,
+                subject: account.id.to_string(),
+                problem,
+            });
         }
     }
 }
@@ -143,19 +191,37 @@ fn pins(book: &Book, findings: &mut Vec<Finding>) {
     for lot in &book.lots {
         let by_leases = pinned.remove(&lot.id).unwrap_or_default();
         if i128::from(lot.pinned.get()) != by_leases {
-            let problem = format!("it has {} pinned but leases have pinned {by_leases} of it", lot.pinned.get());
-            findings.push(Finding { invariant: 7, subject: lot.id.to_string(), problem });
+            let problem = format!(
+                "it has {} pinned but leases have pinned {by_leases} of it",
+                lot.pinned.get()
+            );
+            findings.push(Finding {
+                invariant: 7,
+                subject: lot.id.to_string(),
+                problem,
+            });
         }
     }
     for (lot, amount) in pinned {
         let problem = format!("leases have pinned {amount} of it, but it is used up or not there");
-        findings.push(Finding { invariant: 7, subject: lot.to_string(), problem });
+        findings.push(Finding {
+            invariant: 7,
+            subject: lot.to_string(),
+            problem,
+        });
     }
     let mut newest: HashMap<_, LeaseId> = HashMap::new();
     for lease in book.leases.iter().filter(|lease| lease.newest) {
         if let Some(other) = newest.insert((lease.account, lease.instance), lease.id) {
-            let problem = format!("it and {other} are both the newest lease of {}", lease.instance);
-            findings.push(Finding { invariant: 5, subject: lease.id.to_string(), problem });
+            let problem = format!(
+                "it and {other} are both the newest lease of {}",
+                lease.instance
+            );
+            findings.push(Finding {
+                invariant: 5,
+                subject: lease.id.to_string(),
+                problem,
+            });
         }
     }
 }
@@ -164,8 +230,15 @@ fn pins(book: &Book, findings: &mut Vec<Finding>) {
 fn wallet_of(book: &Book, lot: &Lot, findings: &mut Vec<Finding>) {
     let wallet = book.wallets.iter().find(|wallet| wallet.id == lot.wallet);
     if wallet.is_none_or(|wallet| wallet.account != lot.account) {
-        let problem = format!("it is counted in {} but {} is not a wallet of that account", lot.account, lot.wallet);
-        findings.push(Finding { invariant: 2, subject: lot.id.to_string(), problem });
+        let problem = format!(
+            "it is counted in {} but {} is not a wallet of that account",
+            lot.account, lot.wallet
+        );
+        findings.push(Finding {
+            invariant: 2,
+            subject: lot.id.to_string(),
+            problem,
+        });
     }
 }
 
@@ -175,9 +248,15 @@ fn by_row(lease: &Lease) -> (Amount, Amount) {
         None => (lease.counters.outstanding(), lease.counters.settled),
         // Decided over: later use moves money up to the amount that was decided.
         Some(resolution) => {
-            let late = lease.counters.settled.saturating_sub(resolution.counters.settled);
+            let late = lease
+                .counters
+                .settled
+                .saturating_sub(resolution.counters.settled);
             let late = late.max(Amount::ZERO).min(resolution.amount);
-            (Amount::ZERO, resolution.counters.settled.saturating_add(late))
+            (
+                Amount::ZERO,
+                resolution.counters.settled.saturating_add(late),
+            )
         }
     }
 }

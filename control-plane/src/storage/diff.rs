@@ -24,7 +24,9 @@ mod tests {
     use super::changed;
 
     fn differing(before: &[(u8, char)], after: &[(u8, char)]) -> Vec<(Option<char>, char)> {
-        changed(before, after, |row| row.0).map(|(old, new)| (old.map(|old| old.1), new.1)).collect()
+        changed(before, after, |row| row.0)
+            .map(|(old, new)| (old.map(|old| old.1), new.1))
+            .collect()
     }
 
     #[test]

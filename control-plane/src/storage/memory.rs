@@ -11,7 +11,9 @@ use creditgate_core::lease::LeaseNumber;
 use creditgate_ledger::id::{AccountId, CustomerId, InstanceId, KeyId, LeaseId, LotId, WalletId};
 use creditgate_ledger::registry::RateCardVersion;
 use creditgate_ledger::verify::Finding;
-use creditgate_ledger::{Book, ConsumerKey, Customer, Entry, Lease, Lot, Registry, Timestamp, Wallet};
+use creditgate_ledger::{
+    Book, ConsumerKey, Customer, Entry, Lease, Lot, Registry, Timestamp, Wallet,
+};
 
 use super::read::{EntryFilter, LeaseFilter, LotFilter, Page, PageRequest, Reader};
 use super::{ChangeSet, LoadPlan, Loaded, Storage, StorageError, Target};
@@ -33,9 +35,18 @@ impl MemoryStorage {
     /// An empty storage of a new epoch.
     #[must_use]
     pub fn new(epoch: u64) -> Self {
-        let registry = Registry { epoch, ..Registry::default() };
-        let tables = Tables { registry: Arc::new(registry), ..Tables::default() };
-        Self { tables: Arc::new(Mutex::new(Arc::new(tables))), working: None }
+        let registry = Registry {
+            epoch,
+            ..Registry::default()
+        };
+        let tables = Tables {
+            registry: Arc::new(registry),
+            ..Tables::default()
+        };
+        Self {
+            tables: Arc::new(Mutex::new(Arc::new(tables))),
+            working: None,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Arc<Tables>> {
@@ -58,7 +69,9 @@ impl Storage for MemoryStorage {
         let working = self.working.take();
         let mut tables = self.lock();
         if working.is_some_and(|generation| generation != tables.generation) {
-            return Err(StorageError::Unavailable("another handle wrote meanwhile".to_owned()));
+            return Err(StorageError::Unavailable(
+                "another handle wrote meanwhile".to_owned(),
+            ));
         }
         tables.check(changes)?;
         Ok(Arc::make_mut(&mut tables).apply(changes))

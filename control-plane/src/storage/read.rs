@@ -14,7 +14,9 @@ use creditgate_core::lease::LeaseNumber;
 use creditgate_ledger::id::{AccountId, CustomerId, InstanceId, KeyId, LeaseId, LotId, WalletId};
 use creditgate_ledger::registry::RateCardVersion;
 use creditgate_ledger::verify::Finding;
-use creditgate_ledger::{Book, ConsumerKey, Customer, Entry, Lease, LeaseState, Lot, Registry, Timestamp, Wallet};
+use creditgate_ledger::{
+    Book, ConsumerKey, Customer, Entry, Lease, LeaseState, Lot, Registry, Timestamp, Wallet,
+};
 use thiserror::Error;
 
 use super::{StorageError, Target};
@@ -42,7 +44,9 @@ impl FromStr for Cursor {
         if !digits {
             return Err(CursorError);
         }
-        u128::from_str_radix(text, 16).map(Self).map_err(|_| CursorError)
+        u128::from_str_radix(text, 16)
+            .map(Self)
+            .map_err(|_| CursorError)
     }
 }
 
@@ -59,7 +63,10 @@ impl PageRequest {
     /// The first page.
     #[must_use]
     pub const fn first(limit: u32) -> Self {
-        Self { cursor: None, limit }
+        Self {
+            cursor: None,
+            limit,
+        }
     }
 }
 
@@ -148,7 +155,11 @@ pub trait Reader: Send + Sync + 'static {
     fn lease(&self, id: LeaseId) -> Result<Option<(CustomerId, Lease)>, StorageError>;
 
     /// Leases, history too, newest first.
-    fn leases(&self, filter: LeaseFilter, page: PageRequest) -> Result<Page<(CustomerId, Lease)>, StorageError>;
+    fn leases(
+        &self,
+        filter: LeaseFilter,
+        page: PageRequest,
+    ) -> Result<Page<(CustomerId, Lease)>, StorageError>;
 
     /// Journal entries, newest first.
     fn entries(&self, filter: EntryFilter, page: PageRequest) -> Result<Page<Entry>, StorageError>;
@@ -157,33 +168,55 @@ pub trait Reader: Send + Sync + 'static {
     fn key(&self, id: KeyId) -> Result<Option<ConsumerKey>, StorageError>;
 
     /// The consumer keys of a customer, revoked ones too.
-    fn keys(&self, customer: CustomerId, page: PageRequest) -> Result<Page<ConsumerKey>, StorageError>;
+    fn keys(
+        &self,
+        customer: CustomerId,
+        page: PageRequest,
+    ) -> Result<Page<ConsumerKey>, StorageError>;
 
     /// The consumer key that has this hash and was not revoked; it may have expired.
     fn credential(&self, hash: &CredentialHash) -> Result<Option<ConsumerKey>, StorageError>;
 
     /// Leases of an instance that changed after the change of number `after`, each once, by
     /// its latest number, rising.
-    fn changes(&self, instance: InstanceId, after: u64, limit: u32) -> Result<Vec<(u64, CustomerId, AccountId, LeaseNumber)>, StorageError>;
+    fn changes(
+        &self,
+        instance: InstanceId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, CustomerId, AccountId, LeaseNumber)>, StorageError>;
 
     /// The largest change number given so far; zero if none was.
     fn last_change(&self) -> Result<u64, StorageError>;
 
     /// Accounts of which the instance holds credit in an open or draining lease that it last
     /// reported before `reported_before`; longest unreported first.
-    fn overdue(&self, instance: InstanceId, reported_before: Timestamp, limit: u32) -> Result<Vec<AccountId>, StorageError>;
+    fn overdue(
+        &self,
+        instance: InstanceId,
+        reported_before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<AccountId>, StorageError>;
 
     /// Instances with a lease that is not closed.
     fn outstanding_instances(&self) -> Result<Vec<InstanceId>, StorageError>;
 
     /// Leases that are quarantined since before an instant, oldest first.
-    fn leases_quarantined_before(&self, before: Timestamp, limit: u32) -> Result<Vec<(CustomerId, LeaseId)>, StorageError>;
+    fn leases_quarantined_before(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(CustomerId, LeaseId)>, StorageError>;
 
     /// The next instants after `after` at which time alone changes something for a customer:
     /// a live lot becomes effective or expires, a key expires. Rising; about `limit` of them,
     /// and never only some of those that share an instant, so that the last instant is where
     /// to go on.
-    fn next_instants(&self, after: Timestamp, limit: u32) -> Result<Vec<(Timestamp, CustomerId)>, StorageError>;
+    fn next_instants(
+        &self,
+        after: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(Timestamp, CustomerId)>, StorageError>;
 
     /// A reader that sees all of its looks at one moment. Keep it briefly.
     fn snapshot(&self) -> Result<Box<dyn Reader>, StorageError>;

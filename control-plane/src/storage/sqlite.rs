@@ -45,7 +45,13 @@ pub fn open(path: &Path, epoch: u64) -> Result<(SqliteStorage, SqliteReader), St
     let connection = connection::open_writer(path, epoch)?;
     let registry = Arc::new(RegistryCache::default());
     let pool = Pool::new(path.to_owned(), Arc::clone(&registry));
-    Ok((SqliteStorage { connection, registry }, SqliteReader::new(pool)))
+    Ok((
+        SqliteStorage {
+            connection,
+            registry,
+        },
+        SqliteReader::new(pool),
+    ))
 }
 
 /// Opens a database that exists, to read only; a service may be running on it.
@@ -61,7 +67,9 @@ pub fn open_reader(path: &Path) -> Result<SqliteReader, StorageError> {
 
 impl SqliteStorage {
     fn begin(&self) -> Result<(), StorageError> {
-        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        self.connection
+            .prepare_cached("BEGIN IMMEDIATE")?
+            .execute([])?;
         Ok(())
     }
 
@@ -69,7 +77,10 @@ impl SqliteStorage {
         if self.connection.is_autocommit() {
             return;
         }
-        let ended = self.connection.prepare_cached("ROLLBACK").and_then(|mut end| end.execute([]));
+        let ended = self
+            .connection
+            .prepare_cached("ROLLBACK")
+            .and_then(|mut end| end.execute([]));
         if let Err(error) = ended {
             tracing::error!(%error, "a transaction could not be rolled back");
         }
@@ -77,14 +88,19 @@ impl SqliteStorage {
 
     fn read(&self, plan: &LoadPlan) -> Result<Loaded, StorageError> {
         let connection = &self.connection;
-        let mut loaded = Loaded { registry: self.registry.read(connection)?, ..Loaded::default() };
+        let mut loaded = Loaded {
+            registry: self.registry.read(connection)?,
+            ..Loaded::default()
+        };
         let mut customers: Vec<CustomerId> = Vec::new();
         let mut place_of: HashMap<CustomerId, usize> = HashMap::new();
         for target in &plan.targets {
             if loaded.places.contains_key(target) {
                 continue;
             }
-            let Some(customer) = books::owner(connection, target)? else { continue };
+            let Some(customer) = books::owner(connection, target)? else {
+                continue;
+            };
             let place = *place_of.entry(customer).or_insert_with(|| {
                 customers.push(customer);
                 customers.len().saturating_sub(1)
@@ -93,20 +109,29 @@ impl SqliteStorage {
         }
         loaded.books = books::read(connection, &customers)?;
         if loaded.books.len() != customers.len() {
-            return Err(StorageError::Corrupt("a row belongs to a customer who is not there".to_owned()));
+            return Err(StorageError::Corrupt(
+                "a row belongs to a customer who is not there".to_owned(),
+            ));
         }
         self.add_reported(plan, &mut loaded)?;
         for key in &plan.idempotency {
             let sql = "SELECT fingerprint, status, body, created_at FROM answer WHERE principal = ?1 AND key = ?2";
-            let answer = columns::first(connection, sql, params![key.principal, key.key], |columns| {
-                Ok(StoredAnswer {
-                    fingerprint: columns.value()?,
-                    status: columns.value()?,
-                    body: columns.value()?,
-                    created_at: columns.time()?,
-                })
-            })?;
-            loaded.answers.extend(answer.map(|answer| (key.clone(), answer)));
+            let answer = columns::first(
+                connection,
+                sql,
+                params![key.principal, key.key],
+                |columns| {
+                    Ok(StoredAnswer {
+                        fingerprint: columns.value()?,
+                        status: columns.value()?,
+                        body: columns.value()?,
+                        created_at: columns.time()?,
+                    })
+                },
+            )?;
+            loaded
+                .answers
+                .extend(answer.map(|answer| (key.clone(), answer)));
         }
         Ok(loaded)
     }
@@ -117,13 +142,23 @@ impl SqliteStorage {
             place_of.extend(book.accounts.iter().map(|account| (account.id, place)));
         }
         for named in &plan.reported {
-            let book = place_of.get(&named.account).and_then(|place| loaded.books.get_mut(*place));
+            let book = place_of
+                .get(&named.account)
+                .and_then(|place| loaded.books.get_mut(*place));
             let Some(book) = book else { continue };
-            if book.lease_place(named.account, named.instance, named.number).is_some() {
+            if book
+                .lease_place(named.account, named.instance, named.number)
+                .is_some()
+            {
                 continue;
             }
-            let Some(lease) = books::past_lease(&self.connection, named)? else { continue };
-            if let Err(at) = book.leases.binary_search_by_key(&lease.id, |known| known.id) {
+            let Some(lease) = books::past_lease(&self.connection, named)? else {
+                continue;
+            };
+            if let Err(at) = book
+                .leases
+                .binary_search_by_key(&lease.id, |known| known.id)
+            {
                 book.leases.insert(at, lease);
             }
         }

@@ -48,10 +48,23 @@ struct Use {
 impl Audit {
     /// Takes in an entry; `sums` are of its account.
     pub(super) fn take(&mut self, entry: &Entry, sums: &mut [i128], findings: &mut Vec<Finding>) {
-        let mut found = |invariant, problem| findings.push(Finding { invariant, subject: entry.id.to_string(), problem });
-        let total: i128 = entry.postings.iter().map(|posting| i128::from(posting.amount.get())).sum();
+        let mut found = |invariant, problem| {
+            findings.push(Finding {
+                invariant,
+                subject: entry.id.to_string(),
+                problem,
+            })
+        };
+        let total: i128 = entry
+            .postings
+            .iter()
+            .map(|posting| i128::from(posting.amount.get()))
+            .sum();
         if total != 0 || entry.postings.is_empty() {
-            found(1, format!("its {} postings sum to {total}", entry.postings.len()));
+            found(
+                1,
+                format!("its {} postings sum to {total}", entry.postings.len()),
+            );
         }
         for Posting { account, amount } in &entry.postings {
             if let Some(sum) = sums.get_mut(*account as usize) {
@@ -61,11 +74,22 @@ impl Audit {
         if let Some(lease) = entry.lease {
             let used = self.leases.entry(lease).or_default();
             let posted = |account| i128::from(entry.posted(account).get());
-            used.out = used.out.saturating_add(posted(LedgerAccount::Lent)).saturating_add(posted(LedgerAccount::Quarantined));
+            used.out = used
+                .out
+                .saturating_add(posted(LedgerAccount::Lent))
+                .saturating_add(posted(LedgerAccount::Quarantined));
             used.spent = used.spent.saturating_add(posted(LedgerAccount::Spent));
         }
-        let drawn: i128 = entry.draws.iter().map(|draw| i128::from(draw.amount.get())).sum();
-        let moved: i128 = entry.postings.iter().map(|posting| i128::from(posting.amount.get()).max(0)).sum();
+        let drawn: i128 = entry
+            .draws
+            .iter()
+            .map(|draw| i128::from(draw.amount.get()))
+            .sum();
+        let moved: i128 = entry
+            .postings
+            .iter()
+            .map(|posting| i128::from(posting.amount.get()).max(0))
+            .sum();
         if drawn > moved || entry.draws.iter().any(|draw| draw.amount.get() <= 0) {
             found(7, format!("it moves {moved} but draws {drawn} from lots"));
         }
@@ -74,8 +98,12 @@ impl Audit {
 
     fn move_parts(&mut self, entry: &Entry) {
         let route = match entry.postings.as_slice() {
-            [a, b] if a.amount.is_negative() && !b.amount.is_negative() => Some((a.account, b.account)),
-            [a, b] if b.amount.is_negative() && !a.amount.is_negative() => Some((b.account, a.account)),
+            [a, b] if a.amount.is_negative() && !b.amount.is_negative() => {
+                Some((a.account, b.account))
+            }
+            [a, b] if b.amount.is_negative() && !a.amount.is_negative() => {
+                Some((b.account, a.account))
+            }
             _ => None,
         };
         for draw in &entry.draws {
@@ -104,8 +132,15 @@ impl Audit {
         let row = [lot.free, lot.pinned, lot.spent, lot.expired, lot.withdrawn];
         for ((name, row), journal) in PARTS.iter().zip(row).zip(journal) {
             if i128::from(row.get()) != journal {
-                let problem = format!("{} of it is {name}, but by the journal's draws {journal}", row.get());
-                findings.push(Finding { invariant: 7, subject: lot.id.to_string(), problem });
+                let problem = format!(
+                    "{} of it is {name}, but by the journal's draws {journal}",
+                    row.get()
+                );
+                findings.push(Finding {
+                    invariant: 7,
+                    subject: lot.id.to_string(),
+                    problem,
+                });
             }
         }
     }
@@ -114,12 +149,32 @@ impl Audit {
     pub(super) fn compare_lease(&mut self, lease: &Lease, findings: &mut Vec<Finding>) {
         let journal = self.leases.remove(&lease.id).unwrap_or_default();
         let (out, spent) = by_row(lease);
-        let mut found = |invariant, problem| findings.push(Finding { invariant, subject: lease.id.to_string(), problem });
+        let mut found = |invariant, problem| {
+            findings.push(Finding {
+                invariant,
+                subject: lease.id.to_string(),
+                problem,
+            })
+        };
         if i128::from(out.get()) != journal.out {
-            found(3, format!("it has {} out, but by the journal {}", out.get(), journal.out));
+            found(
+                3,
+                format!(
+                    "it has {} out, but by the journal {}",
+                    out.get(),
+                    journal.out
+                ),
+            );
         }
         if i128::from(spent.get()) != journal.spent {
-            found(11, format!("its settled counter stands for {}, but {} was booked as spent", spent.get(), journal.spent));
+            found(
+                11,
+                format!(
+                    "its settled counter stands for {}, but {} was booked as spent",
+                    spent.get(),
+                    journal.spent
+                ),
+            );
         }
     }
 
@@ -127,11 +182,20 @@ impl Audit {
     pub(super) fn without_row(self, findings: &mut Vec<Finding>) {
         for lot in self.lots.keys() {
             let problem = "the journal draws on it, but the customer has no such lot".to_owned();
-            findings.push(Finding { invariant: 7, subject: lot.to_string(), problem });
+            findings.push(Finding {
+                invariant: 7,
+                subject: lot.to_string(),
+                problem,
+            });
         }
         for lease in self.leases.keys() {
-            let problem = "the journal has entries about it, but the customer has no such lease".to_owned();
-            findings.push(Finding { invariant: 3, subject: lease.to_string(), problem });
+            let problem =
+                "the journal has entries about it, but the customer has no such lease".to_owned();
+            findings.push(Finding {
+                invariant: 3,
+                subject: lease.to_string(),
+                problem,
+            });
         }
     }
 }

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use creditgate::storage::memory::MemoryStorage;
 use creditgate::storage::sqlite::{self, SqliteReader, SqliteStorage};
-use creditgate::storage::{BookChange, ChangeSet, IdempotencyKey, LoadPlan, Loaded, Reader, Storage, StorageError, StoredAnswer, Target};
+use creditgate::storage::{
+    BookChange, ChangeSet, IdempotencyKey, LoadPlan, Loaded, Reader, Storage, StorageError,
+    StoredAnswer, Target,
+};
 use creditgate_core::amount::{Amount, Currency, Scale};
-use creditgate_core::key::{CredentialHash, credential_hash};
 use creditgate_core::lease::{Counters, LeaseNumber};
 use creditgate_core::protocol::{PreviousReport, Report};
 use creditgate_ledger::customer::{self, NewCustomer};
@@ -15,10 +17,13 @@ use creditgate_ledger::id::{AccountId, CustomerId, InstanceId, WalletId};
 use creditgate_ledger::report::{self, Reporter};
 use creditgate_ledger::top_up::{self, TopUp};
 use creditgate_ledger::wallet::{self, NewWallet};
-use creditgate_ledger::{Book, Context, Customer, Ids, Journal, Lease, Lot, ReasonCode, Registry, Settings, Timestamp, Wallet};
+use creditgate_ledger::{
+    Book, Context, Customer, Ids, Journal, Lease, Lot, ReasonCode, Registry, Settings, Timestamp,
+    Wallet,
+};
 
 /// What the suite is run on.
-pub trait Backend: Sized {
+pub(crate) trait Backend: Sized {
     type Writer: Storage;
     type Looks: Reader;
 
@@ -29,9 +34,9 @@ pub trait Backend: Sized {
     fn reopen(self) -> Self;
 }
 
-pub const EPOCH: u64 = u64::MAX - 7;
+pub(crate) const EPOCH: u64 = u64::MAX - 7;
 
-pub struct Memory(MemoryStorage);
+pub(crate) struct Memory(MemoryStorage);
 
 impl Backend for Memory {
     type Writer = MemoryStorage;
@@ -54,13 +59,13 @@ impl Backend for Memory {
     }
 }
 
-pub struct Sqlite {
-    pub folder: tempfile::TempDir,
+pub(crate) struct Sqlite {
+    pub(crate) folder: tempfile::TempDir,
     storage: Option<(SqliteStorage, SqliteReader)>,
 }
 
 impl Sqlite {
-    pub fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("books.db")
     }
 }
@@ -91,7 +96,7 @@ impl Backend for Sqlite {
     }
 }
 
-pub struct Counter(u128);
+pub(crate) struct Counter(u128);
 
 impl Ids for Counter {
     fn next(&mut self) -> u128 {
@@ -100,76 +105,127 @@ impl Ids for Counter {
     }
 }
 
-pub struct Desk<B> {
-    pub backend: B,
-    pub ids: Counter,
-    pub now: Timestamp,
-    pub settings: Settings,
+pub(crate) struct Desk<B> {
+    pub(crate) backend: B,
+    pub(crate) ids: Counter,
+    pub(crate) now: Timestamp,
+    pub(crate) settings: Settings,
 }
 
 impl<B: Backend> Desk<B> {
-    pub fn new() -> Self {
-        Self { backend: B::create(), ids: Counter(0x100), now: Timestamp(1_000_000), settings: Settings::default() }
+    pub(crate) fn new() -> Self {
+        Self {
+            backend: B::create(),
+            ids: Counter(0x100),
+            now: Timestamp(1_000_000),
+            settings: Settings {
+                refill_seconds: 0,
+                ..Settings::default()
+            },
+        }
     }
 
-    pub fn reopen(self) -> Self {
-        Self { backend: self.backend.reopen(), ..self }
+    pub(crate) fn reopen(self) -> Self {
+        Self {
+            backend: self.backend.reopen(),
+            ..self
+        }
     }
 
-    pub fn reader(&self) -> &B::Looks {
+    pub(crate) fn reader(&self) -> &B::Looks {
         self.backend.reader()
     }
 
-    pub fn load(&mut self, targets: &[Target]) -> Loaded {
-        let plan = LoadPlan { targets: targets.to_vec(), ..LoadPlan::default() };
+    pub(crate) fn load(&mut self, targets: &[Target]) -> Loaded {
+        let plan = LoadPlan {
+            targets: targets.to_vec(),
+            ..LoadPlan::default()
+        };
         self.backend.writer().load(&plan).unwrap()
     }
 
-    pub fn book(&self, customer: CustomerId) -> Book {
-        self.reader().book(&Target::Customer(customer)).unwrap().unwrap()
+    pub(crate) fn book(&self, customer: CustomerId) -> Book {
+        self.reader()
+            .book(&Target::Customer(customer))
+            .unwrap()
+            .unwrap()
     }
 
     /// Loads a customer's book, decides, and commits.
-    pub fn decide<T>(&mut self, customer: CustomerId, decide: impl FnOnce(&mut Book, &mut Journal, &mut Context<'_>) -> T) -> T {
-        let before = self.load(&[Target::Customer(customer)]).books.pop().unwrap();
+    pub(crate) fn decide<T>(
+        &mut self,
+        customer: CustomerId,
+        decide: impl FnOnce(&mut Book, &mut Journal, &mut Context<'_>) -> T,
+    ) -> T {
+        let before = self
+            .load(&[Target::Customer(customer)])
+            .books
+            .pop()
+            .unwrap();
         let mut after = before.clone();
         let mut journal = Journal::default();
-        let mut context = Context { now: self.now, ids: &mut self.ids, settings: &self.settings, actor: "key_of_tests" };
+        let mut context = Context {
+            now: self.now,
+            ids: &mut self.ids,
+            settings: &self.settings,
+            actor: "key_of_tests",
+        };
         let answer = decide(&mut after, &mut journal, &mut context);
-        let books = vec![BookChange { before: Some(before), after }];
-        let changes = ChangeSet { books, entries: journal.entries, ..ChangeSet::default() };
+        let books = vec![BookChange {
+            before: Some(before),
+            after,
+        }];
+        let changes = ChangeSet {
+            books,
+            entries: journal.entries,
+            ..ChangeSet::default()
+        };
         self.backend.writer().commit(&changes).unwrap();
         answer
     }
 
-    pub fn new_book(&mut self, external_id: &str) -> Book {
-        let mut context = Context { now: self.now, ids: &mut self.ids, settings: &self.settings, actor: "key_of_tests" };
-        customer::create(&mut context, NewCustomer {
-            external_id: external_id.to_owned(),
-            name: Some("A name – with “signs”".to_owned()),
-            time_zone: "Europe/Berlin".to_owned(),
-            metadata: BTreeMap::from([("tier".to_owned(), "gold \"plus\"".to_owned())]),
+    pub(crate) fn new_book(&mut self, external_id: &str) -> Book {
+        let mut context = Context {
+            now: self.now,
+            ids: &mut self.ids,
+            settings: &self.settings,
+            actor: "key_of_tests",
+        };
+        customer::create(
+            &mut context,
+            NewCustomer {
+                external_id: external_id.to_owned(),
+                name: Some("A name – with “signs”".to_owned()),
+                time_zone: "Europe/Berlin".to_owned(),
+                metadata: BTreeMap::from([("tier".to_owned(), "gold \"plus\"".to_owned())]),
+            },
+        )
+    }
+
+    pub(crate) fn try_add(&mut self, after: Book) -> Result<u64, StorageError> {
+        self.load(&[]);
+        let books = vec![BookChange {
+            before: None,
+            after,
+        }];
+        self.backend.writer().commit(&ChangeSet {
+            books,
+            ..ChangeSet::default()
         })
     }
 
-    pub fn try_add(&mut self, after: Book) -> Result<u64, StorageError> {
-        self.load(&[]);
-        let books = vec![BookChange { before: None, after }];
-        self.backend.writer().commit(&ChangeSet { books, ..ChangeSet::default() })
-    }
-
-    pub fn customer(&mut self, external_id: &str) -> Customer {
+    pub(crate) fn customer(&mut self, external_id: &str) -> Customer {
         let book = self.new_book(external_id);
         let customer = book.customer.clone();
         self.try_add(book).unwrap();
         customer
     }
 
-    pub fn wallet(&mut self, customer: CustomerId) -> Wallet {
+    pub(crate) fn wallet(&mut self, customer: CustomerId) -> Wallet {
         self.wallet_in(customer, "tokens")
     }
 
-    pub fn wallet_in(&mut self, customer: CustomerId, currency: &str) -> Wallet {
+    pub(crate) fn wallet_in(&mut self, customer: CustomerId, currency: &str) -> Wallet {
         let new = NewWallet {
             currency: Currency::new(currency).unwrap(),
             scale: Scale::new(3).unwrap(),
@@ -177,14 +233,22 @@ impl<B: Backend> Desk<B> {
             conversion_rate: "1.5".to_owned(),
             metadata: BTreeMap::new(),
         };
-        self.decide(customer, |book, _, context| wallet::create(book, context, new).unwrap())
+        self.decide(customer, |book, _, context| {
+            wallet::create(book, context, new).unwrap()
+        })
     }
 
-    pub fn top_up(&mut self, wallet: &Wallet, amount: i64) -> Lot {
+    pub(crate) fn top_up(&mut self, wallet: &Wallet, amount: i64) -> Lot {
         self.top_up_dated(wallet, amount, None, None)
     }
 
-    pub fn top_up_dated(&mut self, wallet: &Wallet, amount: i64, effective_at: Option<i64>, expires_at: Option<i64>) -> Lot {
+    pub(crate) fn top_up_dated(
+        &mut self,
+        wallet: &Wallet,
+        amount: i64,
+        effective_at: Option<i64>,
+        expires_at: Option<i64>,
+    ) -> Lot {
         let command = TopUp {
             wallet: wallet.id,
             amount: Amount::new(amount),
@@ -194,41 +258,64 @@ impl<B: Backend> Desk<B> {
             expires_at: expires_at.map(Timestamp),
             description: Some("order 7".to_owned()),
         };
-        self.decide(wallet.customer, |book, journal, context| top_up::top_up(book, journal, context, command).unwrap())
-    }
-
-    pub fn hash(text: &str) -> CredentialHash {
-        credential_hash(text)
+        self.decide(wallet.customer, |book, journal, context| {
+            top_up::top_up(book, journal, context, command).unwrap()
+        })
     }
 
     /// Opens a lease that is lent `need` at once.
-    pub fn lend(&mut self, wallet: &Wallet, instance: InstanceId, number: u64, need: i64) -> Lease {
+    pub(crate) fn lend(
+        &mut self,
+        wallet: &Wallet,
+        instance: InstanceId,
+        number: u64,
+        need: i64,
+    ) -> Lease {
         let asked = (LeaseNumber(number), Amount::new(need));
         let scale = Scale::new(3).unwrap();
         self.decide(wallet.customer, |book, journal, context| {
-            let reporter = Reporter { instance, barred: None };
-            let (opened, _) = report::resolve(book, journal, context, reporter, (wallet.currency, scale), asked);
+            let reporter = Reporter {
+                instance,
+                barred: None,
+            };
+            let (opened, _) = report::resolve(
+                book,
+                journal,
+                context,
+                reporter,
+                (wallet.currency, scale),
+                asked,
+            );
             assert!(opened, "the lease is opened");
         });
         self.lease(wallet, instance, number)
     }
 
     /// A customer who has a wallet with a thousand in it.
-    pub fn funded(&mut self, external_id: &str) -> Wallet {
+    pub(crate) fn funded(&mut self, external_id: &str) -> Wallet {
         let customer = self.customer(external_id).id;
         let wallet = self.wallet(customer);
         self.top_up(&wallet, 1_000);
         wallet
     }
 
-    pub fn lease(&self, wallet: &Wallet, instance: InstanceId, number: u64) -> Lease {
+    pub(crate) fn lease(&self, wallet: &Wallet, instance: InstanceId, number: u64) -> Lease {
         let book = self.book(wallet.customer);
-        let place = book.lease_place(wallet.account, instance, LeaseNumber(number)).expect("the lease is live");
+        let place = book
+            .lease_place(wallet.account, instance, LeaseNumber(number))
+            .expect("the lease is live");
         book.leases[place].clone()
     }
 
     /// Reports that a lease settled and gave back so much in all.
-    pub fn report(&mut self, lease: &Lease, customer: CustomerId, settled: i64, returned: i64, previous: Option<PreviousReport>) {
+    pub(crate) fn report(
+        &mut self,
+        lease: &Lease,
+        customer: CustomerId,
+        settled: i64,
+        returned: i64,
+        previous: Option<PreviousReport>,
+    ) {
         let counters = Counters {
             granted: lease.counters.granted,
             returned: Amount::new(returned),
@@ -245,44 +332,66 @@ impl<B: Backend> Desk<B> {
             wanted: Amount::ZERO,
         };
         self.decide(customer, |book, journal, context| {
-            let reporter = Reporter { instance: lease.instance, barred: None };
+            let reporter = Reporter {
+                instance: lease.instance,
+                barred: None,
+            };
             report::report(book, journal, context, reporter, &message).unwrap();
         });
     }
 
-    pub fn change_registry(&mut self, change: impl FnOnce(&mut Registry)) -> Result<u64, StorageError> {
+    pub(crate) fn change_registry(
+        &mut self,
+        change: impl FnOnce(&mut Registry),
+    ) -> Result<u64, StorageError> {
         let before = self.load(&[]).registry;
         let mut after = Registry::clone(&before);
         change(&mut after);
-        self.backend.writer().commit(&ChangeSet { registry: Some((before, after)), ..ChangeSet::default() })
+        self.backend.writer().commit(&ChangeSet {
+            registry: Some((before, after)),
+            ..ChangeSet::default()
+        })
     }
 }
 
-pub fn idempotency(key: &str) -> IdempotencyKey {
-    IdempotencyKey { principal: "key_of_tests".to_owned(), key: key.to_owned() }
+pub(crate) fn idempotency(key: &str) -> IdempotencyKey {
+    IdempotencyKey {
+        principal: "key_of_tests".to_owned(),
+        key: key.to_owned(),
+    }
 }
 
-pub fn stored_answer(body: &[u8]) -> StoredAnswer {
-    StoredAnswer { fingerprint: "f00d".to_owned(), status: 201, body: body.to_vec(), created_at: Timestamp(5) }
+pub(crate) fn stored_answer(body: &[u8]) -> StoredAnswer {
+    StoredAnswer {
+        fingerprint: "f00d".to_owned(),
+        status: 201,
+        body: body.to_vec(),
+        created_at: Timestamp(5),
+    }
 }
 
 /// Every page of a list, three items at a time.
-pub fn all_pages<T>(mut page: impl FnMut(creditgate::storage::PageRequest) -> creditgate::storage::Page<T>) -> Vec<T> {
+pub(crate) fn all_pages<T>(
+    mut page: impl FnMut(creditgate::storage::PageRequest) -> creditgate::storage::Page<T>,
+) -> Vec<T> {
     let mut request = creditgate::storage::PageRequest::first(3);
     let mut all = Vec::new();
     loop {
         let got = page(request);
-        assert!(got.items.len() <= 3, "a page has no more than was asked for");
+        assert!(
+            got.items.len() <= 3,
+            "a page has no more than was asked for"
+        );
         all.extend(got.items);
         let Some(next) = got.next else { return all };
         request.cursor = Some(next.to_string().parse().unwrap());
     }
 }
 
-pub const fn unknown_account() -> AccountId {
+pub(crate) const fn unknown_account() -> AccountId {
     AccountId(0xdead)
 }
 
-pub const fn unknown_wallet() -> WalletId {
+pub(crate) const fn unknown_wallet() -> WalletId {
     WalletId(0xdead)
 }

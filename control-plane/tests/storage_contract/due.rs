@@ -31,7 +31,10 @@ fn push<B: Backend>(desk: &mut Desk<B>, wallet: &Wallet) {
 
 fn told<B: Backend>(desk: &Desk<B>, instance: InstanceId, after: u64) -> Vec<(u64, u64)> {
     let changes = desk.reader().changes(instance, after, 100).unwrap();
-    changes.into_iter().map(|(change, _, _, LeaseNumber(number))| (change, number)).collect()
+    changes
+        .into_iter()
+        .map(|(change, _, _, LeaseNumber(number))| (change, number))
+        .collect()
 }
 
 fn pushed_lease_gets_the_next_change_number<B: Backend>(mut desk: Desk<B>) {
@@ -49,8 +52,18 @@ fn pushed_lease_gets_the_next_change_number<B: Backend>(mut desk: Desk<B>) {
     assert_eq!(changes, expected);
     assert_eq!(desk.reader().last_change().unwrap(), start + 2);
     assert_eq!(desk.reader().changes(ONE, start, 1).unwrap(), expected[..1]);
-    assert!(desk.reader().changes(ONE, start + 2, 100).unwrap().is_empty());
-    assert!(desk.reader().changes(ONE, u64::MAX, 100).unwrap().is_empty());
+    assert!(
+        desk.reader()
+            .changes(ONE, start + 2, 100)
+            .unwrap()
+            .is_empty()
+    );
+    assert!(
+        desk.reader()
+            .changes(ONE, u64::MAX, 100)
+            .unwrap()
+            .is_empty()
+    );
 }
 
 fn change_is_told_once_by_its_latest_number<B: Backend>(mut desk: Desk<B>) {
@@ -104,7 +117,11 @@ fn lease_that_was_not_pushed_is_no_change<B: Backend>(mut desk: Desk<B>) {
 }
 
 fn overdue_are_accounts_with_credit_out_and_no_report_since<B: Backend>(mut desk: Desk<B>) {
-    let (acme, other, idle) = (desk.funded("acme"), desk.funded("other"), desk.funded("idle"));
+    let (acme, other, idle) = (
+        desk.funded("acme"),
+        desk.funded("other"),
+        desk.funded("idle"),
+    );
     desk.now = Timestamp(2_000_000);
     desk.lend(&other, ONE, 5, 10);
     let returned = desk.lend(&idle, ONE, 5, 10);
@@ -112,7 +129,11 @@ fn overdue_are_accounts_with_credit_out_and_no_report_since<B: Backend>(mut desk
     desk.now = Timestamp(2_001_000);
     let reported = desk.lend(&acme, ONE, 5, 10);
     desk.lend(&acme, TWO, 5, 10);
-    let overdue = |desk: &Desk<B>, before, limit| desk.reader().overdue(ONE, Timestamp(before), limit).unwrap();
+    let overdue = |desk: &Desk<B>, before, limit| {
+        desk.reader()
+            .overdue(ONE, Timestamp(before), limit)
+            .unwrap()
+    };
     assert_eq!(overdue(&desk, 2_001_001, 9), [other.account, acme.account]);
     assert_eq!(overdue(&desk, 2_001_001, 1), [other.account]);
     assert_eq!(overdue(&desk, 2_001_000, 9), [other.account]);
@@ -127,8 +148,17 @@ fn overdue_are_accounts_with_credit_out_and_no_report_since<B: Backend>(mut desk
 fn set_aside<B: Backend>(desk: &mut Desk<B>, wallet: &Wallet, number: u64) {
     desk.decide(wallet.customer, |book, journal, context| {
         let place = book.account_place(wallet.account).unwrap();
-        let lease = book.lease_place(wallet.account, ONE, LeaseNumber(number)).unwrap();
-        quarantine::set_aside(book, journal, context, place, lease, QuarantineCause::InstanceSilent);
+        let lease = book
+            .lease_place(wallet.account, ONE, LeaseNumber(number))
+            .unwrap();
+        quarantine::set_aside(
+            book,
+            journal,
+            context,
+            place,
+            lease,
+            QuarantineCause::InstanceSilent,
+        );
     });
 }
 
@@ -155,8 +185,15 @@ fn quarantined_since_are_oldest_first<B: Backend>(mut desk: Desk<B>) {
     set_aside(&mut desk, &other, 5);
     desk.now = Timestamp(3_000_000);
     set_aside(&mut desk, &acme, 5);
-    let since = |before, limit| desk.reader().leases_quarantined_before(Timestamp(before), limit).unwrap();
-    assert_eq!(since(3_000_001, 9), [(other.customer, second.id), (acme.customer, first.id)]);
+    let since = |before, limit| {
+        desk.reader()
+            .leases_quarantined_before(Timestamp(before), limit)
+            .unwrap()
+    };
+    assert_eq!(
+        since(3_000_001, 9),
+        [(other.customer, second.id), (acme.customer, first.id)]
+    );
     assert_eq!(since(3_000_001, 1), [(other.customer, second.id)]);
     assert_eq!(since(3_000_000, 9), [(other.customer, second.id)]);
     assert!(since(2_000_000, 9).is_empty());
@@ -174,16 +211,25 @@ fn next_instants_are_of_live_lots_and_keys<B: Backend>(mut desk: Desk<B>) {
         credential::revoke(book, context, kept.id, Timestamp(5_500_000)).unwrap();
         credential::revoke(book, context, revoked.id, Timestamp(5_600_000)).unwrap()
     });
-    let instants = |desk: &Desk<B>, after| desk.reader().next_instants(Timestamp(after), 99).unwrap();
-    let told: Vec<_> = instants(&desk, 1_000_000).iter().map(|(at, owner)| (at.0, *owner)).collect();
+    let instants =
+        |desk: &Desk<B>, after| desk.reader().next_instants(Timestamp(after), 99).unwrap();
+    let told: Vec<_> = instants(&desk, 1_000_000)
+        .iter()
+        .map(|(at, owner)| (at.0, *owner))
+        .collect();
     let all = [5_000_000, 5_500_000, 5_600_000, 6_000_000, 9_000_000].map(|at| (at, customer));
     assert_eq!(told, all);
     assert_eq!(instants(&desk, 5_500_000).len(), 3);
     // What is used up or revoked changes nothing any more.
     let lease = desk.lend(&wallet, ONE, 5, 10);
     desk.report(&lease, customer, 10, 0, None);
-    desk.decide(customer, |book, _, context| credential::revoke(book, context, revoked.id, now).unwrap());
-    let told: Vec<_> = instants(&desk, 1_000_000).iter().map(|(at, _)| at.0).collect();
+    desk.decide(customer, |book, _, context| {
+        credential::revoke(book, context, revoked.id, now).unwrap()
+    });
+    let told: Vec<_> = instants(&desk, 1_000_000)
+        .iter()
+        .map(|(at, _)| at.0)
+        .collect();
     assert_eq!(told, [5_000_000, 5_500_000, 6_000_000]);
     assert!(desk.reader().lot(spent.id).unwrap().is_some());
 }
@@ -206,6 +252,12 @@ fn instants_are_never_told_in_part<B: Backend>(mut desk: Desk<B>) {
         told.extend(page);
     }
     assert!(told.is_sorted());
-    assert_eq!(told.iter().filter(|(at, _)| at.0 == midnight).map(|(_, owner)| *owner).collect::<Vec<_>>(), owners);
+    assert_eq!(
+        told.iter()
+            .filter(|(at, _)| at.0 == midnight)
+            .map(|(_, owner)| *owner)
+            .collect::<Vec<_>>(),
+        owners
+    );
     assert_eq!(told.len(), 20);
 }

@@ -10,7 +10,10 @@ fn handle_sees_what_another_wrote() {
     let mut desk = Desk::<Memory>::new();
     let handle: MemoryStorage = desk.backend.reader().clone();
     desk.customer("acme");
-    assert_eq!(handle.customers(PageRequest::first(9)).unwrap().items.len(), 1);
+    assert_eq!(
+        handle.customers(PageRequest::first(9)).unwrap().items.len(),
+        1
+    );
 }
 
 #[test]
@@ -19,7 +22,10 @@ fn work_is_refused_if_another_handle_wrote_meanwhile() {
     let mut handle = desk.backend.reader().clone();
     handle.load(&LoadPlan::default()).unwrap();
     desk.customer("acme");
-    assert!(matches!(handle.commit(&ChangeSet::default()), Err(StorageError::Unavailable(_))));
+    assert!(matches!(
+        handle.commit(&ChangeSet::default()),
+        Err(StorageError::Unavailable(_))
+    ));
     handle.load(&LoadPlan::default()).unwrap();
     handle.commit(&ChangeSet::default()).unwrap();
 }

@@ -21,7 +21,13 @@ crate::on_every_backend!(
 fn every_customer_is_on_one_page<B: Backend>(mut desk: Desk<B>) {
     let made: Vec<_> = (0..7).map(|n| desk.customer(&format!("c{n}")).id).collect();
     let listed = all_pages(|page| desk.reader().customers(page).unwrap());
-    assert_eq!(listed.iter().map(|customer| customer.id).collect::<Vec<_>>(), made);
+    assert_eq!(
+        listed
+            .iter()
+            .map(|customer| customer.id)
+            .collect::<Vec<_>>(),
+        made
+    );
 }
 
 fn lots_are_listed_with_those_that_are_history<B: Backend>(mut desk: Desk<B>) {
@@ -30,17 +36,38 @@ fn lots_are_listed_with_those_that_are_history<B: Backend>(mut desk: Desk<B>) {
     let lease = desk.lend(&wallet, InstanceId(1), 5, 1_000);
     desk.report(&lease, wallet.customer, 1_000, 0, None);
     let second = desk.wallet(wallet.customer);
-    let mut made: Vec<_> = (1..=4).map(|amount| desk.top_up(&second, amount).id).collect();
-    let of_second = all_pages(|page| desk.reader().lots(LotFilter::Wallet(second.id), page).unwrap());
+    let mut made: Vec<_> = (1..=4)
+        .map(|amount| desk.top_up(&second, amount).id)
+        .collect();
+    let of_second = all_pages(|page| {
+        desk.reader()
+            .lots(LotFilter::Wallet(second.id), page)
+            .unwrap()
+    });
     assert_eq!(of_second.iter().map(|lot| lot.id).collect::<Vec<_>>(), made);
-    let of_customer = all_pages(|page| desk.reader().lots(LotFilter::Customer(wallet.customer), page).unwrap());
+    let of_customer = all_pages(|page| {
+        desk.reader()
+            .lots(LotFilter::Customer(wallet.customer), page)
+            .unwrap()
+    });
     made.insert(0, of_customer[0].id);
-    assert_eq!(of_customer.iter().map(|lot| lot.id).collect::<Vec<_>>(), made);
+    assert_eq!(
+        of_customer.iter().map(|lot| lot.id).collect::<Vec<_>>(),
+        made
+    );
     assert_eq!(of_customer[0].wallet, wallet.id);
-    assert_eq!(desk.reader().wallets(wallet.customer).unwrap(), [wallet.clone(), second]);
+    assert_eq!(
+        desk.reader().wallets(wallet.customer).unwrap(),
+        [wallet.clone(), second]
+    );
     assert_eq!(desk.reader().wallet(wallet.id).unwrap(), Some(wallet));
     assert_eq!(desk.reader().wallet(unknown_wallet()).unwrap(), None);
-    assert!(desk.reader().wallets(CustomerId(0xdead)).unwrap().is_empty());
+    assert!(
+        desk.reader()
+            .wallets(CustomerId(0xdead))
+            .unwrap()
+            .is_empty()
+    );
 }
 
 fn leases_are_listed_newest_first_by_any_filter<B: Backend>(mut desk: Desk<B>) {
@@ -54,30 +81,90 @@ fn leases_are_listed_newest_first_by_any_filter<B: Backend>(mut desk: Desk<B>) {
     let others = desk.lend(&other, one, 1, 10);
     let listed = |filter| {
         let leases = all_pages(|page| desk.reader().leases(filter, page).unwrap());
-        leases.into_iter().map(|(customer, lease)| (customer, lease.number.0, lease.instance)).collect::<Vec<_>>()
+        leases
+            .into_iter()
+            .map(|(customer, lease)| (customer, lease.number.0, lease.instance))
+            .collect::<Vec<_>>()
     };
     let (a, b) = (acme.customer, other.customer);
-    let everything = [(b, 1, one), (a, 1, two), (a, 4, one), (a, 3, one), (a, 2, one), (a, 1, one)];
+    let everything = [
+        (b, 1, one),
+        (a, 1, two),
+        (a, 4, one),
+        (a, 3, one),
+        (a, 2, one),
+        (a, 1, one),
+    ];
     let all = LeaseFilter::default();
     assert_eq!(listed(all), everything);
-    assert_eq!(listed(LeaseFilter { customer: Some(a), ..all }), everything[1..]);
-    assert_eq!(listed(LeaseFilter { instance: Some(two), ..all }), [everything[1]]);
-    assert_eq!(listed(LeaseFilter { instance: Some(one), customer: Some(b), ..all }), [everything[0]]);
-    let of_state = |state| listed(LeaseFilter { state: Some(state), ..all });
-    let live: Vec<_> = [&others, &open].iter().map(|lease| lease.instance).collect();
-    assert!(of_state(LeaseState::Open).iter().map(|row| row.2).collect::<Vec<_>>().starts_with(&live));
-    assert_eq!(of_state(LeaseState::Closed).len() + of_state(LeaseState::Open).len(), 6);
+    assert_eq!(
+        listed(LeaseFilter {
+            customer: Some(a),
+            ..all
+        }),
+        everything[1..]
+    );
+    assert_eq!(
+        listed(LeaseFilter {
+            instance: Some(two),
+            ..all
+        }),
+        [everything[1]]
+    );
+    assert_eq!(
+        listed(LeaseFilter {
+            instance: Some(one),
+            customer: Some(b),
+            ..all
+        }),
+        [everything[0]]
+    );
+    let of_state = |state| {
+        listed(LeaseFilter {
+            state: Some(state),
+            ..all
+        })
+    };
+    let live: Vec<_> = [&others, &open]
+        .iter()
+        .map(|lease| lease.instance)
+        .collect();
+    assert!(
+        of_state(LeaseState::Open)
+            .iter()
+            .map(|row| row.2)
+            .collect::<Vec<_>>()
+            .starts_with(&live)
+    );
+    assert_eq!(
+        of_state(LeaseState::Closed).len() + of_state(LeaseState::Open).len(),
+        6
+    );
     assert!(of_state(LeaseState::Quarantined).is_empty());
-    assert_eq!(listed(LeaseFilter { instance: Some(one), customer: Some(b), state: Some(LeaseState::Open) }), [everything[0]]);
+    assert_eq!(
+        listed(LeaseFilter {
+            instance: Some(one),
+            customer: Some(b),
+            state: Some(LeaseState::Open)
+        }),
+        [everything[0]]
+    );
 }
 
 fn keys_are_listed_with_revoked_ones<B: Backend>(mut desk: Desk<B>) {
     let customer = desk.customer("acme").id;
     let now = desk.now;
     let made: Vec<_> = (0..5)
-        .map(|n| desk.decide(customer, |book, _, context| credential::add(book, context, None, credential_hash(&n.to_string())).unwrap()).id)
+        .map(|n| {
+            desk.decide(customer, |book, _, context| {
+                credential::add(book, context, None, credential_hash(&n.to_string())).unwrap()
+            })
+            .id
+        })
         .collect();
-    desk.decide(customer, |book, _, context| credential::revoke(book, context, made[1], now).unwrap());
+    desk.decide(customer, |book, _, context| {
+        credential::revoke(book, context, made[1], now).unwrap()
+    });
     let listed = all_pages(|page| desk.reader().keys(customer, page).unwrap());
     assert_eq!(listed.iter().map(|key| key.id).collect::<Vec<_>>(), made);
     assert!(listed[1].revoked_at.is_some() && listed[2].revoked_at.is_none());
@@ -91,16 +178,40 @@ fn entries_come_newest_first_with_postings_and_draws<B: Backend>(mut desk: Desk<
         desk.now = desk.now.plus_ms(50);
         desk.report(&lease, wallet.customer, settled, 0, None);
     }
-    let entries = all_pages(|page| desk.reader().entries(EntryFilter::Account(wallet.account), page).unwrap());
+    let entries = all_pages(|page| {
+        desk.reader()
+            .entries(EntryFilter::Account(wallet.account), page)
+            .unwrap()
+    });
     assert!(entries.is_sorted_by(|newer, older| newer.id > older.id));
     assert_eq!(entries.last().unwrap().kind, EntryKind::TopUp);
-    let used: Vec<_> = entries.iter().map(|entry| entry.posted(LedgerAccount::Spent).get()).filter(|spent| *spent != 0).collect();
+    let used: Vec<_> = entries
+        .iter()
+        .map(|entry| entry.posted(LedgerAccount::Spent).get())
+        .filter(|spent| *spent != 0)
+        .collect();
     assert_eq!(used, [40, 30, 20, 10]);
     let newest = &entries[0];
-    assert_eq!((newest.lease, newest.actor.as_str()), (Some(lease.id), "key_of_tests"));
-    assert!(newest.usage_from.is_some_and(|from| from < newest.booked_at));
-    assert_eq!((newest.draws[0].lot, newest.draws[0].amount.get()), (lot, 40));
-    let unknown = desk.reader().entries(EntryFilter::Account(unknown_account()), PageRequest::first(9)).unwrap();
+    assert_eq!(
+        (newest.lease, newest.actor.as_str()),
+        (Some(lease.id), "key_of_tests")
+    );
+    assert!(
+        newest
+            .usage_from
+            .is_some_and(|from| from < newest.booked_at)
+    );
+    assert_eq!(
+        (newest.draws[0].lot, newest.draws[0].amount.get()),
+        (lot, 40)
+    );
+    let unknown = desk
+        .reader()
+        .entries(
+            EntryFilter::Account(unknown_account()),
+            PageRequest::first(9),
+        )
+        .unwrap();
     assert!(unknown.items.is_empty() && unknown.next.is_none());
 }
 
@@ -111,9 +222,23 @@ fn wallet_has_the_entries_that_drew_from_its_lots<B: Backend>(mut desk: Desk<B>)
     desk.top_up(&two, 50);
     let lease = desk.lend(&one, InstanceId(1), 5, 120);
     desk.report(&lease, customer, 90, 0, None);
-    let of = |wallet| all_pages(|page| desk.reader().entries(EntryFilter::Wallet(wallet), page).unwrap());
-    let kinds = |wallet| of(wallet).iter().map(|entry| entry.kind).collect::<Vec<_>>();
-    assert_eq!(kinds(one.id), [EntryKind::Usage, EntryKind::Lending, EntryKind::TopUp]);
+    let of = |wallet| {
+        all_pages(|page| {
+            desk.reader()
+                .entries(EntryFilter::Wallet(wallet), page)
+                .unwrap()
+        })
+    };
+    let kinds = |wallet| {
+        of(wallet)
+            .iter()
+            .map(|entry| entry.kind)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        kinds(one.id),
+        [EntryKind::Usage, EntryKind::Lending, EntryKind::TopUp]
+    );
     assert_eq!(kinds(two.id), [EntryKind::Lending, EntryKind::TopUp]);
     assert!(of(unknown_wallet()).is_empty());
 }
@@ -122,8 +247,17 @@ fn page_of_exactly_the_limit_has_no_next<B: Backend>(mut desk: Desk<B>) {
     for n in 0..3 {
         desk.customer(&format!("c{n}"));
     }
-    assert_eq!(desk.reader().customers(PageRequest::first(3)).unwrap().next, None);
-    assert!(desk.reader().customers(PageRequest::first(2)).unwrap().next.is_some());
+    assert_eq!(
+        desk.reader().customers(PageRequest::first(3)).unwrap().next,
+        None
+    );
+    assert!(
+        desk.reader()
+            .customers(PageRequest::first(2))
+            .unwrap()
+            .next
+            .is_some()
+    );
 }
 
 fn snapshot_keeps_its_moment<B: Backend>(mut desk: Desk<B>) {
@@ -133,11 +267,22 @@ fn snapshot_keeps_its_moment<B: Backend>(mut desk: Desk<B>) {
     let before = desk.book(wallet.customer);
     desk.top_up(&wallet, 5);
     desk.customer("later");
-    desk.change_registry(|registry| registry.config_version += 1).unwrap();
+    desk.change_registry(|registry| registry.config_version += 1)
+        .unwrap();
     assert_eq!(snapshot.book(&target).unwrap(), Some(before.clone()));
-    assert_eq!(snapshot.customers(PageRequest::first(9)).unwrap().items.len(), 1);
+    assert_eq!(
+        snapshot
+            .customers(PageRequest::first(9))
+            .unwrap()
+            .items
+            .len(),
+        1
+    );
     assert_eq!(snapshot.registry().unwrap().config_version, 0);
-    assert_eq!(snapshot.snapshot().unwrap().book(&target).unwrap(), Some(before.clone()));
+    assert_eq!(
+        snapshot.snapshot().unwrap().book(&target).unwrap(),
+        Some(before.clone())
+    );
     assert_ne!(desk.reader().book(&target).unwrap(), Some(before));
     assert_eq!(desk.reader().registry().unwrap().config_version, 1);
 }

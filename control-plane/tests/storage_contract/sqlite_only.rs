@@ -17,12 +17,24 @@ fn only_rows_that_differ_are_written() {
     let lease = desk.lend(&wallet, InstanceId(1), 5, 100);
     desk.report(&lease, wallet.customer, 10, 0, None);
     // A write of any row that the next report does not change fails.
-    for table in ["customer", "wallet", "consumer_key", "meta", "instance", "rate_card"] {
-        let sql = format!("CREATE TRIGGER guard_{table} BEFORE UPDATE ON {table} BEGIN SELECT RAISE(ABORT, 'written'); END");
+    for table in [
+        "customer",
+        "wallet",
+        "consumer_key",
+        "meta",
+        "instance",
+        "rate_card",
+    ] {
+        let sql = format!(
+            "CREATE TRIGGER guard_{table} BEFORE UPDATE ON {table} BEGIN SELECT RAISE(ABORT, 'written'); END"
+        );
         raw(&desk).execute_batch(&sql).unwrap();
     }
     desk.report(&lease, wallet.customer, 20, 0, None);
-    assert_eq!(desk.lease(&wallet, InstanceId(1), 5).counters.settled.get(), 20);
+    assert_eq!(
+        desk.lease(&wallet, InstanceId(1), 5).counters.settled.get(),
+        20
+    );
 }
 
 #[test]
@@ -33,9 +45,16 @@ fn journal_refuses_updates_and_deletes() {
     desk.report(&lease, wallet.customer, 10, 0, None);
     let connection = raw(&desk);
     for table in ["entry", "posting", "draw"] {
-        let rows: i64 = connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap();
+        let rows: i64 = connection
+            .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
+                row.get(0)
+            })
+            .unwrap();
         assert!(rows > 0);
-        for sql in [format!("UPDATE {table} SET account = account"), format!("DELETE FROM {table}")] {
+        for sql in [
+            format!("UPDATE {table} SET account = account"),
+            format!("DELETE FROM {table}"),
+        ] {
             let error = connection.execute(&sql, []).unwrap_err().to_string();
             assert!(error.contains("append-only"), "{sql}: {error}");
         }
@@ -53,7 +72,10 @@ fn live_flag_can_not_contradict_its_row() {
 fn reader_needs_a_database_that_exists() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("none.db");
-    assert!(matches!(sqlite::open_reader(&path), Err(StorageError::Unavailable(_))));
+    assert!(matches!(
+        sqlite::open_reader(&path),
+        Err(StorageError::Unavailable(_))
+    ));
     assert!(!path.exists());
 }
 
@@ -63,7 +85,10 @@ fn reader_looks_at_a_database_that_is_being_written() {
     let reader = sqlite::open_reader(&desk.backend.path()).unwrap();
     desk.customer("acme");
     desk.load(&[Target::ExternalId("acme".to_owned())]);
-    assert_eq!(reader.customers(PageRequest::first(9)).unwrap().items.len(), 1);
+    assert_eq!(
+        reader.customers(PageRequest::first(9)).unwrap().items.len(),
+        1
+    );
     desk.backend.writer().abandon();
 }
 
@@ -71,15 +96,25 @@ fn reader_looks_at_a_database_that_is_being_written() {
 fn file_that_is_no_database_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("text.db");
-    std::fs::write(&path, "This is not a database, it is a letter of some length. ".repeat(40)).unwrap();
-    assert!(matches!(sqlite::open(&path, 1).err(), Some(StorageError::Corrupt(_))));
+    std::fs::write(
+        &path,
+        "This is not a database, it is a letter of some length. ".repeat(40),
+    )
+    .unwrap();
+    assert!(matches!(
+        sqlite::open(&path, 1).err(),
+        Some(StorageError::Corrupt(_))
+    ));
 }
 
 #[test]
 fn database_of_another_program_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("other.db");
-    Connection::open(&path).unwrap().execute_batch("PRAGMA application_id = 7; CREATE TABLE t (x);").unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("PRAGMA application_id = 7; CREATE TABLE t (x);")
+        .unwrap();
     let error = sqlite::open(&path, 1).err().unwrap().to_string();
     assert!(error.contains("another program"), "{error}");
 }
@@ -87,7 +122,9 @@ fn database_of_another_program_is_refused() {
 #[test]
 fn newer_schema_is_refused_and_left_alone() {
     let desk = Desk::<Sqlite>::new();
-    raw(&desk).execute_batch("PRAGMA user_version = 99").unwrap();
+    raw(&desk)
+        .execute_batch("PRAGMA user_version = 99")
+        .unwrap();
     let path = desk.backend.path();
     let error = sqlite::open(&path, 1).err().unwrap().to_string();
     assert!(error.contains("99"), "{error}");
@@ -103,13 +140,24 @@ fn row_that_can_not_be_read_is_named() {
     let error = desk.reader().book(&Target::Customer(customer)).unwrap_err();
     let id = customer.to_string();
     let digits = id.trim_start_matches("cus_");
-    assert!(matches!(&error, StorageError::Corrupt(what) if what.contains("status") && what.contains(digits)), "{error}");
+    assert!(
+        matches!(&error, StorageError::Corrupt(what) if what.contains("status") && what.contains(digits)),
+        "{error}"
+    );
     spoil("UPDATE customer SET status = 'active', metadata = '{'");
     let error = desk.reader().book(&Target::Customer(customer)).unwrap_err();
-    assert!(matches!(&error, StorageError::Corrupt(what) if what.contains("metadata")), "{error}");
+    assert!(
+        matches!(&error, StorageError::Corrupt(what) if what.contains("metadata")),
+        "{error}"
+    );
     // The reader and the writer go on with other rows.
     desk.customer("other");
-    assert!(desk.reader().book(&Target::ExternalId("other".to_owned())).unwrap().is_some());
+    assert!(
+        desk.reader()
+            .book(&Target::ExternalId("other".to_owned()))
+            .unwrap()
+            .is_some()
+    );
 }
 
 #[test]
@@ -121,7 +169,10 @@ fn more_looks_than_connections_wait_for_one() {
         for _ in 0..40 {
             scope.spawn(|| {
                 for _ in 0..20 {
-                    assert_eq!(reader.customers(PageRequest::first(9)).unwrap().items.len(), 1);
+                    assert_eq!(
+                        reader.customers(PageRequest::first(9)).unwrap().items.len(),
+                        1
+                    );
                 }
             });
         }
@@ -131,6 +182,8 @@ fn more_looks_than_connections_wait_for_one() {
 #[test]
 fn database_is_durable_and_written_ahead() {
     let desk = Desk::<Sqlite>::new();
-    let mode: String = raw(&desk).query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+    let mode: String = raw(&desk)
+        .query_row("PRAGMA journal_mode", [], |row| row.get(0))
+        .unwrap();
     assert_eq!(mode, "wal");
 }

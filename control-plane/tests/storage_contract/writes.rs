@@ -1,10 +1,15 @@
 //! What a commit does, and what it does not do.
 
-use creditgate::storage::{BookChange, ChangeSet, EntryFilter, PageRequest, Reader, Storage, StorageError, Target};
+use creditgate::storage::{
+    BookChange, ChangeSet, EntryFilter, PageRequest, Reader, Storage, StorageError, Target,
+};
 use creditgate_core::key::credential_hash;
 use creditgate_core::rate_card::RateCardDocument;
 use creditgate_ledger::id::{GatewayId, InstanceId, KeyId};
-use creditgate_ledger::registry::{CurrencyDefinition, Gateway, GatewayKey, Instance, InstanceState, OperatorKey, OperatorRole, RateCardVersion};
+use creditgate_ledger::registry::{
+    CurrencyDefinition, Gateway, GatewayKey, Instance, InstanceState, OperatorKey, OperatorRole,
+    RateCardVersion,
+};
 use creditgate_ledger::{Timestamp, credential};
 
 use crate::desk::{Backend, Desk, idempotency, stored_answer};
@@ -54,71 +59,152 @@ fn work_that_is_begun_again_starts_from_what_is_committed<B: Backend>(mut desk: 
 fn taken_name_is_a_conflict_and_nothing_is_written<B: Backend>(mut desk: Desk<B>) {
     desk.customer("acme");
     let wallet = desk.funded("other");
-    let before = desk.load(&[Target::Customer(wallet.customer)]).books.pop().unwrap();
+    let before = desk
+        .load(&[Target::Customer(wallet.customer)])
+        .books
+        .pop()
+        .unwrap();
     let mut after = before.clone();
     after.customer.name = Some("renamed".to_owned());
     let books = vec![
-        BookChange { before: Some(before.clone()), after },
-        BookChange { before: None, after: desk.new_book("acme") },
+        BookChange {
+            before: Some(before.clone()),
+            after,
+        },
+        BookChange {
+            before: None,
+            after: desk.new_book("acme"),
+        },
     ];
     let answers = vec![(idempotency("one"), stored_answer(b"x"))];
-    let answer = desk.backend.writer().commit(&ChangeSet { books, answers, ..ChangeSet::default() });
+    let answer = desk.backend.writer().commit(&ChangeSet {
+        books,
+        answers,
+        ..ChangeSet::default()
+    });
     assert_eq!(conflict(answer), "a customer of this external_id");
     assert_eq!(desk.book(wallet.customer), before);
-    let again = ChangeSet { answers: vec![(idempotency("one"), stored_answer(b"y"))], ..ChangeSet::default() };
-    desk.backend.writer().commit(&again).expect("the answer of the failed batch was not kept");
+    let again = ChangeSet {
+        answers: vec![(idempotency("one"), stored_answer(b"y"))],
+        ..ChangeSet::default()
+    };
+    desk.backend
+        .writer()
+        .commit(&again)
+        .expect("the answer of the failed batch was not kept");
 }
 
 fn name_taken_twice_in_one_batch_is_a_conflict<B: Backend>(mut desk: Desk<B>) {
     let (one, two) = (desk.new_book("acme"), desk.new_book("acme"));
-    let books = vec![BookChange { before: None, after: one }, BookChange { before: None, after: two }];
-    let answer = desk.backend.writer().commit(&ChangeSet { books, ..ChangeSet::default() });
+    let books = vec![
+        BookChange {
+            before: None,
+            after: one,
+        },
+        BookChange {
+            before: None,
+            after: two,
+        },
+    ];
+    let answer = desk.backend.writer().commit(&ChangeSet {
+        books,
+        ..ChangeSet::default()
+    });
     assert_eq!(conflict(answer), "a customer of this external_id");
-    assert!(desk.reader().customers(PageRequest::first(9)).unwrap().items.is_empty());
+    assert!(
+        desk.reader()
+            .customers(PageRequest::first(9))
+            .unwrap()
+            .items
+            .is_empty()
+    );
 }
 
 fn taken_credential_is_a_conflict<B: Backend>(mut desk: Desk<B>) {
     let hash = credential_hash("k");
     let (first, second) = (desk.customer("first").id, desk.customer("second").id);
-    let key = desk.decide(first, |book, _, context| credential::add(book, context, None, hash).unwrap());
+    let key = desk.decide(first, |book, _, context| {
+        credential::add(book, context, None, hash).unwrap()
+    });
     let now = desk.now;
     let before = desk.book(second);
     let mut after = before.clone();
-    after.keys.push(credential::ConsumerKey { id: KeyId(0xbeef), customer: second, ..key.clone() });
-    let change = || BookChange { before: Some(before.clone()), after: after.clone() };
+    after.keys.push(credential::ConsumerKey {
+        id: KeyId(0xbeef),
+        customer: second,
+        ..key.clone()
+    });
+    let change = || BookChange {
+        before: Some(before.clone()),
+        after: after.clone(),
+    };
     let commit = |desk: &mut Desk<B>| {
         desk.load(&[]);
-        desk.backend.writer().commit(&ChangeSet { books: vec![change()], ..ChangeSet::default() })
+        desk.backend.writer().commit(&ChangeSet {
+            books: vec![change()],
+            ..ChangeSet::default()
+        })
     };
     assert_eq!(conflict(commit(&mut desk)), "a consumer key of this hash");
     // A revoked one is not given to another either.
-    desk.decide(first, |book, _, context| credential::revoke(book, context, key.id, now).unwrap());
+    desk.decide(first, |book, _, context| {
+        credential::revoke(book, context, key.id, now).unwrap()
+    });
     assert_eq!(conflict(commit(&mut desk)), "a consumer key of this hash");
 }
 
 fn second_lease_of_a_number_is_a_conflict<B: Backend>(mut desk: Desk<B>) {
     let wallet = desk.funded("acme");
     let lease = desk.lend(&wallet, InstanceId(1), 5, 10);
-    let before = desk.load(&[Target::Customer(wallet.customer)]).books.pop().unwrap();
+    let before = desk
+        .load(&[Target::Customer(wallet.customer)])
+        .books
+        .pop()
+        .unwrap();
     let mut after = before.clone();
-    after.leases.push(creditgate_ledger::Lease { id: creditgate_ledger::id::LeaseId(0xbeef), ..lease });
-    let books = vec![BookChange { before: Some(before), after }];
-    let answer = desk.backend.writer().commit(&ChangeSet { books, ..ChangeSet::default() });
+    after.leases.push(creditgate_ledger::Lease {
+        id: creditgate_ledger::id::LeaseId(0xbeef),
+        ..lease
+    });
+    let books = vec![BookChange {
+        before: Some(before),
+        after,
+    }];
+    let answer = desk.backend.writer().commit(&ChangeSet {
+        books,
+        ..ChangeSet::default()
+    });
     assert_eq!(conflict(answer), "a lease of this number");
 }
 
 fn second_entry_of_an_id_is_a_conflict<B: Backend>(mut desk: Desk<B>) {
     let wallet = desk.funded("acme");
     let filter = EntryFilter::Account(wallet.account);
-    let entries = desk.reader().entries(filter, PageRequest::first(9)).unwrap().items;
+    let entries = desk
+        .reader()
+        .entries(filter, PageRequest::first(9))
+        .unwrap()
+        .items;
     desk.load(&[]);
-    let answer = desk.backend.writer().commit(&ChangeSet { entries: entries.clone(), ..ChangeSet::default() });
+    let answer = desk.backend.writer().commit(&ChangeSet {
+        entries: entries.clone(),
+        ..ChangeSet::default()
+    });
     assert_eq!(conflict(answer), "an entry of this id");
-    assert_eq!(desk.reader().entries(filter, PageRequest::first(9)).unwrap().items, entries);
+    assert_eq!(
+        desk.reader()
+            .entries(filter, PageRequest::first(9))
+            .unwrap()
+            .items,
+        entries
+    );
 }
 
 fn second_answer_under_a_key_is_a_conflict<B: Backend>(mut desk: Desk<B>) {
-    let changes = |body: &[u8]| ChangeSet { answers: vec![(idempotency("one"), stored_answer(body))], ..ChangeSet::default() };
+    let changes = |body: &[u8]| ChangeSet {
+        answers: vec![(idempotency("one"), stored_answer(body))],
+        ..ChangeSet::default()
+    };
     desk.backend.writer().commit(&changes(b"first")).unwrap();
     let answer = desk.backend.writer().commit(&changes(b"second"));
     assert_eq!(conflict(answer), "an answer under this idempotency key");
@@ -135,7 +221,13 @@ fn gateway(id: u128, external_id: &str) -> Gateway {
 }
 
 fn gateway_key(id: u128, key: &str) -> GatewayKey {
-    GatewayKey { id: KeyId(id), gateway: GatewayId(1), hash: credential_hash(key), created_at: Timestamp(1), revoked_at: None }
+    GatewayKey {
+        id: KeyId(id),
+        gateway: GatewayId(1),
+        hash: credential_hash(key),
+        created_at: Timestamp(1),
+        revoked_at: None,
+    }
 }
 
 fn taken_names_of_the_registry_are_conflicts<B: Backend>(mut desk: Desk<B>) {
@@ -154,18 +246,54 @@ fn taken_names_of_the_registry_are_conflicts<B: Backend>(mut desk: Desk<B>) {
 fn moved_key_keeps_its_id_and_hash<B: Backend>(mut desk: Desk<B>) {
     // Both ways round: the order of the books in a batch must not matter.
     for (place, name) in ["first", "second"].iter().enumerate() {
-        let (from, to) = (desk.customer(name).id, desk.customer(&format!("{name}'s heir")).id);
-        let key = desk.decide(from, |book, _, context| credential::add(book, context, None, credential_hash(name)).unwrap());
+        let (from, to) = (
+            desk.customer(name).id,
+            desk.customer(&format!("{name}'s heir")).id,
+        );
+        let key = desk.decide(from, |book, _, context| {
+            credential::add(book, context, None, credential_hash(name)).unwrap()
+        });
         let loaded = desk.load(&[Target::Customer(from), Target::Customer(to)]);
-        let mut books: Vec<_> = loaded.books.into_iter().map(|book| BookChange { before: Some(book.clone()), after: book }).collect();
+        let mut books: Vec<_> = loaded
+            .books
+            .into_iter()
+            .map(|book| BookChange {
+                before: Some(book.clone()),
+                after: book,
+            })
+            .collect();
         let moved = books[0].after.keys.pop().unwrap();
-        books[1].after.keys.push(credential::ConsumerKey { customer: to, ..moved });
+        books[1].after.keys.push(credential::ConsumerKey {
+            customer: to,
+            ..moved
+        });
         books.rotate_left(place);
-        desk.backend.writer().commit(&ChangeSet { books, ..ChangeSet::default() }).unwrap();
+        desk.backend
+            .writer()
+            .commit(&ChangeSet {
+                books,
+                ..ChangeSet::default()
+            })
+            .unwrap();
         assert!(desk.book(from).keys.is_empty());
         assert_eq!(desk.book(to).keys[0].id, key.id);
-        assert_eq!(desk.reader().credential(&key.hash).unwrap().unwrap().customer, to);
-        assert_eq!(desk.reader().book(&Target::Key(key.id)).unwrap().unwrap().customer.id, to);
+        assert_eq!(
+            desk.reader()
+                .credential(&key.hash)
+                .unwrap()
+                .unwrap()
+                .customer,
+            to
+        );
+        assert_eq!(
+            desk.reader()
+                .book(&Target::Key(key.id))
+                .unwrap()
+                .unwrap()
+                .customer
+                .id,
+            to
+        );
     }
 }
 
@@ -175,7 +303,12 @@ fn card(name: &str, version: u64) -> RateCardVersion {
             "rules":[{{"id":"r","path":{{"prefix":"/v{version}"}},"price":"0.10"}}]}}"#
     );
     let document = RateCardDocument::from_json(document.as_bytes()).unwrap();
-    RateCardVersion { name: name.to_owned(), version, document, created_at: Timestamp(3) }
+    RateCardVersion {
+        name: name.to_owned(),
+        version,
+        document,
+        created_at: Timestamp(3),
+    }
 }
 
 fn registry_reads_back_as_it_was_written<B: Backend>(mut desk: Desk<B>) {
@@ -216,7 +349,14 @@ fn registry_reads_back_as_it_was_written<B: Backend>(mut desk: Desk<B>) {
     })
     .unwrap();
     let written = desk.reader().registry().unwrap();
-    assert_eq!((written.config_version, written.settings.timing.use_by_ms, written.instances.len()), (9, 1_234, 1));
+    assert_eq!(
+        (
+            written.config_version,
+            written.settings.timing.use_by_ms,
+            written.instances.len()
+        ),
+        (9, 1_234, 1)
+    );
     let mut desk = desk.reopen();
     assert_eq!(desk.load(&[]).registry, written);
     assert_eq!(desk.reader().registry().unwrap(), written);
@@ -224,13 +364,25 @@ fn registry_reads_back_as_it_was_written<B: Backend>(mut desk: Desk<B>) {
 
 fn older_versions_of_a_rate_card_stay<B: Backend>(mut desk: Desk<B>) {
     for version in 1..=3 {
-        desk.change_registry(|registry| registry.rate_cards = vec![card("api", version)]).unwrap();
+        desk.change_registry(|registry| registry.rate_cards = vec![card("api", version)])
+            .unwrap();
     }
-    desk.change_registry(|registry| registry.rate_cards.push(card("images", 1))).unwrap();
+    desk.change_registry(|registry| registry.rate_cards.push(card("images", 1)))
+        .unwrap();
     let desk = desk.reopen();
-    let newest: Vec<_> = desk.reader().registry().unwrap().rate_cards.iter().map(|card| (card.name.clone(), card.version)).collect();
+    let newest: Vec<_> = desk
+        .reader()
+        .registry()
+        .unwrap()
+        .rate_cards
+        .iter()
+        .map(|card| (card.name.clone(), card.version))
+        .collect();
     assert_eq!(newest, [("api".to_owned(), 3), ("images".to_owned(), 1)]);
-    assert_eq!(desk.reader().rate_card("api", 2).unwrap(), Some(card("api", 2)));
+    assert_eq!(
+        desk.reader().rate_card("api", 2).unwrap(),
+        Some(card("api", 2))
+    );
     assert_eq!(desk.reader().rate_card("api", 4).unwrap(), None);
 }
 
@@ -239,10 +391,20 @@ fn what_was_committed_is_there_after_reopening<B: Backend>(mut desk: Desk<B>) {
     let lease = desk.lend(&wallet, InstanceId(1), 5, 100);
     desk.report(&lease, wallet.customer, 40, 0, None);
     let filter = EntryFilter::Account(wallet.account);
-    let (book, entries) = (desk.book(wallet.customer), desk.reader().entries(filter, PageRequest::first(50)).unwrap());
+    let (book, entries) = (
+        desk.book(wallet.customer),
+        desk.reader()
+            .entries(filter, PageRequest::first(50))
+            .unwrap(),
+    );
     let last = desk.reader().last_change().unwrap();
     let desk = desk.reopen();
     assert_eq!(desk.book(wallet.customer), book);
-    assert_eq!(desk.reader().entries(filter, PageRequest::first(50)).unwrap(), entries);
+    assert_eq!(
+        desk.reader()
+            .entries(filter, PageRequest::first(50))
+            .unwrap(),
+        entries
+    );
     assert_eq!(desk.reader().last_change().unwrap(), last);
 }

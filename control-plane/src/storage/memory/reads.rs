@@ -7,10 +7,14 @@ use std::sync::Arc;
 use creditgate_core::amount::Amount;
 use creditgate_core::key::CredentialHash;
 use creditgate_core::lease::LeaseNumber;
-use creditgate_ledger::id::{AccountId, CustomerId, EntryId, InstanceId, KeyId, LeaseId, LotId, WalletId};
+use creditgate_ledger::id::{
+    AccountId, CustomerId, EntryId, InstanceId, KeyId, LeaseId, LotId, WalletId,
+};
 use creditgate_ledger::registry::RateCardVersion;
 use creditgate_ledger::verify::Finding;
-use creditgate_ledger::{Book, ConsumerKey, Customer, Entry, Lease, LeaseState, Lot, Registry, Timestamp, Wallet};
+use creditgate_ledger::{
+    Book, ConsumerKey, Customer, Entry, Lease, LeaseState, Lot, Registry, Timestamp, Wallet,
+};
 
 use super::tables::Tables;
 use crate::storage::Target;
@@ -26,7 +30,8 @@ impl Tables {
     }
 
     fn owned(&self, target: &Target) -> Option<&Book> {
-        self.owner(target).and_then(|customer| self.books.get(&customer))
+        self.owner(target)
+            .and_then(|customer| self.books.get(&customer))
     }
 
     pub(super) fn book(&self, target: &Target) -> Option<Book> {
@@ -38,8 +43,13 @@ impl Tables {
     }
 
     pub(super) fn customers(&self, page: PageRequest) -> Page<Customer> {
-        let after = page.cursor.map_or(Bound::Unbounded, |cursor| Bound::Excluded(CustomerId(cursor.0)));
-        let books = self.books.range((after, Bound::Unbounded)).map(|(_, book)| book.customer.clone());
+        let after = page.cursor.map_or(Bound::Unbounded, |cursor| {
+            Bound::Excluded(CustomerId(cursor.0))
+        });
+        let books = self
+            .books
+            .range((after, Bound::Unbounded))
+            .map(|(_, book)| book.customer.clone());
         rising(books, page, |customer| customer.id.0)
     }
 
@@ -49,11 +59,17 @@ impl Tables {
     }
 
     pub(super) fn wallets(&self, customer: CustomerId) -> Vec<Wallet> {
-        self.books.get(&customer).map_or_else(Vec::new, |book| book.wallets.clone())
+        self.books
+            .get(&customer)
+            .map_or_else(Vec::new, |book| book.wallets.clone())
     }
 
     fn find_lot(&self, id: LotId) -> Option<&Lot> {
-        let live = self.owned(&Target::Lot(id))?.lots.iter().find(|lot| lot.id == id);
+        let live = self
+            .owned(&Target::Lot(id))?
+            .lots
+            .iter()
+            .find(|lot| lot.id == id);
         live.or_else(|| self.past_lots.get(&id))
     }
 
@@ -62,7 +78,9 @@ impl Tables {
     }
 
     pub(super) fn lots(&self, filter: LotFilter, page: PageRequest) -> Page<Lot> {
-        let after = page.cursor.map_or(Bound::Unbounded, |cursor| Bound::Excluded(LotId(cursor.0)));
+        let after = page
+            .cursor
+            .map_or(Bound::Unbounded, |cursor| Bound::Excluded(LotId(cursor.0)));
         let lots = self
             .lots
             .range((after, Bound::Unbounded))
@@ -74,23 +92,40 @@ impl Tables {
     }
 
     fn find_lease(&self, id: LeaseId) -> Option<&Lease> {
-        let live = self.owned(&Target::Lease(id))?.leases.iter().find(|lease| lease.id == id);
+        let live = self
+            .owned(&Target::Lease(id))?
+            .leases
+            .iter()
+            .find(|lease| lease.id == id);
         live.or_else(|| self.past_leases.get(&id))
     }
 
     pub(super) fn lease(&self, id: LeaseId) -> Option<(CustomerId, Lease)> {
-        self.leases.get(&id).copied().zip(self.find_lease(id).cloned())
+        self.leases
+            .get(&id)
+            .copied()
+            .zip(self.find_lease(id).cloned())
     }
 
-    pub(super) fn leases(&self, filter: LeaseFilter, page: PageRequest) -> Page<(CustomerId, Lease)> {
-        let before = page.cursor.map_or(Bound::Unbounded, |cursor| Bound::Excluded(LeaseId(cursor.0)));
+    pub(super) fn leases(
+        &self,
+        filter: LeaseFilter,
+        page: PageRequest,
+    ) -> Page<(CustomerId, Lease)> {
+        let before = page.cursor.map_or(Bound::Unbounded, |cursor| {
+            Bound::Excluded(LeaseId(cursor.0))
+        });
         let leases = self
             .leases
             .range((Bound::Unbounded, before))
             .rev()
             .filter(|(_, customer)| filter.customer.is_none_or(|wanted| wanted == **customer))
             .filter_map(|(id, customer)| self.find_lease(*id).map(|lease| (*customer, lease)))
-            .filter(|(_, lease)| filter.instance.is_none_or(|wanted| wanted == lease.instance))
+            .filter(|(_, lease)| {
+                filter
+                    .instance
+                    .is_none_or(|wanted| wanted == lease.instance)
+            })
             .filter(|(_, lease)| filter.state.is_none_or(|wanted| wanted == lease.state))
             .map(|(customer, lease)| (customer, lease.clone()));
         rising(leases, page, |(_, lease)| lease.id.0)
@@ -126,13 +161,18 @@ impl Tables {
     }
 
     pub(super) fn key(&self, id: KeyId) -> Option<ConsumerKey> {
-        let book = self.keys.get(&id).and_then(|customer| self.books.get(customer))?;
+        let book = self
+            .keys
+            .get(&id)
+            .and_then(|customer| self.books.get(customer))?;
         let live = book.keys.iter().find(|key| key.id == id);
         live.or_else(|| self.past_keys.get(&id)).cloned()
     }
 
     pub(super) fn keys(&self, customer: CustomerId, page: PageRequest) -> Page<ConsumerKey> {
-        let after = page.cursor.map_or(Bound::Unbounded, |cursor| Bound::Excluded(KeyId(cursor.0)));
+        let after = page
+            .cursor
+            .map_or(Bound::Unbounded, |cursor| Bound::Excluded(KeyId(cursor.0)));
         let keys = self
             .keys
             .range((after, Bound::Unbounded))
@@ -146,7 +186,12 @@ impl Tables {
         book.keys.iter().find(|key| key.hash == *hash).cloned()
     }
 
-    pub(super) fn changes(&self, instance: InstanceId, after: u64, limit: u32) -> Vec<(u64, CustomerId, AccountId, LeaseNumber)> {
+    pub(super) fn changes(
+        &self,
+        instance: InstanceId,
+        after: u64,
+        limit: u32,
+    ) -> Vec<(u64, CustomerId, AccountId, LeaseNumber)> {
         let first = (instance, after.saturating_add(1), LeaseId(0));
         let last = (instance, u64::MAX, LeaseId(u128::MAX));
         self.changes
@@ -164,10 +209,17 @@ impl Tables {
     }
 
     fn live_leases(&self) -> impl Iterator<Item = (CustomerId, &Lease)> {
-        self.books.iter().flat_map(|(id, book)| book.leases.iter().map(|lease| (*id, lease)))
+        self.books
+            .iter()
+            .flat_map(|(id, book)| book.leases.iter().map(|lease| (*id, lease)))
     }
 
-    pub(super) fn overdue(&self, instance: InstanceId, reported_before: Timestamp, limit: u32) -> Vec<AccountId> {
+    pub(super) fn overdue(
+        &self,
+        instance: InstanceId,
+        reported_before: Timestamp,
+        limit: u32,
+    ) -> Vec<AccountId> {
         let mut oldest: BTreeMap<AccountId, Timestamp> = BTreeMap::new();
         let held = self.live_leases().map(|(_, lease)| lease).filter(|lease| {
             lease.instance == instance
@@ -179,36 +231,66 @@ impl Tables {
             let known = oldest.entry(lease.account).or_insert(lease.reported_at);
             *known = lease.reported_at.min(*known);
         }
-        let rising: BTreeSet<_> = oldest.into_iter().map(|(account, reported_at)| (reported_at, account)).collect();
-        rising.into_iter().map(|(_, account)| account).take(limit as usize).collect()
+        let rising: BTreeSet<_> = oldest
+            .into_iter()
+            .map(|(account, reported_at)| (reported_at, account))
+            .collect();
+        rising
+            .into_iter()
+            .map(|(_, account)| account)
+            .take(limit as usize)
+            .collect()
     }
 
     pub(super) fn outstanding_instances(&self) -> Vec<InstanceId> {
-        let open = self.live_leases().filter(|(_, lease)| lease.state != LeaseState::Closed);
+        let open = self
+            .live_leases()
+            .filter(|(_, lease)| lease.state != LeaseState::Closed);
         let instances: BTreeSet<_> = open.map(|(_, lease)| lease.instance).collect();
         instances.into_iter().collect()
     }
 
-    pub(super) fn leases_quarantined_before(&self, before: Timestamp, limit: u32) -> Vec<(CustomerId, LeaseId)> {
+    pub(super) fn leases_quarantined_before(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Vec<(CustomerId, LeaseId)> {
         let rising: BTreeSet<_> = self
             .live_leases()
             .filter(|(_, lease)| lease.state == LeaseState::Quarantined)
             .filter_map(|(customer, lease)| Some((lease.quarantined_at?, lease.id, customer)))
             .filter(|(since, _, _)| *since < before)
             .collect();
-        rising.into_iter().map(|(_, lease, customer)| (customer, lease)).take(limit as usize).collect()
+        rising
+            .into_iter()
+            .map(|(_, lease, customer)| (customer, lease))
+            .take(limit as usize)
+            .collect()
     }
 
-    pub(super) fn next_instants(&self, after: Timestamp, limit: u32) -> Vec<(Timestamp, CustomerId)> {
+    pub(super) fn next_instants(
+        &self,
+        after: Timestamp,
+        limit: u32,
+    ) -> Vec<(Timestamp, CustomerId)> {
         let all = self.books.iter().flat_map(|(id, book)| {
-            let lots = book.lots.iter().flat_map(|lot| [Some(lot.effective_at), lot.expires_at]);
+            let lots = book
+                .lots
+                .iter()
+                .flat_map(|lot| [Some(lot.effective_at), lot.expires_at]);
             let keys = book.keys.iter().map(|key| key.expires_at);
             lots.chain(keys).flatten().map(|instant| (instant, *id))
         });
         let rising: BTreeSet<_> = all.filter(|(instant, _)| *instant > after).collect();
         let limit = limit as usize;
-        let last = rising.iter().nth(limit.saturating_sub(1)).map(|(instant, _)| *instant);
-        rising.into_iter().take_while(|(instant, _)| last.is_none_or(|last| *instant <= last)).collect()
+        let last = rising
+            .iter()
+            .nth(limit.saturating_sub(1))
+            .map(|(instant, _)| *instant);
+        rising
+            .into_iter()
+            .take_while(|(instant, _)| last.is_none_or(|last| *instant <= last))
+            .collect()
     }
 
     /// Nothing in memory is damaged; the books themselves are checked by all alike.
@@ -217,6 +299,16 @@ impl Tables {
     }
 }
 
-fn rising<T>(items: impl Iterator<Item = T>, page: PageRequest, id: impl Fn(&T) -> u128) -> Page<T> {
-    Page::cut(items.take((page.limit as usize).saturating_add(1)).collect(), page.limit, id)
+fn rising<T>(
+    items: impl Iterator<Item = T>,
+    page: PageRequest,
+    id: impl Fn(&T) -> u128,
+) -> Page<T> {
+    Page::cut(
+        items
+            .take((page.limit as usize).saturating_add(1))
+            .collect(),
+        page.limit,
+        id,
+    )
 }

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use creditgate_core::key::CredentialHash;
-use creditgate_ledger::id::{AccountId, CustomerId, EntryId, InstanceId, KeyId, LeaseId, LotId, WalletId};
+use creditgate_ledger::id::{
+    AccountId, CustomerId, EntryId, InstanceId, KeyId, LeaseId, LotId, WalletId,
+};
 use creditgate_ledger::registry::RateCardVersion;
 use creditgate_ledger::{Book, ConsumerKey, Entry, Lease, Lot, Registry};
 
@@ -45,10 +47,18 @@ pub(super) struct Tables {
 
 impl Tables {
     pub(super) fn load(&self, plan: &LoadPlan) -> Loaded {
-        let mut loaded = Loaded { registry: Arc::clone(&self.registry), ..Loaded::default() };
+        let mut loaded = Loaded {
+            registry: Arc::clone(&self.registry),
+            ..Loaded::default()
+        };
         let mut place_of: HashMap<CustomerId, usize> = HashMap::new();
         for target in &plan.targets {
-            let Some(book) = self.owner(target).and_then(|customer| self.books.get(&customer)) else { continue };
+            let Some(book) = self
+                .owner(target)
+                .and_then(|customer| self.books.get(&customer))
+            else {
+                continue;
+            };
             let place = *place_of.entry(book.customer.id).or_insert_with(|| {
                 loaded.books.push(book.clone());
                 loaded.books.len().saturating_sub(1)
@@ -56,10 +66,23 @@ impl Tables {
             loaded.places.insert(target.clone(), place);
         }
         for named in &plan.reported {
-            let past = self.lease_names.get(named).and_then(|id| self.past_leases.get(id));
-            let place = self.accounts.get(&named.account).and_then(|customer| place_of.get(customer));
-            let Some((lease, book)) = past.zip(place.and_then(|place| loaded.books.get_mut(*place))) else { continue };
-            if let Err(at) = book.leases.binary_search_by_key(&lease.id, |known| known.id) {
+            let past = self
+                .lease_names
+                .get(named)
+                .and_then(|id| self.past_leases.get(id));
+            let place = self
+                .accounts
+                .get(&named.account)
+                .and_then(|customer| place_of.get(customer));
+            let Some((lease, book)) =
+                past.zip(place.and_then(|place| loaded.books.get_mut(*place)))
+            else {
+                continue;
+            };
+            if let Err(at) = book
+                .leases
+                .binary_search_by_key(&lease.id, |known| known.id)
+            {
                 book.leases.insert(at, lease.clone());
             }
         }
@@ -80,12 +103,18 @@ impl Tables {
             Target::Wallet(id) => self.wallets.get(id).copied(),
             Target::Lot(id) => self.lots.get(id).copied(),
             Target::Lease(id) => self.leases.get(id).copied(),
-            Target::Credential(hash) => self.hashes.get(hash).and_then(|key| self.live_key_owner(*key)),
+            Target::Credential(hash) => self
+                .hashes
+                .get(hash)
+                .and_then(|key| self.live_key_owner(*key)),
             Target::Key(id) => self.live_key_owner(*id),
         }
     }
 
     fn live_key_owner(&self, key: KeyId) -> Option<CustomerId> {
-        self.keys.get(&key).copied().filter(|_| !self.past_keys.contains_key(&key))
+        self.keys
+            .get(&key)
+            .copied()
+            .filter(|_| !self.past_keys.contains_key(&key))
     }
 }

@@ -11,9 +11,15 @@ const FINDINGS_MAX: usize = 100;
 
 pub(super) fn findings(connection: &Connection) -> Result<Vec<Finding>, StorageError> {
     let mut findings = Vec::new();
-    let damage: Vec<String> = list(connection, "PRAGMA quick_check(100)", [], |columns| columns.value())?;
+    let damage: Vec<String> = list(connection, "PRAGMA quick_check(100)", [], |columns| {
+        columns.value()
+    })?;
     for problem in damage.into_iter().filter(|problem| problem != "ok") {
-        findings.push(Finding { invariant: 9, subject: "the database file".to_owned(), problem });
+        findings.push(Finding {
+            invariant: 9,
+            subject: "the database file".to_owned(),
+            problem,
+        });
     }
     findings.extend(orphans(connection)?);
     findings.extend(change_numbers(connection)?);
@@ -26,19 +32,33 @@ fn orphans(connection: &Connection) -> Result<Vec<Finding>, StorageError> {
     list(connection, sql, [], |columns| {
         let (table, parent): (String, String) = (columns.value()?, columns.value()?);
         let rows: i64 = columns.value()?;
-        let invariant = if matches!(table.as_str(), "posting" | "draw" | "entry") { 1 } else { 2 };
+        let invariant = if matches!(table.as_str(), "posting" | "draw" | "entry") {
+            1
+        } else {
+            2
+        };
         let problem = format!("{rows} of its rows name a {parent} that is not there");
-        Ok(Finding { invariant, subject: format!("table {table}"), problem })
+        Ok(Finding {
+            invariant,
+            subject: format!("table {table}"),
+            problem,
+        })
     })
 }
 
 /// A change number above the largest given would hide later changes from a gateway.
 fn change_numbers(connection: &Connection) -> Result<Option<Finding>, StorageError> {
     let sql = "SELECT max(change_no), (SELECT last_change FROM meta) FROM lease";
-    let numbers: Option<(Option<i64>, i64)> = first(connection, sql, [], |columns| Ok((columns.value()?, columns.value()?)))?;
+    let numbers: Option<(Option<i64>, i64)> = first(connection, sql, [], |columns| {
+        Ok((columns.value()?, columns.value()?))
+    })?;
     Ok(numbers.and_then(|(largest, given)| {
         let largest = largest.filter(|largest| *largest > given)?;
         let problem = format!("a lease has change number {largest}, but only {given} were given");
-        Some(Finding { invariant: 5, subject: "table lease".to_owned(), problem })
+        Some(Finding {
+            invariant: 5,
+            subject: "table lease".to_owned(),
+            problem,
+        })
     }))
 }

@@ -21,7 +21,11 @@ pub(super) struct Columns<'r, 's> {
 
 impl Columns<'_, '_> {
     fn bad(&self, error: impl std::fmt::Display) -> StorageError {
-        let column = self.row.as_ref().column_name(self.next.saturating_sub(1)).unwrap_or("?");
+        let column = self
+            .row
+            .as_ref()
+            .column_name(self.next.saturating_sub(1))
+            .unwrap_or("?");
         let id = match self.row.get_ref(0) {
             Ok(ValueRef::Blob(bytes)) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
             Ok(ValueRef::Text(text)) => String::from_utf8_lossy(text).into_owned(),
@@ -82,7 +86,9 @@ impl Columns<'_, '_> {
 
     pub(super) fn word_or_none<T: DeserializeOwned>(&mut self) -> Result<Option<T>, StorageError> {
         let text: Option<String> = self.value()?;
-        text.map(|text| read_word(&text)).transpose().map_err(|error| self.bad(error))
+        text.map(|text| read_word(&text))
+            .transpose()
+            .map_err(|error| self.bad(error))
     }
 
     pub(super) fn json<T: DeserializeOwned>(&mut self) -> Result<T, StorageError> {
@@ -92,7 +98,9 @@ impl Columns<'_, '_> {
 
     pub(super) fn json_or_none<T: DeserializeOwned>(&mut self) -> Result<Option<T>, StorageError> {
         let text: Option<String> = self.value()?;
-        text.map(|text| serde_json::from_str(&text)).transpose().map_err(|error| self.bad(error))
+        text.map(|text| serde_json::from_str(&text))
+            .transpose()
+            .map_err(|error| self.bad(error))
     }
 }
 
@@ -121,18 +129,33 @@ pub(super) fn first<T>(
 ) -> Result<Option<T>, StorageError> {
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(params)?;
-    rows.next()?.map(|row| read(&mut Columns { row, next: 0 })).transpose()
+    rows.next()?
+        .map(|row| read(&mut Columns { row, next: 0 }))
+        .transpose()
 }
 
 /// Writes one row; that none was there to be written is an error.
-pub(super) fn write_one(connection: &Connection, sql: &str, params: impl Params) -> Result<(), StorageError> {
+pub(super) fn write_one(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+) -> Result<(), StorageError> {
     let rows = connection.prepare_cached(sql)?.execute(params)?;
-    if rows == 1 { Ok(()) } else { Err(StorageError::Corrupt(format!("{rows} rows instead of one: {sql}"))) }
+    if rows == 1 {
+        Ok(())
+    } else {
+        Err(StorageError::Corrupt(format!(
+            "{rows} rows instead of one: {sql}"
+        )))
+    }
 }
 
 /// Ids as the parameter of `IN rarray(?)`.
 pub(super) fn ids(ids: impl Iterator<Item = u128>) -> Rc<Vec<Value>> {
-    Rc::new(ids.map(|id| Value::Blob(id.to_be_bytes().to_vec())).collect())
+    Rc::new(
+        ids.map(|id| Value::Blob(id.to_be_bytes().to_vec()))
+            .collect(),
+    )
 }
 
 fn read_word<T: DeserializeOwned>(text: &str) -> Result<T, WordError> {
@@ -155,13 +178,15 @@ pub(super) fn json(value: &impl Serialize) -> Result<String, StorageError> {
 
 /// Below every id of a list by rising ids that is still wanted.
 pub(super) fn above(page: PageRequest) -> Vec<u8> {
-    page.cursor.map_or_else(Vec::new, |cursor| cursor.0.to_be_bytes().to_vec())
+    page.cursor
+        .map_or_else(Vec::new, |cursor| cursor.0.to_be_bytes().to_vec())
 }
 
 /// Above every id of a list by falling ids that is still wanted: on the first page a value
 /// longer than any id.
 pub(super) fn below(page: PageRequest) -> Vec<u8> {
-    page.cursor.map_or_else(|| vec![0xff; 17], |cursor| cursor.0.to_be_bytes().to_vec())
+    page.cursor
+        .map_or_else(|| vec![0xff; 17], |cursor| cursor.0.to_be_bytes().to_vec())
 }
 
 /// One more row than the page has, which tells whether there is a next.

@@ -24,14 +24,25 @@ pub(super) fn write(connection: &Connection, changes: &ChangeSet) -> Result<u64,
         write_book(connection, before.as_ref(), after, &mut last)?;
     }
     if last != given {
-        write_one(connection, "UPDATE meta SET last_change = ?1", params![last.cast_signed()])?;
+        write_one(
+            connection,
+            "UPDATE meta SET last_change = ?1",
+            params![last.cast_signed()],
+        )?;
     }
     for entry in &changes.entries {
         journal::write(connection, entry)?;
     }
     for (key, answer) in &changes.answers {
         let sql = "INSERT INTO answer (principal, key, fingerprint, status, body, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-        let values = params![key.principal, key.key, answer.fingerprint, answer.status, answer.body, answer.created_at.0];
+        let values = params![
+            key.principal,
+            key.key,
+            answer.fingerprint,
+            answer.status,
+            answer.body,
+            answer.created_at.0
+        ];
         write_one(connection, sql, values)?;
     }
     Ok(last)
@@ -45,25 +56,50 @@ fn forget_keys(connection: &Connection, change: &BookChange) -> Result<(), Stora
     Ok(())
 }
 
-fn write_book(connection: &Connection, before: Option<&Book>, after: &Book, last: &mut u64) -> Result<(), StorageError> {
+fn write_book(
+    connection: &Connection,
+    before: Option<&Book>,
+    after: &Book,
+    last: &mut u64,
+) -> Result<(), StorageError> {
     if before.is_none_or(|before| before.customer != after.customer) {
         party::write_customer(connection, before.is_none(), &after.customer)?;
     }
-    for (old, row) in changed(before.map_or(&[], |before| &before.accounts), &after.accounts, |row| row.id) {
+    for (old, row) in changed(
+        before.map_or(&[], |before| &before.accounts),
+        &after.accounts,
+        |row| row.id,
+    ) {
         party::write_account(connection, old.is_none(), row)?;
     }
-    for (old, row) in changed(before.map_or(&[], |before| &before.wallets), &after.wallets, |row| row.id) {
+    for (old, row) in changed(
+        before.map_or(&[], |before| &before.wallets),
+        &after.wallets,
+        |row| row.id,
+    ) {
         party::write_wallet(connection, old.is_none(), row)?;
     }
-    for (old, row) in changed(before.map_or(&[], |before| &before.lots), &after.lots, |row| row.id) {
+    for (old, row) in changed(
+        before.map_or(&[], |before| &before.lots),
+        &after.lots,
+        |row| row.id,
+    ) {
         credit::write_lot(connection, old, row)?;
     }
-    for (old, row) in changed(before.map_or(&[], |before| &before.leases), &after.leases, |row| row.id) {
+    for (old, row) in changed(
+        before.map_or(&[], |before| &before.leases),
+        &after.leases,
+        |row| row.id,
+    ) {
         let pushed = row.pushes != old.map_or(0, |old| old.pushes);
         *last = last.saturating_add(u64::from(pushed));
         credit::write_lease(connection, old, row, pushed.then_some(*last))?;
     }
-    for (old, row) in changed(before.map_or(&[], |before| &before.keys), &after.keys, |row| row.id) {
+    for (old, row) in changed(
+        before.map_or(&[], |before| &before.keys),
+        &after.keys,
+        |row| row.id,
+    ) {
         party::write_key(connection, old.is_none(), row)?;
     }
     Ok(())

@@ -26,12 +26,17 @@ const STATEMENTS_MAX: usize = 128;
 
 /// Opens the writer's connection; makes the database and brings its schema up to date.
 pub(super) fn open_writer(path: &Path, epoch: u64) -> Result<Connection, StorageError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
     prepare(&connection)?;
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode != "wal" {
-        return Err(StorageError::Unavailable(format!("{} can't keep a write-ahead log", path.display())));
+        return Err(StorageError::Unavailable(format!(
+            "{} can't keep a write-ahead log",
+            path.display()
+        )));
     }
     connection.execute_batch(
         "PRAGMA synchronous = FULL;
@@ -52,7 +57,10 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StorageError> {
     connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -16384;")?;
     let version = version(&connection)?;
     if version != MIGRATIONS.len() {
-        let problem = format!("its schema is of version {version}, this program's is {}", MIGRATIONS.len());
+        let problem = format!(
+            "its schema is of version {version}, this program's is {}",
+            MIGRATIONS.len()
+        );
         return Err(StorageError::Corrupt(problem));
     }
     Ok(connection)
@@ -70,7 +78,9 @@ fn version(connection: &Connection) -> Result<usize, StorageError> {
     let application: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if application != APPLICATION_ID && (application, version) != (0, 0) {
-        return Err(StorageError::Corrupt("the file is a database of another program".to_owned()));
+        return Err(StorageError::Corrupt(
+            "the file is a database of another program".to_owned(),
+        ));
     }
     usize::try_from(version).map_err(|_| StorageError::Corrupt(format!("schema version {version}")))
 }
@@ -79,7 +89,10 @@ fn migrate(connection: &mut Connection, epoch: u64) -> Result<(), StorageError> 
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version = version(&transaction)?;
     if version > MIGRATIONS.len() {
-        let problem = format!("its schema is of version {version}, newer than this program's {}", MIGRATIONS.len());
+        let problem = format!(
+            "its schema is of version {version}, newer than this program's {}",
+            MIGRATIONS.len()
+        );
         return Err(StorageError::Corrupt(problem));
     }
     for migration in MIGRATIONS.iter().skip(version) {
@@ -87,7 +100,11 @@ fn migrate(connection: &mut Connection, epoch: u64) -> Result<(), StorageError> 
     }
     if version < MIGRATIONS.len() {
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.pragma_update(None, "user_version", i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX))?;
+        transaction.pragma_update(
+            None,
+            "user_version",
+            i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX),
+        )?;
     }
     transaction.execute(
         "INSERT INTO meta (id, epoch, config_version, registry_version, last_change, settings)

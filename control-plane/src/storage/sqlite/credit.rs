@@ -52,7 +52,11 @@ pub(super) fn read_lot(columns: &mut Columns<'_, '_>) -> Result<Lot, StorageErro
     })
 }
 
-pub(super) fn write_lot(connection: &Connection, old: Option<&Lot>, row: &Lot) -> Result<(), StorageError> {
+pub(super) fn write_lot(
+    connection: &Connection,
+    old: Option<&Lot>,
+    row: &Lot,
+) -> Result<(), StorageError> {
     if old.is_some_and(|old| only_parts_differ(old, row)) {
         let sql = "UPDATE lot SET free = ?2, pinned = ?3, spent = ?4, expired = ?5, withdrawn = ?6 WHERE id = ?1";
         let values = params![
@@ -100,7 +104,16 @@ pub(super) fn write_lot(connection: &Connection, old: Option<&Lot>, row: &Lot) -
 fn only_parts_differ(old: &Lot, new: &Lot) -> bool {
     let (free, pinned, spent) = (old.free, old.pinned, old.spent);
     let (expired, withdrawn) = (old.expired, old.withdrawn);
-    old.is_live() == new.is_live() && *old == Lot { free, pinned, spent, expired, withdrawn, ..new.clone() }
+    old.is_live() == new.is_live()
+        && *old
+            == Lot {
+                free,
+                pinned,
+                spent,
+                expired,
+                withdrawn,
+                ..new.clone()
+            }
 }
 
 pub(super) fn read_lease(columns: &mut Columns<'_, '_>) -> Result<Lease, StorageError> {
@@ -121,12 +134,19 @@ pub(super) fn read_lease(columns: &mut Columns<'_, '_>) -> Result<Lease, Storage
         pins: columns.json()?,
         told: {
             let (ceiling, need) = (columns.amount_or_none()?, columns.amount_or_none()?);
-            ceiling.zip(need).map(|(ceiling, need)| ToldCeiling { ceiling, need })
+            ceiling
+                .zip(need)
+                .map(|(ceiling, need)| ToldCeiling { ceiling, need })
         },
         recall: columns.value()?,
         protection: {
             let (until_reserved, until) = (columns.amount_or_none()?, columns.time_or_none()?);
-            until_reserved.zip(until).map(|(until_reserved, until)| Protection { until_reserved, until })
+            until_reserved
+                .zip(until)
+                .map(|(until_reserved, until)| Protection {
+                    until_reserved,
+                    until,
+                })
         },
         burn_per_second: columns.amount()?,
         opened_at: columns.time()?,
@@ -139,7 +159,12 @@ pub(super) fn read_lease(columns: &mut Columns<'_, '_>) -> Result<Lease, Storage
 }
 
 /// `change` is the number of this change, if the gateway must hear of it.
-pub(super) fn write_lease(connection: &Connection, old: Option<&Lease>, row: &Lease, change: Option<u64>) -> Result<(), StorageError> {
+pub(super) fn write_lease(
+    connection: &Connection,
+    old: Option<&Lease>,
+    row: &Lease,
+    change: Option<u64>,
+) -> Result<(), StorageError> {
     write_counters(connection, old, row)?;
     if old.is_some_and(|old| only_counters_differ(old, row)) && change.is_none() {
         return Ok(());
@@ -163,7 +188,11 @@ pub(super) fn write_lease(connection: &Connection, old: Option<&Lease>, row: &Le
     write_one(connection, sql, values)
 }
 
-fn write_counters(connection: &Connection, old: Option<&Lease>, row: &Lease) -> Result<(), StorageError> {
+fn write_counters(
+    connection: &Connection,
+    old: Option<&Lease>,
+    row: &Lease,
+) -> Result<(), StorageError> {
     // What is inserted here and not a counter is the state of a lease that was just opened;
     // the statement after it writes the state as it is.
     let sql = if old.is_none() {
@@ -188,7 +217,8 @@ fn write_counters(connection: &Connection, old: Option<&Lease>, row: &Lease) -> 
         row.told.map(|told| told.ceiling.get()),
         row.told.map(|told| told.need.get()),
         row.recall,
-        row.protection.map(|protection| protection.until_reserved.get()),
+        row.protection
+            .map(|protection| protection.until_reserved.get()),
         row.protection.map(|protection| protection.until.0),
         row.burn_per_second.get(),
         row.reported_at.0,
@@ -201,6 +231,15 @@ fn write_counters(connection: &Connection, old: Option<&Lease>, row: &Lease) -> 
 }
 
 fn only_counters_differ(old: &Lease, new: &Lease) -> bool {
-    let state = |lease: &Lease| (lease.state, lease.newest, lease.opened_at, lease.quarantined_at, lease.quarantine_cause, lease.pushes);
+    let state = |lease: &Lease| {
+        (
+            lease.state,
+            lease.newest,
+            lease.opened_at,
+            lease.quarantined_at,
+            lease.quarantine_cause,
+            lease.pushes,
+        )
+    };
     state(old) == state(new) && old.resolution == new.resolution
 }

@@ -20,13 +20,28 @@ pub(super) fn changes(
     let sql = "SELECT lease.change_no, account.customer, lease.account, lease.number
          FROM lease JOIN account ON account.id = lease.account
          WHERE lease.instance = ?1 AND lease.change_no > ?2 ORDER BY lease.change_no LIMIT ?3";
-    list(connection, sql, params![instance.0.to_be_bytes(), after, limit], |columns| {
-        let (change, customer) = (columns.bits()?, CustomerId(columns.id()?));
-        Ok((change, customer, AccountId(columns.id()?), LeaseNumber(columns.bits()?)))
-    })
+    list(
+        connection,
+        sql,
+        params![instance.0.to_be_bytes(), after, limit],
+        |columns| {
+            let (change, customer) = (columns.bits()?, CustomerId(columns.id()?));
+            Ok((
+                change,
+                customer,
+                AccountId(columns.id()?),
+                LeaseNumber(columns.bits()?),
+            ))
+        },
+    )
 }
 
-pub(super) fn overdue(connection: &Connection, instance: InstanceId, reported_before: Timestamp, limit: u32) -> Result<Vec<AccountId>, StorageError> {
+pub(super) fn overdue(
+    connection: &Connection,
+    instance: InstanceId,
+    reported_before: Timestamp,
+    limit: u32,
+) -> Result<Vec<AccountId>, StorageError> {
     let sql = "SELECT account FROM lease
          WHERE instance = ?1 AND reported_at < ?2 AND live = 1 AND granted - returned - settled > 0
            AND state IN ('open', 'draining')
@@ -46,7 +61,9 @@ pub(super) fn overdue(connection: &Connection, instance: InstanceId, reported_be
     Ok(accounts)
 }
 
-pub(super) fn outstanding_instances(connection: &Connection) -> Result<Vec<InstanceId>, StorageError> {
+pub(super) fn outstanding_instances(
+    connection: &Connection,
+) -> Result<Vec<InstanceId>, StorageError> {
     // One step in the index for each instance, however many leases it has.
     let sql = "WITH RECURSIVE known (instance) AS (
              SELECT min(instance) FROM lease WHERE state <> 'closed'
@@ -57,14 +74,25 @@ pub(super) fn outstanding_instances(connection: &Connection) -> Result<Vec<Insta
     list(connection, sql, [], |columns| columns.id().map(InstanceId))
 }
 
-pub(super) fn leases_quarantined_before(connection: &Connection, before: Timestamp, limit: u32) -> Result<Vec<(CustomerId, LeaseId)>, StorageError> {
-    let sql = "SELECT account.customer, lease.id FROM lease JOIN account ON account.id = lease.account
+pub(super) fn leases_quarantined_before(
+    connection: &Connection,
+    before: Timestamp,
+    limit: u32,
+) -> Result<Vec<(CustomerId, LeaseId)>, StorageError> {
+    let sql =
+        "SELECT account.customer, lease.id FROM lease JOIN account ON account.id = lease.account
          WHERE lease.state = 'quarantined' AND lease.quarantined_at < ?1
          ORDER BY lease.quarantined_at, lease.id LIMIT ?2";
-    list(connection, sql, params![before.0, limit], |columns| Ok((CustomerId(columns.id()?), LeaseId(columns.id()?))))
+    list(connection, sql, params![before.0, limit], |columns| {
+        Ok((CustomerId(columns.id()?), LeaseId(columns.id()?)))
+    })
 }
 
-pub(super) fn next_instants(connection: &Connection, after: Timestamp, limit: u32) -> Result<Vec<(Timestamp, CustomerId)>, StorageError> {
+pub(super) fn next_instants(
+    connection: &Connection,
+    after: Timestamp,
+    limit: u32,
+) -> Result<Vec<(Timestamp, CustomerId)>, StorageError> {
     let sql = "SELECT max(instant) FROM (
              SELECT instant FROM (
                  SELECT * FROM (SELECT effective_at AS instant FROM lot WHERE live = 1 AND effective_at > ?1 ORDER BY 1 LIMIT ?2)
@@ -75,8 +103,13 @@ pub(super) fn next_instants(connection: &Connection, after: Timestamp, limit: u3
                  SELECT * FROM (SELECT expires_at FROM consumer_key
                      WHERE revoked_at IS NULL AND expires_at IS NOT NULL AND expires_at > ?1 ORDER BY 1 LIMIT ?2))
              ORDER BY instant LIMIT ?2)";
-    let last: Option<i64> = first(connection, sql, params![after.0, limit], |columns| columns.value())?.flatten();
-    let Some(last) = last else { return Ok(Vec::new()) };
+    let last: Option<i64> = first(connection, sql, params![after.0, limit], |columns| {
+        columns.value()
+    })?
+    .flatten();
+    let Some(last) = last else {
+        return Ok(Vec::new());
+    };
     let sql = "SELECT effective_at, account.customer FROM lot JOIN account ON account.id = lot.account
              WHERE lot.live = 1 AND effective_at > ?1 AND effective_at <= ?2
          UNION
@@ -86,5 +119,7 @@ pub(super) fn next_instants(connection: &Connection, after: Timestamp, limit: u3
          SELECT expires_at, customer FROM consumer_key
              WHERE revoked_at IS NULL AND expires_at IS NOT NULL AND expires_at > ?1 AND expires_at <= ?2
          ORDER BY 1, 2";
-    list(connection, sql, params![after.0, last], |columns| Ok((columns.time()?, CustomerId(columns.id()?))))
+    list(connection, sql, params![after.0, last], |columns| {
+        Ok((columns.time()?, CustomerId(columns.id()?)))
+    })
 }

@@ -11,20 +11,28 @@ impl From<Error> for StorageError {
             return Self::Corrupt(error.to_string());
         };
         match failure.code {
-            ErrorCode::ConstraintViolation => constraint(failure.extended_code, text.as_deref().unwrap_or_default()),
-            ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::TypeMismatch | ErrorCode::Unknown => {
-                Self::Corrupt(error.to_string())
+            ErrorCode::ConstraintViolation => {
+                constraint(failure.extended_code, text.as_deref().unwrap_or_default())
             }
+            ErrorCode::DatabaseCorrupt
+            | ErrorCode::NotADatabase
+            | ErrorCode::TypeMismatch
+            | ErrorCode::Unknown => Self::Corrupt(error.to_string()),
             _ => Self::Unavailable(error.to_string()),
         }
     }
 }
 
 fn constraint(code: i32, text: &str) -> StorageError {
-    if !matches!(code, ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY) {
+    if !matches!(
+        code,
+        ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY
+    ) {
         return StorageError::Corrupt(text.to_owned());
     }
-    let columns = text.strip_prefix("UNIQUE constraint failed: ").unwrap_or(text);
+    let columns = text
+        .strip_prefix("UNIQUE constraint failed: ")
+        .unwrap_or(text);
     let unique = match columns {
         "customer.id" => Unique::Customer,
         "customer.external_id" => Unique::CustomerExternalId,

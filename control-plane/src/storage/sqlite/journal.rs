@@ -29,16 +29,41 @@ pub(super) fn write(connection: &Connection, entry: &Entry) -> Result<(), Storag
     write_one(connection, sql, values)?;
     for (line, posting) in (0_i64..).zip(&entry.postings) {
         let sql = "INSERT INTO posting (account, entry, line, ledger_account, amount) VALUES (?1, ?2, ?3, ?4, ?5)";
-        write_one(connection, sql, params![account, id, line, posting.account.as_str(), posting.amount.get()])?;
+        write_one(
+            connection,
+            sql,
+            params![
+                account,
+                id,
+                line,
+                posting.account.as_str(),
+                posting.amount.get()
+            ],
+        )?;
     }
     for (line, draw) in (0_i64..).zip(&entry.draws) {
-        let sql = "INSERT INTO draw (account, entry, line, lot, amount) VALUES (?1, ?2, ?3, ?4, ?5)";
-        write_one(connection, sql, params![account, id, line, draw.lot.0.to_be_bytes(), draw.amount.get()])?;
+        let sql =
+            "INSERT INTO draw (account, entry, line, lot, amount) VALUES (?1, ?2, ?3, ?4, ?5)";
+        write_one(
+            connection,
+            sql,
+            params![
+                account,
+                id,
+                line,
+                draw.lot.0.to_be_bytes(),
+                draw.amount.get()
+            ],
+        )?;
     }
     Ok(())
 }
 
-pub(super) fn entries(connection: &Connection, filter: EntryFilter, page: PageRequest) -> Result<Page<Entry>, StorageError> {
+pub(super) fn entries(
+    connection: &Connection,
+    filter: EntryFilter,
+    page: PageRequest,
+) -> Result<Page<Entry>, StorageError> {
     let (sql, subject) = match filter {
         EntryFilter::Account(account) => (
             "SELECT id, account, kind, reason, booked_at, usage_from, wallet, lease, actor, note FROM entry
@@ -81,17 +106,34 @@ fn read(columns: &mut Columns<'_, '_>) -> Result<Entry, StorageError> {
 
 /// Adds postings and draws to entries of one account.
 fn add_lines(connection: &Connection, entries: &mut [Entry]) -> Result<(), StorageError> {
-    let Some(account) = entries.first().map(|entry| entry.account.0.to_be_bytes()) else { return Ok(()) };
-    let place_of: HashMap<u128, usize> = entries.iter().enumerate().map(|(place, entry)| (entry.id.0, place)).collect();
+    let Some(account) = entries.first().map(|entry| entry.account.0.to_be_bytes()) else {
+        return Ok(());
+    };
+    let place_of: HashMap<u128, usize> = entries
+        .iter()
+        .enumerate()
+        .map(|(place, entry)| (entry.id.0, place))
+        .collect();
     let wanted = ids(entries.iter().map(|entry| entry.id.0));
     let postings = list(
         connection,
         "SELECT entry, ledger_account, amount FROM posting WHERE account = ?1 AND entry IN rarray(?2) ORDER BY entry, line",
         params![account, wanted],
-        |columns| Ok((columns.id()?, Posting { account: columns.word()?, amount: columns.amount()? })),
+        |columns| {
+            Ok((
+                columns.id()?,
+                Posting {
+                    account: columns.word()?,
+                    amount: columns.amount()?,
+                },
+            ))
+        },
     )?;
     for (entry, posting) in postings {
-        if let Some(entry) = place_of.get(&entry).and_then(|place| entries.get_mut(*place)) {
+        if let Some(entry) = place_of
+            .get(&entry)
+            .and_then(|place| entries.get_mut(*place))
+        {
             entry.postings.push(posting);
         }
     }
@@ -102,8 +144,14 @@ fn add_lines(connection: &Connection, entries: &mut [Entry]) -> Result<(), Stora
         |columns| Ok((columns.id()?, columns.id()?, columns.amount()?)),
     )?;
     for (entry, lot, amount) in draws {
-        if let Some(entry) = place_of.get(&entry).and_then(|place| entries.get_mut(*place)) {
-            entry.draws.push(Draw { lot: LotId(lot), amount });
+        if let Some(entry) = place_of
+            .get(&entry)
+            .and_then(|place| entries.get_mut(*place))
+        {
+            entry.draws.push(Draw {
+                lot: LotId(lot),
+                amount,
+            });
         }
     }
     Ok(())

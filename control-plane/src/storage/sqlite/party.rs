@@ -55,7 +55,11 @@ pub(super) fn read_customer(columns: &mut Columns<'_, '_>) -> Result<Customer, S
     })
 }
 
-pub(super) fn write_customer(connection: &Connection, is_new: bool, row: &Customer) -> Result<(), StorageError> {
+pub(super) fn write_customer(
+    connection: &Connection,
+    is_new: bool,
+    row: &Customer,
+) -> Result<(), StorageError> {
     let sql = if is_new {
         "INSERT INTO customer (id, external_id, name, time_zone, status, mode, credential_version, metadata, created_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
@@ -92,7 +96,11 @@ pub(super) fn read_wallet(columns: &mut Columns<'_, '_>) -> Result<Wallet, Stora
     })
 }
 
-pub(super) fn write_wallet(connection: &Connection, is_new: bool, row: &Wallet) -> Result<(), StorageError> {
+pub(super) fn write_wallet(
+    connection: &Connection,
+    is_new: bool,
+    row: &Wallet,
+) -> Result<(), StorageError> {
     let sql = if is_new {
         "INSERT INTO wallet (id, customer, account, name, currency, wallet_type, status, conversion_rate, metadata, created_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
@@ -138,7 +146,11 @@ pub(super) fn read_scale(columns: &mut Columns<'_, '_>) -> Result<Scale, Storage
     Scale::new(columns.value()?).map_err(|error| StorageError::Corrupt(error.to_string()))
 }
 
-pub(super) fn write_account(connection: &Connection, is_new: bool, row: &Account) -> Result<(), StorageError> {
+pub(super) fn write_account(
+    connection: &Connection,
+    is_new: bool,
+    row: &Account,
+) -> Result<(), StorageError> {
     // Currency, owner and scale are set only when made: what is updated then is in no index.
     let sql = if is_new {
         "INSERT INTO account (version, last_instant, funding, available, lent, quarantined, spent, unattributed,
@@ -184,7 +196,11 @@ pub(super) fn read_key(columns: &mut Columns<'_, '_>) -> Result<ConsumerKey, Sto
     })
 }
 
-pub(super) fn write_key(connection: &Connection, is_new: bool, row: &ConsumerKey) -> Result<(), StorageError> {
+pub(super) fn write_key(
+    connection: &Connection,
+    is_new: bool,
+    row: &ConsumerKey,
+) -> Result<(), StorageError> {
     let sql = if is_new {
         "INSERT INTO consumer_key (id, customer, name, hash, created_at, expires_at, revoked_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"
@@ -206,5 +222,9 @@ pub(super) fn write_key(connection: &Connection, is_new: bool, row: &ConsumerKey
 
 /// Forgets a key that another book adopts, or none.
 pub(super) fn remove_key(connection: &Connection, id: KeyId) -> Result<(), StorageError> {
-    write_one(connection, "DELETE FROM consumer_key WHERE id = ?1", params![id.0.to_be_bytes()])
+    write_one(
+        connection,
+        "DELETE FROM consumer_key WHERE id = ?1",
+        params![id.0.to_be_bytes()],
+    )
 }

@@ -23,7 +23,10 @@ pub(super) enum Source {
 
 impl Source {
     /// Looks, within one read transaction.
-    pub(super) fn look<T>(&self, look: impl FnOnce(&Connection) -> Result<T, StorageError>) -> Result<T, StorageError> {
+    pub(super) fn look<T>(
+        &self,
+        look: impl FnOnce(&Connection) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
         match self {
             Self::Pool(pool) => look(pool.begin()?.connection()?),
             Self::Snapshot(snapshot) => {
@@ -60,7 +63,12 @@ struct Idle {
 
 impl Pool {
     pub(super) fn new(path: PathBuf, registry: Arc<RegistryCache>) -> Arc<Self> {
-        Arc::new(Self { path, idle: Mutex::default(), returned: Condvar::new(), registry })
+        Arc::new(Self {
+            path,
+            idle: Mutex::default(),
+            returned: Condvar::new(),
+            registry,
+        })
     }
 
     fn idle(&self) -> MutexGuard<'_, Idle> {
@@ -78,11 +86,17 @@ impl Pool {
                 idle.opened = idle.opened.saturating_add(1);
                 break None;
             }
-            idle = self.returned.wait(idle).unwrap_or_else(PoisonError::into_inner);
+            idle = self
+                .returned
+                .wait(idle)
+                .unwrap_or_else(PoisonError::into_inner);
         };
         drop(idle);
         // From here on the place among the opened is given back on every way out.
-        let mut borrowed = Borrowed { pool: Arc::clone(self), connection };
+        let mut borrowed = Borrowed {
+            pool: Arc::clone(self),
+            connection,
+        };
         let connection = match borrowed.connection.take() {
             Some(connection) => connection,
             None => connection::open_reader(&self.path)?,
@@ -101,14 +115,18 @@ pub(super) struct Borrowed {
 
 impl Borrowed {
     fn connection(&self) -> Result<&Connection, StorageError> {
-        self.connection.as_ref().ok_or_else(|| StorageError::Unavailable("the connection is gone".to_owned()))
+        self.connection
+            .as_ref()
+            .ok_or_else(|| StorageError::Unavailable("the connection is gone".to_owned()))
     }
 }
 
 impl Drop for Borrowed {
     fn drop(&mut self) {
         let ended = self.connection.take().filter(|connection| {
-            let end = connection.prepare_cached("COMMIT").and_then(|mut end| end.execute([]));
+            let end = connection
+                .prepare_cached("COMMIT")
+                .and_then(|mut end| end.execute([]));
             end.is_ok() && connection.is_autocommit()
         });
         let mut idle = self.pool.idle();
@@ -128,7 +146,10 @@ impl Snapshot {
     fn begin(pool: &Arc<Pool>) -> Result<Self, StorageError> {
         let borrowed = pool.begin()?;
         // The first read chooses the moment.
-        borrowed.connection()?.prepare_cached("SELECT last_change FROM meta")?.exists([])?;
+        borrowed
+            .connection()?
+            .prepare_cached("SELECT last_change FROM meta")?
+            .exists([])?;
         Ok(Self(Mutex::new(borrowed)))
     }
 }

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use creditgate_core::key::CredentialHash;
 use creditgate_ledger::Registry;
 use creditgate_ledger::id::{GatewayId, InstanceId, KeyId};
-use creditgate_ledger::registry::{CurrencyDefinition, Gateway, GatewayKey, Instance, OperatorKey, RateCardVersion};
+use creditgate_ledger::registry::{
+    CurrencyDefinition, Gateway, GatewayKey, Instance, OperatorKey, RateCardVersion,
+};
 use rusqlite::{Connection, params};
 
 use super::columns::{Columns, first, json, list, word, write_one};
@@ -21,7 +23,12 @@ pub(super) struct RegistryCache(Mutex<Option<(u64, Arc<Registry>)>>);
 impl RegistryCache {
     /// The registry as of the connection's transaction.
     pub(super) fn read(&self, connection: &Connection) -> Result<Arc<Registry>, StorageError> {
-        let version = first(connection, "SELECT registry_version FROM meta", [], |columns| columns.bits())?;
+        let version = first(
+            connection,
+            "SELECT registry_version FROM meta",
+            [],
+            |columns| columns.bits(),
+        )?;
         let version = version.ok_or_else(|| StorageError::Corrupt("meta has no row".to_owned()))?;
         let mut cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, registry)) = cached.as_ref().filter(|(known, _)| *known == version) {
@@ -38,8 +45,11 @@ impl RegistryCache {
 
 fn read(connection: &Connection) -> Result<Registry, StorageError> {
     let sql = "SELECT epoch, config_version, settings FROM meta";
-    let meta = first(connection, sql, [], |columns| Ok((columns.bits()?, columns.bits()?, columns.json()?)))?;
-    let (epoch, config_version, settings) = meta.ok_or_else(|| StorageError::Corrupt("meta has no row".to_owned()))?;
+    let meta = first(connection, sql, [], |columns| {
+        Ok((columns.bits()?, columns.bits()?, columns.json()?))
+    })?;
+    let (epoch, config_version, settings) =
+        meta.ok_or_else(|| StorageError::Corrupt("meta has no row".to_owned()))?;
     Ok(Registry {
         epoch,
         config_version,
@@ -103,15 +113,32 @@ fn read_card(columns: &mut Columns<'_, '_>) -> Result<RateCardVersion, StorageEr
     })
 }
 
-pub(super) fn rate_card(connection: &Connection, name: &str, version: u64) -> Result<Option<RateCardVersion>, StorageError> {
+pub(super) fn rate_card(
+    connection: &Connection,
+    name: &str,
+    version: u64,
+) -> Result<Option<RateCardVersion>, StorageError> {
     let sql = "SELECT name, version, document, created_at FROM rate_card WHERE name = ?1 AND version = ?2";
-    first(connection, sql, params![name, version.cast_signed()], read_card)
+    first(
+        connection,
+        sql,
+        params![name, version.cast_signed()],
+        read_card,
+    )
 }
 
 /// Writes what differs.
-pub(super) fn write(connection: &Connection, before: &Registry, after: &Registry) -> Result<(), StorageError> {
+pub(super) fn write(
+    connection: &Connection,
+    before: &Registry,
+    after: &Registry,
+) -> Result<(), StorageError> {
     let sql = "UPDATE meta SET epoch = ?1, config_version = ?2, settings = ?3, registry_version = registry_version + 1";
-    let values = params![after.epoch.cast_signed(), after.config_version.cast_signed(), json(&after.settings)?];
+    let values = params![
+        after.epoch.cast_signed(),
+        after.config_version.cast_signed(),
+        json(&after.settings)?
+    ];
     write_one(connection, sql, values)?;
     for (old, currency) in changed(&before.currencies, &after.currencies, |row| row.code) {
         let sql = if old.is_none() {
@@ -119,7 +146,15 @@ pub(super) fn write(connection: &Connection, before: &Registry, after: &Registry
         } else {
             "UPDATE currency SET scale = ?2, created_at = ?3 WHERE code = ?1"
         };
-        write_one(connection, sql, params![currency.code.as_str(), currency.scale.digits(), currency.created_at.0])?;
+        write_one(
+            connection,
+            sql,
+            params![
+                currency.code.as_str(),
+                currency.scale.digits(),
+                currency.created_at.0
+            ],
+        )?;
     }
     for (old, gateway) in changed(&before.gateways, &after.gateways, |row| row.id) {
         write_gateway(connection, old.is_none(), gateway)?;
@@ -132,8 +167,14 @@ pub(super) fn write(connection: &Connection, before: &Registry, after: &Registry
     }
     let known = |card: &&RateCardVersion| before.rate_cards.iter().any(|old| old == *card);
     for card in after.rate_cards.iter().filter(|card| !known(card)) {
-        let sql = "INSERT INTO rate_card (name, version, document, created_at) VALUES (?1, ?2, ?3, ?4)";
-        let values = params![card.name, card.version.cast_signed(), json(&card.document)?, card.created_at.0];
+        let sql =
+            "INSERT INTO rate_card (name, version, document, created_at) VALUES (?1, ?2, ?3, ?4)";
+        let values = params![
+            card.name,
+            card.version.cast_signed(),
+            json(&card.document)?,
+            card.created_at.0
+        ];
         write_one(connection, sql, values)?;
     }
     for (old, instance) in changed(&before.instances, &after.instances, |row| row.id) {
@@ -148,7 +189,13 @@ fn write_gateway(connection: &Connection, is_new: bool, row: &Gateway) -> Result
     } else {
         "UPDATE gateway SET external_id = ?2, name = ?3, rate_card = ?4, created_at = ?5 WHERE id = ?1"
     };
-    let values = params![row.id.0.to_be_bytes(), row.external_id, row.name, row.rate_card, row.created_at.0];
+    let values = params![
+        row.id.0.to_be_bytes(),
+        row.external_id,
+        row.name,
+        row.rate_card,
+        row.created_at.0
+    ];
     write_one(connection, sql, values)
 }
 
@@ -159,26 +206,61 @@ fn write_key(connection: &Connection, is_new: bool, row: &GatewayKey) -> Result<
         "UPDATE gateway_key SET gateway = ?2, hash = ?3, created_at = ?4, revoked_at = ?5 WHERE id = ?1"
     };
     let (id, gateway) = (row.id.0.to_be_bytes(), row.gateway.0.to_be_bytes());
-    let values = params![id, gateway, row.hash.as_bytes(), row.created_at.0, row.revoked_at.map(|at| at.0)];
+    let values = params![
+        id,
+        gateway,
+        row.hash.as_bytes(),
+        row.created_at.0,
+        row.revoked_at.map(|at| at.0)
+    ];
     write_one(connection, sql, values)
 }
 
-fn write_operator_key(connection: &Connection, is_new: bool, row: &OperatorKey) -> Result<(), StorageError> {
+fn write_operator_key(
+    connection: &Connection,
+    is_new: bool,
+    row: &OperatorKey,
+) -> Result<(), StorageError> {
     let sql = if is_new {
         "INSERT INTO operator_key (id, name, role, hash, created_at, revoked_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
     } else {
         "UPDATE operator_key SET name = ?2, role = ?3, hash = ?4, created_at = ?5, revoked_at = ?6 WHERE id = ?1"
     };
     let (id, role) = (row.id.0.to_be_bytes(), word(&row.role)?);
-    write_one(connection, sql, params![id, row.name, role, row.hash.as_bytes(), row.created_at.0, row.revoked_at.map(|at| at.0)])
+    write_one(
+        connection,
+        sql,
+        params![
+            id,
+            row.name,
+            role,
+            row.hash.as_bytes(),
+            row.created_at.0,
+            row.revoked_at.map(|at| at.0)
+        ],
+    )
 }
 
-fn write_instance(connection: &Connection, is_new: bool, row: &Instance) -> Result<(), StorageError> {
+fn write_instance(
+    connection: &Connection,
+    is_new: bool,
+    row: &Instance,
+) -> Result<(), StorageError> {
     let sql = if is_new {
         "INSERT INTO instance (id, gateway, state, reason, first_seen_at) VALUES (?1, ?2, ?3, ?4, ?5)"
     } else {
         "UPDATE instance SET gateway = ?2, state = ?3, reason = ?4, first_seen_at = ?5 WHERE id = ?1"
     };
     let (id, gateway) = (row.id.0.to_be_bytes(), row.gateway.0.to_be_bytes());
-    write_one(connection, sql, params![id, gateway, word(&row.state)?, row.reason, row.first_seen_at.0])
+    write_one(
+        connection,
+        sql,
+        params![
+            id,
+            gateway,
+            word(&row.state)?,
+            row.reason,
+            row.first_seen_at.0
+        ],
+    )
 }
