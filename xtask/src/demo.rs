@@ -105,7 +105,7 @@ fn until<T>(
             "waited {} in vain: {what}",
             seconds(within)
         );
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

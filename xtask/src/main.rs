@@ -4,6 +4,7 @@
 //! same verbs that the README tells people to run. Nothing here is shipped, so errors are plain text for whoever
 //! typed the command.
 
+mod bench;
 mod command;
 mod control_plane;
 mod demo;
@@ -28,6 +29,7 @@ cargo xtask <verb>
   demo [--once]    Creditgate on this machine, shown step by step; --once: ends then, non-zero if anything was wrong
   test [-- ARGS]   everything that is tested, real Envoy included; ARGS go to cargo-nextest
   e2e [-- ARGS]    only the tests with real Envoy and the simulation (package creditgate-tests)
+  bench            what the filter costs the proxy a request, against no filter and one that does nothing
   ci               formatting, lints, drift of the references, and `test`: what .ci/run calls
   fmt              check the formatting
   lint             clippy for the workspace, and for the filter on its own target
@@ -69,6 +71,7 @@ fn run(arguments: &[String]) -> Result<()> {
             let for_nextest = after_dashes(rest)?;
             Stages::report(|stages| test::end_to_end(stages, for_nextest))
         }
+        ("bench", []) => Stages::report(bench::run),
         ("ci", []) => Stages::report(|stages| {
             stages.run("formatting", lint::formatting)?;
             lint::clippy(stages)?;

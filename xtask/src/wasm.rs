@@ -70,3 +70,26 @@ pub(crate) fn build(variant: Variant) -> Result<PathBuf> {
     );
     Ok(module)
 }
+
+/// Builds the filter that does nothing, for the benchmark.
+///
+/// # Errors
+/// It does not compile.
+pub(crate) fn build_idle() -> Result<PathBuf> {
+    rust_target::get(&[rust_target::FILTER])?;
+    let arguments = [
+        "--package",
+        "creditgate-idle-filter",
+        "--target",
+        rust_target::FILTER,
+        "--profile",
+        "filter",
+    ];
+    command::run(command::cargo("build").args(arguments))?;
+    let module = workspace::target()
+        .join(rust_target::FILTER)
+        .join("filter")
+        .join("creditgate_idle_filter.wasm");
+    ensure!(module.is_file(), "cargo built no {}", module.display());
+    Ok(module)
+}

@@ -50,9 +50,10 @@ fn timed(screen: &Screen, name: &str, work: impl FnOnce() -> Result<PathBuf>) ->
     Ok(made)
 }
 
-/// `envoy  version: HASH/1.40.0/Clean/RELEASE/BoringSSL` → `1.40.0`.
+/// `PATH  version: HASH/1.40.0/Clean/RELEASE/BoringSSL` → `1.40.0`.
 fn version(said: &str) -> Option<String> {
-    said.split('/').nth(1).map(str::to_owned)
+    let (_, version) = said.split_once("version:")?;
+    version.split('/').nth(1).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -61,7 +62,7 @@ mod tests {
 
     #[test]
     fn envoys_version_is_read_from_its_answer() {
-        let said = "envoy  version: 6b9d/1.40.0/Clean/RELEASE/BoringSSL";
+        let said = "/usr/bin/envoy  version: 6b9d/1.40.0/Clean/RELEASE/BoringSSL";
         assert_eq!(version(said).as_deref(), Some("1.40.0"));
         assert_eq!(version("something else"), None);
     }

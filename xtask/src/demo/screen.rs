@@ -47,7 +47,7 @@ impl Screen {
 
     /// A name and what it stands for, in two columns.
     pub(super) fn pair(&self, name: &str, text: &str) {
-        println!("  {name:<15} {text}");
+        println!("  {name:<17} {text}");
     }
 
     pub(super) fn aside(&self, text: &str) {

@@ -135,8 +135,8 @@ impl Site {
                 "curl -X POST $API/v1/wallets/$WALLET/top-up -H \"authorization: Bearer $ADMIN\" -H 'content-type: application/json' -d '{\"credits_to_add\": \"5\"}'",
             ),
             (
-                "suspend and resume acme",
-                "curl -X POST $API/v1/customers/acme/suspend -H \"authorization: Bearer $ADMIN\" -H 'content-type: application/json' -d '{}'",
+                "suspend acme; with /resume it may go on",
+                "curl -X POST $API/v1/customers/acme/suspend -H \"authorization: Bearer $ADMIN\"",
             ),
             (
                 "where its money is",
@@ -165,12 +165,12 @@ impl Site {
 
 impl Customer {
     fn create(api: &Client, name: &'static str, credits: &str) -> Result<Self> {
-        api.post("/v1/customers", &json!({"external_id": name}))?;
+        api.write("POST", "/v1/customers", &json!({"external_id": name}))?;
         let wallet = json!({"customer_id": name, "currency": "usd"});
-        let wallet = text(&api.post("/v1/wallets", &wallet)?.json(), "id")?;
+        let wallet = text(&api.write("POST", "/v1/wallets", &wallet)?.json(), "id")?;
         let top_up = json!({"credits_to_add": credits, "reason_code": "PURCHASED_CREDIT_DIRECT"});
-        api.post(&format!("/v1/wallets/{wallet}/top-up"), &top_up)?;
-        let key = api.post(&format!("/v1/customers/{name}/keys"), &json!({}))?;
+        api.write("POST", &format!("/v1/wallets/{wallet}/top-up"), &top_up)?;
+        let key = api.write("POST", &format!("/v1/customers/{name}/keys"), &json!({}))?;
         Ok(Self {
             name,
             wallet,
@@ -206,17 +206,13 @@ fn start_control_plane(
 
 /// Settings, rate card and gateway; returns the gateway's key.
 fn set_up(api: &Client) -> Result<String> {
-    let mut settings = api.read("/v1/settings")?;
-    settings
-        .as_object_mut()
-        .context("the settings are no object")?
-        .insert("top_up_url".into(), TOP_UP_URL.into());
-    api.put("/v1/settings", &settings)?;
-    api.put("/v1/rate-cards/demo", &rate_card())?;
+    api.write("PATCH", "/v1/settings", &json!({"top_up_url": TOP_UP_URL}))?;
+    api.write("PUT", "/v1/rate-cards/demo", &rate_card())?;
     let gateway = json!({"external_id": "demo", "rate_card": "demo"});
-    api.post("/v1/gateways", &gateway)?;
+    api.write("POST", "/v1/gateways", &gateway)?;
     text(
-        &api.post("/v1/gateways/demo/keys", &json!({}))?.json(),
+        &api.write("POST", "/v1/gateways/demo/keys", &json!({}))?
+            .json(),
         "key",
     )
 }
