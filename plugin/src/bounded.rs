@@ -14,7 +14,12 @@ pub(crate) struct Bounded<K, V> {
 
 impl<K: Copy + Eq + Hash, V> Bounded<K, V> {
     pub(crate) fn new(bound: usize) -> Self {
-        Self { entries: HashMap::new(), order: VecDeque::new(), stamp: 0, bound }
+        Self {
+            entries: HashMap::new(),
+            order: VecDeque::new(),
+            stamp: 0,
+            bound,
+        }
     }
 
     pub(crate) fn get(&self, key: &K) -> Option<&V> {
@@ -32,8 +37,14 @@ impl<K: Copy + Eq + Hash, V> Bounded<K, V> {
         let mut evicted = false;
         // The order also holds entries that were removed or put in again since.
         while self.entries.len() > self.bound || self.order.len() > self.bound.saturating_mul(2) {
-            let Some((stamp, key)) = self.order.pop_front() else { break };
-            if self.entries.get(&key).is_some_and(|(current, _)| *current == stamp) {
+            let Some((stamp, key)) = self.order.pop_front() else {
+                break;
+            };
+            if self
+                .entries
+                .get(&key)
+                .is_some_and(|(current, _)| *current == stamp)
+            {
                 self.entries.remove(&key);
                 evicted = true;
             }
@@ -56,7 +67,10 @@ mod tests {
         assert!(!map.insert(1, 'a'));
         assert!(!map.insert(2, 'b'));
         assert!(map.insert(3, 'c'));
-        assert_eq!((map.get(&1), map.get(&2), map.get(&3)), (None, Some(&'b'), Some(&'c')));
+        assert_eq!(
+            (map.get(&1), map.get(&2), map.get(&3)),
+            (None, Some(&'b'), Some(&'c'))
+        );
     }
 
     #[test]

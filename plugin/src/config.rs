@@ -74,7 +74,10 @@ pub struct Identity {
 
 impl Default for Identity {
     fn default() -> Self {
-        Self { header: "x-api-key".into(), scheme: None }
+        Self {
+            header: "x-api-key".into(),
+            scheme: None,
+        }
     }
 }
 
@@ -175,7 +178,10 @@ pub struct ConfigError {
 
 impl ConfigError {
     fn of(field: &str, reason: impl Into<String>) -> Self {
-        Self { field: field.into(), reason: reason.into() }
+        Self {
+            field: field.into(),
+            reason: reason.into(),
+        }
     }
 }
 
@@ -197,7 +203,10 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError`] if it is absent or no gateway key.
-    pub fn gateway_key(&self, environment: impl Fn(&str) -> Option<String>) -> Result<String, ConfigError> {
+    pub fn gateway_key(
+        &self,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<String, ConfigError> {
         use creditgate_core::key::{KeyKind, check};
         let field = "control_plane.gateway_key_env";
         let name = &self.control_plane.gateway_key_env;
@@ -207,8 +216,14 @@ impl Config {
         })?;
         match check(&key) {
             Ok(KeyKind::Gateway) => Ok(key),
-            Ok(_) => Err(ConfigError::of(field, format!("{name} holds a key that is not a gateway's (cgg_…)"))),
-            Err(error) => Err(ConfigError::of(field, format!("{name} holds no gateway key: {error}"))),
+            Ok(_) => Err(ConfigError::of(
+                field,
+                format!("{name} holds a key that is not a gateway's (cgg_…)"),
+            )),
+            Err(error) => Err(ConfigError::of(
+                field,
+                format!("{name} holds no gateway key: {error}"),
+            )),
         }
     }
 
@@ -221,20 +236,49 @@ impl Config {
 
     fn check(&self) -> Result<(), ConfigError> {
         let plane = &self.control_plane;
-        check(!plane.cluster.is_empty(), "control_plane.cluster", "must not be empty")?;
+        check(
+            !plane.cluster.is_empty(),
+            "control_plane.cluster",
+            "must not be empty",
+        )?;
         let authority = plane.authority.as_deref().unwrap_or("x");
-        check(is_visible(authority), "control_plane.authority", "must be a host name, without spaces")?;
+        check(
+            is_visible(authority),
+            "control_plane.authority",
+            "must be a host name, without spaces",
+        )?;
         within(plane.timeout_ms, 10, 60_000, "control_plane.timeout_ms")?;
         let variable = &plane.gateway_key_env;
-        check(is_visible(variable), "control_plane.gateway_key_env", "must be the name of an environment variable")?;
+        check(
+            is_visible(variable),
+            "control_plane.gateway_key_env",
+            "must be the name of an environment variable",
+        )?;
         let header = &self.identity.header;
-        check(is_header_name(header), "identity.header", "must be a header's name in lower case")?;
-        check(!header.starts_with("x-credit-"), "identity.header", "must not begin with x-credit-, which the filter strips")?;
+        check(
+            is_header_name(header),
+            "identity.header",
+            "must be a header's name in lower case",
+        )?;
+        check(
+            !header.starts_with("x-credit-"),
+            "identity.header",
+            "must not begin with x-credit-, which the filter strips",
+        )?;
         let scheme = self.identity.scheme.as_deref().unwrap_or("x");
-        check(is_visible(scheme), "identity.scheme", "must be one word, such as Bearer")?;
+        check(
+            is_visible(scheme),
+            "identity.scheme",
+            "must be one word, such as Bearer",
+        )?;
         let balance = self.balance_path.as_deref().unwrap_or("/x");
-        let plain = balance.starts_with('/') && is_visible(balance) && !balance.contains(['?', '#', '%']);
-        check(plain, "balance_path", "must be a plain path that begins with /")?;
+        let plain =
+            balance.starts_with('/') && is_visible(balance) && !balance.contains(['?', '#', '%']);
+        check(
+            plain,
+            "balance_path",
+            "must be a plain path that begins with /",
+        )?;
         within(self.tick_ms, 5, 1_000, "tick_ms")?;
         self.limits.check()
     }
@@ -245,23 +289,61 @@ impl Limits {
         within(u64::from(self.cells_max), 16, 1 << 24, "limits.cells_max")?;
         let bound = 1 << 24;
         let size = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
-        within(size(self.credentials_max), 1, bound, "limits.credentials_max")?;
+        within(
+            size(self.credentials_max),
+            1,
+            bound,
+            "limits.credentials_max",
+        )?;
         within(size(self.waiters_max), 0, bound, "limits.waiters_max")?;
-        within(size(self.unknown_keys_max), 0, bound, "limits.unknown_keys_max")?;
-        within(u64::from(self.unknown_lookups_per_second), 1, 100_000, "limits.unknown_lookups_per_second")?;
+        within(
+            size(self.unknown_keys_max),
+            0,
+            bound,
+            "limits.unknown_keys_max",
+        )?;
+        within(
+            u64::from(self.unknown_lookups_per_second),
+            1,
+            100_000,
+            "limits.unknown_lookups_per_second",
+        )?;
         within(size(self.calls_max), 1, 10_000, "limits.calls_max")?;
-        within(u64::from(self.cas_attempts), 1, 10_000, "limits.cas_attempts")?;
-        within(size(self.settlements_max), 0, bound, "limits.settlements_max")?;
-        within(size(self.header_bytes_max), 64, 1 << 20, "limits.header_bytes_max")
+        within(
+            u64::from(self.cas_attempts),
+            1,
+            10_000,
+            "limits.cas_attempts",
+        )?;
+        within(
+            size(self.settlements_max),
+            0,
+            bound,
+            "limits.settlements_max",
+        )?;
+        within(
+            size(self.header_bytes_max),
+            64,
+            1 << 20,
+            "limits.header_bytes_max",
+        )
     }
 }
 
 fn check(fine: bool, field: &str, reason: &str) -> Result<(), ConfigError> {
-    if fine { Ok(()) } else { Err(ConfigError::of(field, reason)) }
+    if fine {
+        Ok(())
+    } else {
+        Err(ConfigError::of(field, reason))
+    }
 }
 
 fn within(value: u64, least: u64, most: u64, field: &str) -> Result<(), ConfigError> {
-    check((least..=most).contains(&value), field, &format!("must be {least} to {most}, is {value}"))
+    check(
+        (least..=most).contains(&value),
+        field,
+        &format!("must be {least} to {most}, is {value}"),
+    )
 }
 
 fn is_visible(text: &str) -> bool {
@@ -269,7 +351,8 @@ fn is_visible(text: &str) -> bool {
 }
 
 fn is_header_name(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+    let allowed =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
     !text.is_empty() && text.bytes().all(allowed)
 }
 
@@ -287,22 +370,43 @@ mod tests {
         assert_eq!(config.identity.header, "x-api-key");
         assert_eq!(config.authority(), "creditgate");
         assert_eq!(config.limits, Limits::default());
-        assert_eq!((config.mode, config.tick_ms, config.access_log), (Mode::Enforce, 20, true));
+        assert_eq!(
+            (config.mode, config.tick_ms, config.access_log),
+            (Mode::Enforce, 20, true)
+        );
     }
 
     #[test]
     fn a_faulty_document_is_refused_by_the_name_of_its_field() {
         let with = |rest: &str| format!(r#"{{"control_plane": {{"cluster": "c"}}, {rest}}}"#);
         assert_eq!(refused_field("{}"), ".");
-        assert_eq!(refused_field(r#"{"control_plane": {"cluster": ""}}"#), "control_plane.cluster");
+        assert_eq!(
+            refused_field(r#"{"control_plane": {"cluster": ""}}"#),
+            "control_plane.cluster"
+        );
         assert_eq!(refused_field(&with(r#""tick_ms": "20""#)), "tick_ms");
         assert_eq!(refused_field(&with(r#""tick_ms": 0"#)), "tick_ms");
-        assert_eq!(refused_field(&with(r#""limits": {"cells_max": 3}"#)), "limits.cells_max");
-        assert_eq!(refused_field(&with(r#""identity": {"header": "X-Key"}"#)), "identity.header");
-        assert_eq!(refused_field(&with(r#""identity": {"header": "x-credit-key"}"#)), "identity.header");
+        assert_eq!(
+            refused_field(&with(r#""limits": {"cells_max": 3}"#)),
+            "limits.cells_max"
+        );
+        assert_eq!(
+            refused_field(&with(r#""identity": {"header": "X-Key"}"#)),
+            "identity.header"
+        );
+        assert_eq!(
+            refused_field(&with(r#""identity": {"header": "x-credit-key"}"#)),
+            "identity.header"
+        );
         assert_eq!(refused_field(&with(r#""mode": "open""#)), "mode");
-        assert_eq!(refused_field(&with(r#""on_unavailable": "allow""#)), "on_unavailable");
-        assert_eq!(refused_field(&with(r#""balance_path": "balance""#)), "balance_path");
+        assert_eq!(
+            refused_field(&with(r#""on_unavailable": "allow""#)),
+            "on_unavailable"
+        );
+        assert_eq!(
+            refused_field(&with(r#""balance_path": "balance""#)),
+            "balance_path"
+        );
         assert!(refused_field(&with(r#""limits": {"cels_max": 3}"#)).starts_with("limits"));
     }
 
@@ -314,7 +418,9 @@ mod tests {
         let gateway = compose(KeyKind::Gateway, &[1; 32]);
         assert!(config.gateway_key(|_| None).is_err());
         assert!(config.gateway_key(|_| Some(consumer.clone())).is_err());
-        let error = config.gateway_key(|_| Some("secret-value".into())).unwrap_err();
+        let error = config
+            .gateway_key(|_| Some("secret-value".into()))
+            .unwrap_err();
         assert!(!error.to_string().contains("secret-value"));
         assert_eq!(config.gateway_key(|_| Some(gateway.clone())), Ok(gateway));
     }

@@ -35,7 +35,9 @@ struct Stream {
 }
 
 fn with(shared: Option<&Handle>, act: impl FnOnce(&mut Gate, &ProxyWasmHost)) -> bool {
-    let Some((host, gate)) = shared else { return false };
+    let Some((host, gate)) = shared else {
+        return false;
+    };
     match gate.try_borrow_mut() {
         Ok(mut gate) => {
             act(&mut gate, host);
@@ -53,7 +55,13 @@ const fn action(action: Action) -> WasmAction {
 }
 
 impl Context for Root {
-    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
+    fn on_http_call_response(
+        &mut self,
+        token: u32,
+        headers: usize,
+        body_bytes: usize,
+        _trailers: usize,
+    ) {
         with(self.shared.as_ref(), |gate, host| {
             let answer = host.call_answer(headers, body_bytes);
             gate.on_call_answer(host, token, &answer);
@@ -100,7 +108,10 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream { id, shared: self.shared.clone() }))
+        Some(Box::new(Stream {
+            id,
+            shared: self.shared.clone(),
+        }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -110,7 +121,9 @@ impl RootContext for Root {
 
 impl Stream {
     fn finish(&self) {
-        with(self.shared.as_ref(), |gate, host| gate.finish(host, self.id));
+        with(self.shared.as_ref(), |gate, host| {
+            gate.finish(host, self.id)
+        });
     }
 }
 
@@ -126,40 +139,59 @@ impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _count: usize, _is_end: bool) -> WasmAction {
         let mut decided = Action::Pause;
         let shared = self.shared.as_ref();
-        if with(shared, |gate, host| decided = gate.on_request_headers(host, self.id)) {
+        if with(shared, |gate, host| {
+            decided = gate.on_request_headers(host, self.id)
+        }) {
             return action(decided);
         }
         match shared {
-            Some((host, _)) => host.reply(&reply(Refusal::NotReady, &Client::default(), None, None)),
-            None => ProxyWasmHost::new().reply(&reply(Refusal::NotReady, &Client::default(), None, None)),
+            Some((host, _)) => {
+                host.reply(&reply(Refusal::NotReady, &Client::default(), None, None))
+            }
+            None => ProxyWasmHost::new().reply(&reply(
+                Refusal::NotReady,
+                &Client::default(),
+                None,
+                None,
+            )),
         }
         WasmAction::Pause
     }
 
     fn on_http_request_body(&mut self, _bytes: usize, _is_end: bool) -> WasmAction {
         let mut decided = Action::Pause;
-        with(self.shared.as_ref(), |gate, _| decided = gate.on_request_body(self.id));
+        with(self.shared.as_ref(), |gate, _| {
+            decided = gate.on_request_body(self.id)
+        });
         action(decided)
     }
 
     fn on_http_request_trailers(&mut self, _count: usize) -> WasmAction {
         let mut decided = Action::Pause;
-        with(self.shared.as_ref(), |gate, _| decided = gate.on_request_body(self.id));
+        with(self.shared.as_ref(), |gate, _| {
+            decided = gate.on_request_body(self.id)
+        });
         action(decided)
     }
 
     fn on_http_response_headers(&mut self, _count: usize, is_end: bool) -> WasmAction {
-        with(self.shared.as_ref(), |gate, host| gate.on_response_headers(host, self.id, is_end));
+        with(self.shared.as_ref(), |gate, host| {
+            gate.on_response_headers(host, self.id, is_end)
+        });
         WasmAction::Continue
     }
 
     fn on_http_response_body(&mut self, _bytes: usize, is_end: bool) -> WasmAction {
-        with(self.shared.as_ref(), |gate, _| gate.on_response_body(self.id, is_end));
+        with(self.shared.as_ref(), |gate, _| {
+            gate.on_response_body(self.id, is_end)
+        });
         WasmAction::Continue
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> WasmAction {
-        with(self.shared.as_ref(), |gate, host| gate.on_response_trailers(host, self.id));
+        with(self.shared.as_ref(), |gate, host| {
+            gate.on_response_trailers(host, self.id)
+        });
         WasmAction::Continue
     }
 

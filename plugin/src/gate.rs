@@ -12,7 +12,9 @@ use creditgate_core::amount::{Currency, Scale};
 use creditgate_core::id::{AccountId, InstanceId};
 use creditgate_core::key::CredentialHash;
 use creditgate_core::lease::LeaseNumber;
-use creditgate_core::protocol::{Barred, GatewayConfig, Hello, PROTOCOL_VERSION, PollAnswer, Report, Timing};
+use creditgate_core::protocol::{
+    Barred, GatewayConfig, Hello, PROTOCOL_VERSION, PollAnswer, Report, Timing,
+};
 use creditgate_core::rate_card::RateCard;
 
 use crate::bounded::Bounded;
@@ -117,7 +119,9 @@ impl Gate {
 
     /// The time limits; defaults until the control plane was heard.
     pub(crate) fn timing(&self) -> Timing {
-        self.settings.as_ref().map_or_else(Timing::default, |settings| settings.timing)
+        self.settings
+            .as_ref()
+            .map_or_else(Timing::default, |settings| settings.timing)
     }
 
     pub(crate) fn top_up_url(&self) -> Option<&str> {
@@ -125,7 +129,11 @@ impl Gate {
     }
 
     pub(crate) fn hello(&self) -> Hello {
-        Hello { protocol: PROTOCOL_VERSION, epoch: self.epoch, instance: self.instance }
+        Hello {
+            protocol: PROTOCOL_VERSION,
+            epoch: self.epoch,
+            instance: self.instance,
+        }
     }
 
     pub(crate) fn count(&mut self, metric: Metric) {
@@ -153,12 +161,16 @@ impl Gate {
             return false;
         };
         // What lies there is the answer that brought it, as it came.
-        let config = serde_json::from_slice::<PollAnswer>(&shared.value).map(|answer| answer.config);
+        let config =
+            serde_json::from_slice::<PollAnswer>(&shared.value).map(|answer| answer.config);
         match config {
             Ok(Some(config)) => self.take_settings(host, *config),
             Ok(None) => false,
             Err(error) => {
-                host.log(Level::Error, &format!("creditgate: the configuration in shared data can't be read: {error}"));
+                host.log(
+                    Level::Error,
+                    &format!("creditgate: the configuration in shared data can't be read: {error}"),
+                );
                 false
             }
         }
@@ -166,7 +178,11 @@ impl Gate {
 
     /// Takes new prices and time limits; a card that can't be used leaves the old ones.
     pub(crate) fn take_settings(&mut self, host: &dyn Host, config: GatewayConfig) -> bool {
-        if self.settings.as_ref().is_some_and(|settings| settings.version == config.version) {
+        if self
+            .settings
+            .as_ref()
+            .is_some_and(|settings| settings.version == config.version)
+        {
             return false;
         }
         match RateCard::compile(&config.rate_card, config.rate_card_version) {
@@ -180,7 +196,13 @@ impl Gate {
                 true
             }
             Err(error) => {
-                host.log(Level::Error, &format!("creditgate: rate card version {} can't be used: {error}", config.rate_card_version));
+                host.log(
+                    Level::Error,
+                    &format!(
+                        "creditgate: rate card version {} can't be used: {error}",
+                        config.rate_card_version
+                    ),
+                );
                 false
             }
         }

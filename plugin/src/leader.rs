@@ -41,7 +41,10 @@ impl Leader {
         let Some(shared) = host.shared_get(LEADER_KEY) else {
             return (Self::default(), Expect::Absent);
         };
-        (Self::from_bytes(&shared.value).unwrap_or_default(), Expect::Unchanged(shared.cas))
+        (
+            Self::from_bytes(&shared.value).unwrap_or_default(),
+            Expect::Unchanged(shared.cas),
+        )
     }
 
     /// Writes the record.

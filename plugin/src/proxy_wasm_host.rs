@@ -39,18 +39,58 @@ const ANSWER_BYTES_MAX: usize = 16 << 20;
 unsafe extern "C" {
     fn proxy_log(level: u32, text: *const u8, length: usize) -> Status;
     fn proxy_set_tick_period_milliseconds(period: u32) -> Status;
-    fn proxy_get_shared_data(key: *const u8, key_length: usize, value: *mut *mut u8, length: *mut usize, cas: *mut u32) -> Status;
-    fn proxy_set_shared_data(key: *const u8, key_length: usize, value: *const u8, length: usize, cas: u32) -> Status;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_length: usize,
+        value: *mut *mut u8,
+        length: *mut usize,
+        cas: *mut u32,
+    ) -> Status;
+    fn proxy_set_shared_data(
+        key: *const u8,
+        key_length: usize,
+        value: *const u8,
+        length: usize,
+        cas: u32,
+    ) -> Status;
     fn proxy_register_shared_queue(name: *const u8, length: usize, queue: *mut u32) -> Status;
     fn proxy_enqueue_shared_queue(queue: u32, value: *const u8, length: usize) -> Status;
     fn proxy_dequeue_shared_queue(queue: u32, value: *mut *mut u8, length: *mut usize) -> Status;
     fn proxy_get_header_map_pairs(map: u32, block: *mut *mut u8, length: *mut usize) -> Status;
-    fn proxy_get_header_map_value(map: u32, name: *const u8, name_length: usize, value: *mut *mut u8, length: *mut usize) -> Status;
-    fn proxy_replace_header_map_value(map: u32, name: *const u8, name_length: usize, value: *const u8, length: usize) -> Status;
+    fn proxy_get_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_length: usize,
+        value: *mut *mut u8,
+        length: *mut usize,
+    ) -> Status;
+    fn proxy_replace_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_length: usize,
+        value: *const u8,
+        length: usize,
+    ) -> Status;
     fn proxy_remove_header_map_value(map: u32, name: *const u8, name_length: usize) -> Status;
-    fn proxy_get_property(path: *const u8, path_length: usize, value: *mut *mut u8, length: *mut usize) -> Status;
-    fn proxy_set_property(path: *const u8, path_length: usize, value: *const u8, length: usize) -> Status;
-    fn proxy_get_buffer_bytes(buffer: u32, start: usize, most: usize, bytes: *mut *mut u8, length: *mut usize) -> Status;
+    fn proxy_get_property(
+        path: *const u8,
+        path_length: usize,
+        value: *mut *mut u8,
+        length: *mut usize,
+    ) -> Status;
+    fn proxy_set_property(
+        path: *const u8,
+        path_length: usize,
+        value: *const u8,
+        length: usize,
+    ) -> Status;
+    fn proxy_get_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        most: usize,
+        bytes: *mut *mut u8,
+        length: *mut usize,
+    ) -> Status;
     fn proxy_continue_stream(stream: u32) -> Status;
     fn proxy_send_local_response(
         status: u32,
@@ -113,11 +153,15 @@ fn path_of(parts: &[&str]) -> Vec<u8> {
 impl ProxyWasmHost {
     /// A host, with a queue of its own to wake the root by.
     pub(crate) fn new() -> Self {
-        let host = Self { queue: Cell::new(None), metrics: [const { Cell::new(0) }; Metric::ALL.len()] };
+        let host = Self {
+            queue: Cell::new(None),
+            metrics: [const { Cell::new(0) }; Metric::ALL.len()],
+        };
         let name = format!("creditgate-{:016x}", host.random());
         let mut queue = 0;
         // SAFETY: pointers to live values, lengths theirs.
-        let status = unsafe { proxy_register_shared_queue(name.as_ptr(), name.len(), &raw mut queue) };
+        let status =
+            unsafe { proxy_register_shared_queue(name.as_ptr(), name.len(), &raw mut queue) };
         host.queue.set((status == OK).then_some(queue));
         host
     }
@@ -125,7 +169,10 @@ impl ProxyWasmHost {
     /// The plugin's configuration.
     pub(crate) fn configuration(&self) -> Vec<u8> {
         // SAFETY: see `taken`.
-        taken(|bytes, length| unsafe { proxy_get_buffer_bytes(BUFFER_CONFIGURATION, 0, usize::MAX, bytes, length) }).unwrap_or_default()
+        taken(|bytes, length| unsafe {
+            proxy_get_buffer_bytes(BUFFER_CONFIGURATION, 0, usize::MAX, bytes, length)
+        })
+        .unwrap_or_default()
     }
 
     /// Asks for a tick every so often.
@@ -137,27 +184,42 @@ impl ProxyWasmHost {
 
     /// Empties the queue by which the root was woken.
     pub(crate) fn drain_queue(&self) {
-        let Some(queue) = self.queue.get() else { return };
+        let Some(queue) = self.queue.get() else {
+            return;
+        };
         // SAFETY: see `taken`.
-        while taken(|bytes, length| unsafe { proxy_dequeue_shared_queue(queue, bytes, length) }).is_some() {}
+        while taken(|bytes, length| unsafe { proxy_dequeue_shared_queue(queue, bytes, length) })
+            .is_some()
+        {}
     }
 
     /// The answer whose callback is running.
     pub(crate) fn call_answer(&self, headers: usize, body_bytes: usize) -> CallAnswer {
         if headers == 0 {
-            return CallAnswer { status: None, body: Vec::new() };
+            return CallAnswer {
+                status: None,
+                body: Vec::new(),
+            };
         }
-        let status = header(MAP_CALL_HEADERS, ":status").and_then(|value| std::str::from_utf8(&value).ok()?.parse().ok());
+        let status = header(MAP_CALL_HEADERS, ":status")
+            .and_then(|value| std::str::from_utf8(&value).ok()?.parse().ok());
         let most = body_bytes.min(ANSWER_BYTES_MAX);
         // SAFETY: see `taken`.
-        let body = taken(|bytes, length| unsafe { proxy_get_buffer_bytes(BUFFER_CALL_BODY, 0, most, bytes, length) });
-        CallAnswer { status, body: body.unwrap_or_default() }
+        let body = taken(|bytes, length| unsafe {
+            proxy_get_buffer_bytes(BUFFER_CALL_BODY, 0, most, bytes, length)
+        });
+        CallAnswer {
+            status,
+            body: body.unwrap_or_default(),
+        }
     }
 }
 
 fn header(map: u32, name: &str) -> Option<Vec<u8>> {
     // SAFETY: see `taken`.
-    taken(|bytes, length| unsafe { proxy_get_header_map_value(map, name.as_ptr(), name.len(), bytes, length) })
+    taken(|bytes, length| unsafe {
+        proxy_get_header_map_value(map, name.as_ptr(), name.len(), bytes, length)
+    })
 }
 
 impl Host for ProxyWasmHost {
@@ -179,7 +241,9 @@ impl Host for ProxyWasmHost {
         let mut cas = 0;
         let cas_at = &raw mut cas;
         // SAFETY: see `taken`; the mark is a live value.
-        let value = taken(|bytes, length| unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), bytes, length, cas_at) })?;
+        let value = taken(|bytes, length| unsafe {
+            proxy_get_shared_data(key.as_ptr(), key.len(), bytes, length, cas_at)
+        })?;
         Some(Shared { value, cas })
     }
 
@@ -190,13 +254,18 @@ impl Host for ProxyWasmHost {
             Expect::Anything => 0,
         };
         // SAFETY: pointers to live slices, lengths theirs.
-        let status = unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas) };
+        let status = unsafe {
+            proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), cas)
+        };
         if status == OK { Ok(()) } else { Err(Lost) }
     }
 
     fn request_headers(&self) -> Option<Pairs> {
         // SAFETY: see `taken`.
-        taken(|bytes, length| unsafe { proxy_get_header_map_pairs(MAP_REQUEST_HEADERS, bytes, length) }).map(Pairs::from_block)
+        taken(|bytes, length| unsafe {
+            proxy_get_header_map_pairs(MAP_REQUEST_HEADERS, bytes, length)
+        })
+        .map(Pairs::from_block)
     }
 
     fn remove_request_header(&self, name: &str) {
@@ -210,7 +279,15 @@ impl Host for ProxyWasmHost {
 
     fn set_response_header(&self, name: &str, value: &str) {
         // SAFETY: pointers to live slices, lengths theirs.
-        unsafe { proxy_replace_header_map_value(MAP_RESPONSE_HEADERS, name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+        unsafe {
+            proxy_replace_header_map_value(
+                MAP_RESPONSE_HEADERS,
+                name.as_ptr(),
+                name.len(),
+                value.as_ptr(),
+                value.len(),
+            )
+        };
     }
 
     fn response_trailer(&self, name: &str) -> Option<Vec<u8>> {
@@ -220,7 +297,9 @@ impl Host for ProxyWasmHost {
     fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
         let path = path_of(path);
         // SAFETY: see `taken`.
-        taken(|bytes, length| unsafe { proxy_get_property(path.as_ptr(), path.len(), bytes, length) })
+        taken(|bytes, length| unsafe {
+            proxy_get_property(path.as_ptr(), path.len(), bytes, length)
+        })
     }
 
     fn set_filter_state(&self, key: &str, value: &[u8]) {
@@ -229,7 +308,12 @@ impl Host for ProxyWasmHost {
     }
 
     fn reply(&self, reply: &Reply) {
-        let headers = Pairs::of(reply.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())));
+        let headers = Pairs::of(
+            reply
+                .headers
+                .iter()
+                .map(|(name, value)| (name.as_bytes(), value.as_bytes())),
+        );
         let block = headers.block();
         // SAFETY: pointers to live slices, lengths theirs.
         unsafe {
@@ -258,7 +342,14 @@ impl Host for ProxyWasmHost {
 
     fn call(&self, call: &Call<'_>) -> Result<u32, NotSent> {
         let timeout = Duration::from_millis(call.timeout_ms);
-        hostcalls::dispatch_http_call(call.cluster, call.headers.to_vec(), Some(call.body), Vec::new(), timeout).map_err(|_| NotSent)
+        hostcalls::dispatch_http_call(
+            call.cluster,
+            call.headers.to_vec(),
+            Some(call.body),
+            Vec::new(),
+            timeout,
+        )
+        .map_err(|_| NotSent)
     }
 
     fn wake(&self) {
@@ -269,12 +360,16 @@ impl Host for ProxyWasmHost {
     }
 
     fn count(&self, metric: Metric, by: u64) {
-        let Some(known) = self.metrics.get(metric as usize) else { return };
+        let Some(known) = self.metrics.get(metric as usize) else {
+            return;
+        };
         if known.get() == 0 {
             let name = metric.name();
             let mut defined = 0_u32;
             // SAFETY: pointers to live values, lengths theirs.
-            let status = unsafe { proxy_define_metric(METRIC_COUNTER, name.as_ptr(), name.len(), &raw mut defined) };
+            let status = unsafe {
+                proxy_define_metric(METRIC_COUNTER, name.as_ptr(), name.len(), &raw mut defined)
+            };
             if status != OK {
                 return;
             }

@@ -157,7 +157,11 @@ pub(crate) enum Verdict {
 
 impl Verdict {
     pub(crate) fn refuse(refusal: Refusal) -> Self {
-        let refused = Refused { terms: None, credential: None, refusal: Some(refusal) };
+        let refused = Refused {
+            terms: None,
+            credential: None,
+            refusal: Some(refusal),
+        };
         Self::Refuse(Box::new(refused), None)
     }
 }
@@ -215,7 +219,9 @@ impl Gate {
                 Action::Pause
             }
             Verdict::Answer(refused, mut reply) => {
-                reply.headers.extend(refusal::headers_for(&seen.client.to_owned()));
+                reply
+                    .headers
+                    .extend(refusal::headers_for(&seen.client.to_owned()));
                 self.requests.insert(id, Stage::Refused(refused));
                 host.reply(&reply);
                 Action::Pause
@@ -231,7 +237,14 @@ impl Gate {
         self.requests.insert(id, Stage::Shadowed(shadowed));
     }
 
-    pub(crate) fn refuse(&mut self, host: &dyn Host, id: u32, refused: Box<Refused>, money: Option<Money>, client: &identify::Client) {
+    pub(crate) fn refuse(
+        &mut self,
+        host: &dyn Host,
+        id: u32,
+        refused: Box<Refused>,
+        money: Option<Money>,
+        client: &identify::Client,
+    ) {
         if let Some(refusal) = refused.refusal {
             self.count(refusal.metric());
             host.reply(&refusal::reply(refusal, client, money, self.top_up_url()));

@@ -38,7 +38,7 @@ pub(crate) enum Placed {
     /// It is there now.
     Made(u32),
     /// The account has one already.
-    Exists(Found),
+    Exists(Box<Found>),
     /// Every place is taken by cells that hold something.
     Full,
 }
@@ -100,7 +100,11 @@ fn set(host: &dyn Host, slot: u32, cell: &Cell, expect: Expect) -> Result<(), Lo
 pub(crate) fn read(host: &dyn Host, slot: u32, account: AccountId) -> Option<Found> {
     let shared = get(host, slot)?;
     let cell = Cell::from_bytes(&shared.value).ok()?;
-    (cell.account == account).then_some(Found { slot, cell, cas: shared.cas })
+    (cell.account == account).then_some(Found {
+        slot,
+        cell,
+        cas: shared.cas,
+    })
 }
 
 /// Writes a cell over the one that was read.
@@ -109,7 +113,12 @@ pub(crate) fn write(host: &dyn Host, found: &Found) -> Result<(), Lost> {
 }
 
 /// Changes a cell until no one else came between. `None` if it is gone or was not changed.
-pub(crate) fn update(host: &dyn Host, slot: u32, account: AccountId, mut change: impl FnMut(&mut Cell)) -> Option<Cell> {
+pub(crate) fn update(
+    host: &dyn Host,
+    slot: u32,
+    account: AccountId,
+    mut change: impl FnMut(&mut Cell),
+) -> Option<Cell> {
     for _ in 0..UPDATE_ATTEMPTS {
         let mut found = read(host, slot, account)?;
         let before = found.cell.clone();
@@ -127,7 +136,9 @@ fn slots_of(account: AccountId, cells_max: u32) -> impl Iterator<Item = u32> {
     let start = mixed.checked_rem(u128::from(cells_max)).unwrap_or_default();
     let start = u64::try_from(start).unwrap_or_default();
     (0..u64::from(PROBES.min(cells_max))).map(move |probe| {
-        let slot = start.saturating_add(probe).checked_rem(u64::from(cells_max));
+        let slot = start
+            .saturating_add(probe)
+            .checked_rem(u64::from(cells_max));
         u32::try_from(slot.unwrap_or_default()).unwrap_or_default()
     })
 }
@@ -139,7 +150,11 @@ pub(crate) fn find(host: &dyn Host, account: AccountId, cells_max: u32) -> Optio
         if let Ok(cell) = Cell::from_bytes(&shared.value)
             && cell.account == account
         {
-            return Some(Found { slot, cell, cas: shared.cas });
+            return Some(Found {
+                slot,
+                cell,
+                cas: shared.cas,
+            });
         }
     }
     None
@@ -150,10 +165,16 @@ pub(crate) fn find(host: &dyn Host, account: AccountId, cells_max: u32) -> Optio
 /// Two workers may do this at once at different slots. Whoever then finds the other's cell
 /// takes its own back, as long as nobody has used it; if both do, the next question starts
 /// anew. If one was used meanwhile, both stay: they are leases of their own.
-pub(crate) fn place(host: &dyn Host, cell: &Cell, cells_max: u32, now_ms: u64, timing: &Timing) -> Placed {
+pub(crate) fn place(
+    host: &dyn Host,
+    cell: &Cell,
+    cells_max: u32,
+    now_ms: u64,
+    timing: &Timing,
+) -> Placed {
     for _ in 0..UPDATE_ATTEMPTS {
         if let Some(found) = find(host, cell.account, cells_max) {
-            return Placed::Exists(found);
+            return Placed::Exists(Box::new(found));
         }
         let Some((slot, expect)) = room(host, cell.account, cells_max, now_ms, timing) else {
             return Placed::Full;
@@ -165,20 +186,27 @@ pub(crate) fn place(host: &dyn Host, cell: &Cell, cells_max: u32, now_ms: u64, t
             .filter(|other| *other != slot)
             .find_map(|other| read(host, other, cell.account));
         return match elsewhere {
-            Some(other) if take_back(host, slot, cell) => Placed::Exists(other),
+            Some(other) if take_back(host, slot, cell) => Placed::Exists(Box::new(other)),
             _ => Placed::Made(slot),
         };
     }
     Placed::Full
 }
 
-fn room(host: &dyn Host, account: AccountId, cells_max: u32, now_ms: u64, timing: &Timing) -> Option<(u32, Expect)> {
+fn room(
+    host: &dyn Host,
+    account: AccountId,
+    cells_max: u32,
+    now_ms: u64,
+    timing: &Timing,
+) -> Option<(u32, Expect)> {
     slots_of(account, cells_max).find_map(|slot| {
         let Some(shared) = get(host, slot) else {
             return Some((slot, Expect::Absent));
         };
         // What can't be read is lost already.
-        let reusable = Cell::from_bytes(&shared.value).map_or(true, |cell| cell.is_reusable(now_ms, timing));
+        let reusable =
+            Cell::from_bytes(&shared.value).map_or(true, |cell| cell.is_reusable(now_ms, timing));
         reusable.then_some((slot, Expect::Unchanged(shared.cas)))
     })
 }

@@ -10,13 +10,25 @@ pub(super) fn field_at(document: &[u8], line: usize, column: usize) -> String {
     for byte in before(document, line, column) {
         walk.step(*byte);
     }
-    let keys: Vec<_> = walk.open.iter().filter(|key| !key.is_empty()).map(|key| String::from_utf8_lossy(key)).collect();
-    if keys.is_empty() { ".".into() } else { keys.join(".") }
+    let keys: Vec<_> = walk
+        .open
+        .iter()
+        .filter(|key| !key.is_empty())
+        .map(|key| String::from_utf8_lossy(key))
+        .collect();
+    if keys.is_empty() {
+        ".".into()
+    } else {
+        keys.join(".")
+    }
 }
 
 fn before(document: &[u8], line: usize, column: usize) -> &[u8] {
     let mut start: usize = 0;
-    for text in document.split(|byte| *byte == b'\n').take(line.saturating_sub(1)) {
+    for text in document
+        .split(|byte| *byte == b'\n')
+        .take(line.saturating_sub(1))
+    {
         start = start.saturating_add(text.len()).saturating_add(1);
     }
     let end = start.saturating_add(column).min(document.len());

@@ -45,7 +45,11 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    fn of(outcome: &'a str, terms: Option<&'a Terms>, credential: Option<&'a std::rc::Rc<Credential>>) -> Self {
+    fn of(
+        outcome: &'a str,
+        terms: Option<&'a Terms>,
+        credential: Option<&'a std::rc::Rc<Credential>>,
+    ) -> Self {
         let priced = terms.zip(credential);
         Self {
             outcome,
@@ -53,7 +57,8 @@ impl<'a> Line<'a> {
             account: account_of(credential).map(|account| account.to_string()),
             rule: terms.map(|terms| terms.rule.id()),
             card_version: terms.map(|terms| terms.card_version),
-            estimate: priced.map(|(terms, credential)| format(terms.cost(), credential.scale).to_string()),
+            estimate: priced
+                .map(|(terms, credential)| format(terms.cost(), credential.scale).to_string()),
             currency: credential.map(|credential| credential.currency.as_str()),
             ..Self::default()
         }
@@ -87,12 +92,28 @@ pub(crate) fn shadowed(host: &dyn Host, shadowed: &Shadowed) {
         None if shadowed.credential.is_some() => "would_admit",
         None => "undecided",
     };
-    let line = Line::of(outcome, shadowed.terms.as_ref(), shadowed.credential.as_ref());
-    Line { code: shadowed.refusal.map(super::refusal::Refusal::code), ..line }.write(host);
+    let line = Line::of(
+        outcome,
+        shadowed.terms.as_ref(),
+        shadowed.credential.as_ref(),
+    );
+    Line {
+        code: shadowed.refusal.map(super::refusal::Refusal::code),
+        ..line
+    }
+    .write(host);
 }
 
 pub(crate) fn refused(host: &dyn Host, refused: &Refused) {
-    let outcome = if refused.refusal.is_some() { "refused" } else { "answered" };
+    let outcome = if refused.refusal.is_some() {
+        "refused"
+    } else {
+        "answered"
+    };
     let line = Line::of(outcome, refused.terms.as_ref(), refused.credential.as_ref());
-    Line { code: refused.refusal.map(super::refusal::Refusal::code), ..line }.write(host);
+    Line {
+        code: refused.refusal.map(super::refusal::Refusal::code),
+        ..line
+    }
+    .write(host);
 }

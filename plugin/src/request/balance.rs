@@ -25,7 +25,12 @@ struct Balance<'a> {
 }
 
 impl Gate {
-    pub(crate) fn tell_balance(&self, now_ms: u64, credential: &Rc<Credential>, cell: &Cell) -> Verdict {
+    pub(crate) fn tell_balance(
+        &self,
+        now_ms: u64,
+        credential: &Rc<Credential>,
+        cell: &Cell,
+    ) -> Verdict {
         let balance = Balance {
             customer: &credential.customer,
             currency: credential.currency.as_str(),
@@ -41,7 +46,11 @@ impl Gate {
             headers: vec![("content-type", Cow::Borrowed("application/json"))],
             body: serde_json::to_vec(&balance).unwrap_or_default(),
         };
-        let refused = Refused { terms: None, credential: Some(Rc::clone(credential)), refusal: None };
+        let refused = Refused {
+            terms: None,
+            credential: Some(Rc::clone(credential)),
+            refusal: None,
+        };
         Verdict::Answer(Box::new(refused), Box::new(reply))
     }
 }

@@ -61,7 +61,14 @@ impl Held {
 }
 
 impl Gate {
-    pub(crate) fn hold(&mut self, host: &dyn Host, id: u32, place: Place, demand: Option<Demand>, seen: &Seen<'_>) -> Action {
+    pub(crate) fn hold(
+        &mut self,
+        host: &dyn Host,
+        id: u32,
+        place: Place,
+        demand: Option<Demand>,
+        seen: &Seen<'_>,
+    ) -> Action {
         let client = seen.client.to_owned();
         if self.line.len() >= self.config.limits.waiters_max {
             let Verdict::Refuse(refused, money) = Verdict::refuse(Refusal::Capacity) else {
@@ -223,9 +230,14 @@ impl Gate {
         let Place::Credit(slot) = held.place else {
             return judge::no(demand, None, Refusal::ControlPlaneUnreachable, None);
         };
-        let answered_at_ms = self.line.credit(slot).map_or(0, |queue| queue.answered_at_ms);
+        let answered_at_ms = self
+            .line
+            .credit(slot)
+            .map_or(0, |queue| queue.answered_at_ms);
         let credential = self.credentials.get(&demand.credential).cloned();
-        let found = credential.as_ref().and_then(|credential| shared::read(host, slot, credential.account));
+        let found = credential
+            .as_ref()
+            .and_then(|credential| shared::read(host, slot, credential.account));
         let (Some(credential), Some(found)) = (credential, found) else {
             return judge::no(demand, None, Refusal::ControlPlaneUnreachable, None);
         };

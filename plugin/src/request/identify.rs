@@ -53,7 +53,8 @@ impl ClientSeen<'_> {
     pub(crate) fn to_owned(self) -> Client {
         let echo = |value: Option<&[u8]>| {
             let text = std::str::from_utf8(value?).ok()?;
-            let fine = text.len() <= ECHO_BYTES_MAX && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+            let fine = text.len() <= ECHO_BYTES_MAX
+                && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
             fine.then(|| text.to_owned())
         };
         Client {
@@ -104,7 +105,9 @@ impl<'a> Seen<'a> {
         let text = std::str::from_utf8(value).map_err(|_| Refusal::CredentialMalformed)?;
         let key = match &config.identity.scheme {
             None => text.trim(),
-            Some(scheme) => after_scheme(text.trim(), scheme).ok_or(Refusal::CredentialMalformed)?,
+            Some(scheme) => {
+                after_scheme(text.trim(), scheme).ok_or(Refusal::CredentialMalformed)?
+            }
         };
         if key.is_empty() {
             return Err(Refusal::CredentialMissing);
@@ -133,7 +136,8 @@ mod tests {
     use creditgate_core::key::compose;
 
     fn config(rest: &str) -> Config {
-        Config::parse(format!(r#"{{"control_plane": {{"cluster": "c"}}{rest}}}"#).as_bytes()).unwrap()
+        Config::parse(format!(r#"{{"control_plane": {{"cluster": "c"}}{rest}}}"#).as_bytes())
+            .unwrap()
     }
 
     fn credential(config: &Config, values: &[&[u8]]) -> Result<CredentialHash, Refusal> {
@@ -147,13 +151,28 @@ mod tests {
         let config = config("");
         let key = compose(KeyKind::Consumer, &[3; 32]);
         let gateway = compose(KeyKind::Gateway, &[3; 32]);
-        assert_eq!(credential(&config, &[key.as_bytes()]), Ok(credential_hash(&key)));
+        assert_eq!(
+            credential(&config, &[key.as_bytes()]),
+            Ok(credential_hash(&key))
+        );
         assert_eq!(credential(&config, &[]), Err(Refusal::CredentialMissing));
         assert_eq!(credential(&config, &[b""]), Err(Refusal::CredentialMissing));
-        assert_eq!(credential(&config, &[key.as_bytes(); 2]), Err(Refusal::CredentialAmbiguous));
+        assert_eq!(
+            credential(&config, &[key.as_bytes(); 2]),
+            Err(Refusal::CredentialAmbiguous)
+        );
         let joined = format!("{key},{key}");
-        for bad in [joined.as_bytes(), gateway.as_bytes(), b"\xff\xfe", &key.as_bytes()[1..], &[b'a'; 65_536]] {
-            assert_eq!(credential(&config, &[bad]), Err(Refusal::CredentialMalformed));
+        for bad in [
+            joined.as_bytes(),
+            gateway.as_bytes(),
+            b"\xff\xfe",
+            &key.as_bytes()[1..],
+            &[b'a'; 65_536],
+        ] {
+            assert_eq!(
+                credential(&config, &[bad]),
+                Err(Refusal::CredentialMalformed)
+            );
         }
     }
 
@@ -162,9 +181,18 @@ mod tests {
         let config = config(r#", "identity": {"header": "authorization", "scheme": "Bearer"}"#);
         let key = compose(KeyKind::Consumer, &[3; 32]);
         let bearer = format!("bearer {key}");
-        assert_eq!(credential(&config, &[bearer.as_bytes()]), Ok(credential_hash(&key)));
-        assert_eq!(credential(&config, &[key.as_bytes()]), Err(Refusal::CredentialMalformed));
-        assert_eq!(credential(&config, &[b"Basic dXNlcg=="]), Err(Refusal::CredentialMalformed));
+        assert_eq!(
+            credential(&config, &[bearer.as_bytes()]),
+            Ok(credential_hash(&key))
+        );
+        assert_eq!(
+            credential(&config, &[key.as_bytes()]),
+            Err(Refusal::CredentialMalformed)
+        );
+        assert_eq!(
+            credential(&config, &[b"Basic dXNlcg=="]),
+            Err(Refusal::CredentialMalformed)
+        );
     }
 
     #[test]

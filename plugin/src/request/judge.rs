@@ -133,9 +133,18 @@ impl Gate {
         }
         // A card in another currency is paid from another account.
         let currency = demand.terms().map(|terms| terms.currency);
-        let fits = |known: &&Rc<Credential>| currency.is_none_or(|currency| known.currency == currency);
-        let Some(credential) = self.credentials.get(&demand.credential).filter(fits).cloned() else {
-            let unknown = self.unknown.get(&demand.credential).is_some_and(|until_ms| now_ms < *until_ms);
+        let fits =
+            |known: &&Rc<Credential>| currency.is_none_or(|currency| known.currency == currency);
+        let Some(credential) = self
+            .credentials
+            .get(&demand.credential)
+            .filter(fits)
+            .cloned()
+        else {
+            let unknown = self
+                .unknown
+                .get(&demand.credential)
+                .is_some_and(|until_ms| now_ms < *until_ms);
             if unknown {
                 return no(&demand, None, Refusal::CredentialUnknown, None);
             }
@@ -167,10 +176,21 @@ impl Gate {
         self.line.resolve(hash);
         self.wake(host);
         let terms = demand.terms().cloned();
-        Verdict::Shadow(Box::new(Shadowed { terms, credential: None, refusal: None }))
+        Verdict::Shadow(Box::new(Shadowed {
+            terms,
+            credential: None,
+            refusal: None,
+        }))
     }
 
-    fn judge_cell(&mut self, host: &dyn Host, now_ms: u64, demand: Demand, credential: &Rc<Credential>, found: Found) -> Verdict {
+    fn judge_cell(
+        &mut self,
+        host: &dyn Host,
+        now_ms: u64,
+        demand: Demand,
+        credential: &Rc<Credential>,
+        found: Found,
+    ) -> Verdict {
         let terms = match &demand.purpose {
             Purpose::Pay(terms) => terms,
             Purpose::Balance if self.is_stale(now_ms, &found.cell) => {
@@ -201,7 +221,12 @@ impl Gate {
                 }
                 Err(NotAdmitted::AboveCeiling) if self.is_current(now_ms, &found.cell) => {
                     let refusal = short_of(&found.cell, cost);
-                    return no(&demand, Some(credential), refusal, Some(money(credential, &found.cell, cost, now_ms)));
+                    return no(
+                        &demand,
+                        Some(credential),
+                        refusal,
+                        Some(money(credential, &found.cell, cost, now_ms)),
+                    );
                 }
                 Err(_) => return Verdict::Wait(Place::Credit(credential.slot), Some(demand)),
             }
@@ -214,7 +239,14 @@ impl Gate {
         no(&demand, Some(credential), Refusal::Contention, None)
     }
 
-    fn admitted(&mut self, now_ms: u64, demand: Demand, credential: &Rc<Credential>, found: &Found, at_once: bool) -> Verdict {
+    fn admitted(
+        &mut self,
+        now_ms: u64,
+        demand: Demand,
+        credential: &Rc<Credential>,
+        found: &Found,
+        at_once: bool,
+    ) -> Verdict {
         self.watched.touch(found.slot, credential.account, now_ms);
         #[cfg(feature = "test-trap")]
         if demand.trap {
@@ -238,7 +270,9 @@ impl Gate {
 
     /// Whether the balance is so old that it is worth a question.
     fn is_stale(&self, now_ms: u64, cell: &Cell) -> bool {
-        let learned_ms = u64::from(cell.balance_at_s).saturating_add(1).saturating_mul(1_000);
+        let learned_ms = u64::from(cell.balance_at_s)
+            .saturating_add(1)
+            .saturating_mul(1_000);
         now_ms > learned_ms.saturating_add(self.timing().use_by_ms)
     }
 
@@ -255,23 +289,47 @@ impl Gate {
         let spread = u64::try_from(cell.account.0 % 1024).unwrap_or_default();
         let jitter = eighth.saturating_mul(spread) / 1024;
         cell.reported_at_ms > 0
-            && now_ms < cell.reported_at_ms.saturating_add(eighth).saturating_add(jitter)
+            && now_ms
+                < cell
+                    .reported_at_ms
+                    .saturating_add(eighth)
+                    .saturating_add(jitter)
     }
 }
 
 /// The refusal, or what shadow mode makes of it.
-pub(crate) fn no(demand: &Demand, credential: Option<&Rc<Credential>>, refusal: Refusal, money: Option<Money>) -> Verdict {
+pub(crate) fn no(
+    demand: &Demand,
+    credential: Option<&Rc<Credential>>,
+    refusal: Refusal,
+    money: Option<Money>,
+) -> Verdict {
     let terms = demand.terms().cloned();
     let credential = credential.cloned();
     match demand.mode {
-        Mode::Enforce => Verdict::Refuse(Box::new(Refused { terms, credential, refusal: Some(refusal) }), money),
-        Mode::Shadow | Mode::Off => Verdict::Shadow(Box::new(Shadowed { terms, credential, refusal: Some(refusal) })),
+        Mode::Enforce => Verdict::Refuse(
+            Box::new(Refused {
+                terms,
+                credential,
+                refusal: Some(refusal),
+            }),
+            money,
+        ),
+        Mode::Shadow | Mode::Off => Verdict::Shadow(Box::new(Shadowed {
+            terms,
+            credential,
+            refusal: Some(refusal),
+        })),
     }
 }
 
 /// Not enough can be had: is it gone, or do running requests hold it?
 pub(crate) fn short_of(cell: &Cell, cost: Amount) -> Refusal {
-    if cell.balance() >= cost { Refusal::CreditHeld } else { Refusal::CreditExhausted }
+    if cell.balance() >= cost {
+        Refusal::CreditHeld
+    } else {
+        Refusal::CreditExhausted
+    }
 }
 
 pub(crate) fn money(credential: &Credential, cell: &Cell, required: Amount, now_ms: u64) -> Money {

@@ -47,7 +47,11 @@ pub(crate) enum Step {
     Asked,
     /// Another worker got the lease and is about to make the cell; after `lost_at_ms` it
     /// never will.
-    AwaitsCell { resolved: Box<Resolved>, sent_at_ms: u64, lost_at_ms: u64 },
+    AwaitsCell {
+        resolved: Box<Resolved>,
+        sent_at_ms: u64,
+        lost_at_ms: u64,
+    },
 }
 
 /// Requests that wait for credit of one account.
@@ -159,12 +163,18 @@ impl Line {
     }
 
     pub(crate) fn end_resolution(&mut self, hash: &CredentialHash) -> VecDeque<u32> {
-        self.resolutions.remove(hash).map(|resolution| resolution.waiters).unwrap_or_default()
+        self.resolutions
+            .remove(hash)
+            .map(|resolution| resolution.waiters)
+            .unwrap_or_default()
     }
 
     /// Lookups at a step that `is` accepts.
     pub(crate) fn resolutions_at(&self, is: impl Fn(&Step) -> bool) -> Vec<CredentialHash> {
-        let at = self.resolutions.iter().filter(|(_, resolution)| is(&resolution.step));
+        let at = self
+            .resolutions
+            .iter()
+            .filter(|(_, resolution)| is(&resolution.step));
         at.map(|(hash, _)| *hash).collect()
     }
 
@@ -178,11 +188,16 @@ impl Line {
 
     pub(crate) fn resolution_waiters(&self, hash: &CredentialHash) -> impl Iterator<Item = u32> {
         let resolution = self.resolutions.get(hash);
-        resolution.into_iter().flat_map(|resolution| resolution.waiters.iter().copied())
+        resolution
+            .into_iter()
+            .flat_map(|resolution| resolution.waiters.iter().copied())
     }
 
     pub(crate) fn credit_waiters(&self, slot: u32) -> impl Iterator<Item = u32> {
-        self.credit.get(&slot).into_iter().flat_map(|queue| queue.waiters.iter().copied())
+        self.credit
+            .get(&slot)
+            .into_iter()
+            .flat_map(|queue| queue.waiters.iter().copied())
     }
 
     /// Slots somebody waits at.

@@ -105,76 +105,148 @@ impl Refusal {
     const fn terms(self) -> Terms {
         match self {
             Self::CredentialMissing => terms!(
-                "credential_missing", 401, 16, RefusedCredentialMissing,
-                "A key is needed", "The request carries no API key. Send yours with it."
+                "credential_missing",
+                401,
+                16,
+                RefusedCredentialMissing,
+                "A key is needed",
+                "The request carries no API key. Send yours with it."
             ),
             Self::CredentialAmbiguous => terms!(
-                "credential_ambiguous", 401, 16, RefusedCredentialAmbiguous,
-                "More than one key", "The request carries more than one API key. Send exactly one."
+                "credential_ambiguous",
+                401,
+                16,
+                RefusedCredentialAmbiguous,
+                "More than one key",
+                "The request carries more than one API key. Send exactly one."
             ),
             Self::CredentialMalformed => terms!(
-                "credential_malformed", 401, 16, RefusedCredentialMalformed,
-                "Not a key", "What was sent as API key is none: it was mistyped, cut or made up. Copy it whole."
+                "credential_malformed",
+                401,
+                16,
+                RefusedCredentialMalformed,
+                "Not a key",
+                "What was sent as API key is none: it was mistyped, cut or made up. Copy it whole."
             ),
             Self::CredentialUnknown => terms!(
-                "credential_unknown", 401, 16, RefusedCredentialUnknown,
-                "Unknown key", "The API key is unknown or was revoked. Ask for a new one."
+                "credential_unknown",
+                401,
+                16,
+                RefusedCredentialUnknown,
+                "Unknown key",
+                "The API key is unknown or was revoked. Ask for a new one."
             ),
             Self::CreditExhausted => terms!(
-                "credit_exhausted", 402, 8, RefusedCreditExhausted,
-                "Not enough credit", "The credit that is left does not pay for this request. Top up, then try again."
+                "credit_exhausted",
+                402,
+                8,
+                RefusedCreditExhausted,
+                "Not enough credit",
+                "The credit that is left does not pay for this request. Top up, then try again."
             ),
             Self::CreditHeld => terms!(
-                "credit_held", 402, 8, RefusedCreditHeld,
-                "Credit is in use", "Running requests hold the credit this one needs. Try again shortly."
+                "credit_held",
+                402,
+                8,
+                RefusedCreditHeld,
+                "Credit is in use",
+                "Running requests hold the credit this one needs. Try again shortly."
             ),
             Self::CustomerSuspended => terms!(
-                "customer_suspended", 403, 7, RefusedCustomerSuspended,
-                "Customer suspended", "This customer may not spend at present. Ask whoever runs the service."
+                "customer_suspended",
+                403,
+                7,
+                RefusedCustomerSuspended,
+                "Customer suspended",
+                "This customer may not spend at present. Ask whoever runs the service."
             ),
             Self::WalletFrozen => terms!(
-                "wallet_frozen", 403, 7, RefusedWalletFrozen,
-                "Wallet frozen", "This customer's wallet is frozen. Ask whoever runs the service."
+                "wallet_frozen",
+                403,
+                7,
+                RefusedWalletFrozen,
+                "Wallet frozen",
+                "This customer's wallet is frozen. Ask whoever runs the service."
             ),
             Self::WalletClosed => terms!(
-                "wallet_closed", 403, 7, RefusedWalletClosed,
-                "Wallet closed", "This customer's wallet is closed. Ask whoever runs the service."
+                "wallet_closed",
+                403,
+                7,
+                RefusedWalletClosed,
+                "Wallet closed",
+                "This customer's wallet is closed. Ask whoever runs the service."
             ),
             Self::RouteDenied => terms!(
-                "route_denied", 403, 7, RefusedRouteDenied,
-                "No price for this", "No rule of the rate card is for this method and path."
+                "route_denied",
+                403,
+                7,
+                RefusedRouteDenied,
+                "No price for this",
+                "No rule of the rate card is for this method and path."
             ),
             Self::PathAmbiguous => terms!(
-                "path_ambiguous", 400, 3, RefusedPathAmbiguous,
-                "Ambiguous path", "The path can be read in more than one way. Send it in its plain form."
+                "path_ambiguous",
+                400,
+                3,
+                RefusedPathAmbiguous,
+                "Ambiguous path",
+                "The path can be read in more than one way. Send it in its plain form."
             ),
             Self::ControlPlaneUnreachable => terms!(
-                "control_plane_unreachable", 503, 14, RefusedControlPlaneUnreachable,
-                "Cannot decide", "Whether this request can be paid could not be found out in time. Try again."
+                "control_plane_unreachable",
+                503,
+                14,
+                RefusedControlPlaneUnreachable,
+                "Cannot decide",
+                "Whether this request can be paid could not be found out in time. Try again."
             ),
             Self::LeasePastUseBy => terms!(
-                "lease_past_use_by", 503, 14, RefusedLeasePastUseBy,
-                "Cannot decide", "The credit at hand may not be spent before it is confirmed again. Try again."
+                "lease_past_use_by",
+                503,
+                14,
+                RefusedLeasePastUseBy,
+                "Cannot decide",
+                "The credit at hand may not be spent before it is confirmed again. Try again."
             ),
             Self::Capacity => terms!(
-                "capacity", 503, 14, RefusedCapacity,
-                "Too much at once", "The gateway holds as much as it may. Try again."
+                "capacity",
+                503,
+                14,
+                RefusedCapacity,
+                "Too much at once",
+                "The gateway holds as much as it may. Try again."
             ),
             Self::Contention => terms!(
-                "contention", 503, 14, RefusedContention,
-                "Too much at once", "Too many requests of this customer came at the same instant. Try again."
+                "contention",
+                503,
+                14,
+                RefusedContention,
+                "Too much at once",
+                "Too many requests of this customer came at the same instant. Try again."
             ),
             Self::Draining => terms!(
-                "draining", 503, 14, RefusedDraining,
-                "Gateway is leaving", "This gateway is being drained. Try again; another one will answer."
+                "draining",
+                503,
+                14,
+                RefusedDraining,
+                "Gateway is leaving",
+                "This gateway is being drained. Try again; another one will answer."
             ),
             Self::InstanceFrozen => terms!(
-                "instance_frozen", 503, 14, RefusedInstanceFrozen,
-                "Gateway is frozen", "This gateway may not admit requests until its operator looked at it."
+                "instance_frozen",
+                503,
+                14,
+                RefusedInstanceFrozen,
+                "Gateway is frozen",
+                "This gateway may not admit requests until its operator looked at it."
             ),
             Self::NotReady => terms!(
-                "not_ready", 503, 14, RefusedNotReady,
-                "Not ready", "The gateway has no rate card yet. Try again."
+                "not_ready",
+                503,
+                14,
+                RefusedNotReady,
+                "Not ready",
+                "The gateway has no rate card yet. Try again."
             ),
         }
     }
@@ -260,7 +332,12 @@ struct Problem<'a> {
 }
 
 /// The answer for a refused request.
-pub(crate) fn reply(refusal: Refusal, client: &Client, money: Option<Money>, top_up_url: Option<&str>) -> Reply {
+pub(crate) fn reply(
+    refusal: Refusal,
+    client: &Client,
+    money: Option<Money>,
+    top_up_url: Option<&str>,
+) -> Reply {
     let terms = refusal.terms();
     let mut headers = headers_for(client);
     if refusal.is_passing() {
@@ -307,7 +384,10 @@ pub(crate) fn headers_for(client: &Client) -> Vec<(&'static str, Cow<'static, st
     let mut headers = vec![("cache-control", Cow::Borrowed("no-store"))];
     if let Some(origin) = &client.origin {
         headers.push(("access-control-allow-origin", Cow::Owned(origin.clone())));
-        headers.push(("access-control-expose-headers", Cow::Borrowed("retry-after")));
+        headers.push((
+            "access-control-expose-headers",
+            Cow::Borrowed("retry-after"),
+        ));
         headers.push(("vary", Cow::Borrowed("origin")));
     }
     headers
@@ -338,19 +418,37 @@ mod tests {
             currency: Currency::new("usd").unwrap(),
             scale: Scale::MAX,
         };
-        let client = Client { origin: Some("https://app.example".into()), ..Client::default() };
-        let reply = reply(Refusal::CreditExhausted, &client, Some(money), Some("https://pay.example"));
+        let client = Client {
+            origin: Some("https://app.example".into()),
+            ..Client::default()
+        };
+        let reply = reply(
+            Refusal::CreditExhausted,
+            &client,
+            Some(money),
+            Some("https://pay.example"),
+        );
         let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
         assert_eq!((reply.status, reply.grpc_status), (402, None));
         assert_eq!(body["code"], "credit_exhausted");
-        assert_eq!((&body["balance"], &body["required"]), (&"1.5".into(), &"2".into()));
+        assert_eq!(
+            (&body["balance"], &body["required"]),
+            (&"1.5".into(), &"2".into())
+        );
         assert_eq!(body["top_up_url"], "https://pay.example");
-        assert!(reply.headers.contains(&("access-control-allow-origin", "https://app.example".into())));
+        assert!(
+            reply
+                .headers
+                .contains(&("access-control-allow-origin", "https://app.example".into()))
+        );
     }
 
     #[test]
     fn a_grpc_client_gets_resource_exhausted() {
-        let client = Client { is_grpc: true, ..Client::default() };
+        let client = Client {
+            is_grpc: true,
+            ..Client::default()
+        };
         let reply = reply(Refusal::CreditHeld, &client, None, None);
         assert_eq!(reply.grpc_status, Some(8));
         assert!(reply.headers.contains(&("retry-after", "1".into())));

@@ -33,10 +33,17 @@ impl Gate {
         }
         let scale = admitted.credential.scale;
         let cost = admitted.terms.cost();
-        host.set_response_header("x-credit-remaining", &format(admitted.remaining, scale).to_string());
+        host.set_response_header(
+            "x-credit-remaining",
+            &format(admitted.remaining, scale).to_string(),
+        );
         host.set_response_header("x-credit-cost", &format(cost, scale).to_string());
         if self.config.rate_limit_headers {
-            let more = admitted.remaining.get().checked_div(cost.get()).unwrap_or_default();
+            let more = admitted
+                .remaining
+                .get()
+                .checked_div(cost.get())
+                .unwrap_or_default();
             host.set_response_header("ratelimit", &format!("\"credit\";r={more}"));
         }
     }

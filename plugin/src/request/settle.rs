@@ -23,8 +23,7 @@ use crate::shared;
 /// Response flags: the proxy's bits for what went wrong at the upstream's side. Timeout,
 /// local and remote reset, connection failure and end, overflow, retries used up, longest
 /// stream reached, protocol error.
-const UPSTREAM_FAILED: u64 =
-    0x4 | 0x8 | 0x10 | 0x20 | 0x40 | 0x80 | 0x8000 | 0x8_0000 | 0x80_0000;
+const UPSTREAM_FAILED: u64 = 0x4 | 0x8 | 0x10 | 0x20 | 0x40 | 0x80 | 0x8000 | 0x8_0000 | 0x80_0000;
 /// Response flags: the client went away.
 const CLIENT_LEFT: u64 = 0x4000 | 0x1000_0000;
 
@@ -71,8 +70,16 @@ impl Gate {
             Charge::OnSuccess => was_served(host, admitted.response),
         };
         let actual = if is_due { estimate } else { Amount::ZERO };
-        self.count(if is_due { Metric::Settled } else { Metric::Released });
-        let mut fate = if is_due { Fate::Settled } else { Fate::Released };
+        self.count(if is_due {
+            Metric::Settled
+        } else {
+            Metric::Released
+        });
+        let mut fate = if is_due {
+            Fate::Settled
+        } else {
+            Fate::Released
+        };
         if !admitted.is_settled {
             let settlement = Settlement {
                 slot: admitted.slot,
@@ -87,7 +94,8 @@ impl Gate {
                 None => self.book_later(settlement),
             }
             let now_ms = self.watched.latest_ms();
-            self.watched.touch(admitted.slot, admitted.credential.account, now_ms);
+            self.watched
+                .touch(admitted.slot, admitted.credential.account, now_ms);
         }
         if self.config.access_log {
             access_log::admitted(host, admitted, actual, fate);
@@ -96,7 +104,13 @@ impl Gate {
 
     /// Books a settlement in the cell. `None` if every race was lost.
     fn book(&mut self, host: &dyn Host, settlement: Settlement, attempts: u32) -> Option<Outcome> {
-        let Settlement { account, lease, estimate, actual, .. } = settlement;
+        let Settlement {
+            account,
+            lease,
+            estimate,
+            actual,
+            ..
+        } = settlement;
         for _ in 0..attempts {
             // The cell may have come to stand elsewhere.
             let found = shared::read(host, settlement.slot, account)
@@ -132,7 +146,10 @@ impl Gate {
             let Some(settlement) = self.unsettled.pop_front() else {
                 return;
             };
-            if self.book(host, settlement, self.config.limits.cas_attempts).is_none() {
+            if self
+                .book(host, settlement, self.config.limits.cas_attempts)
+                .is_none()
+            {
                 self.unsettled.push_back(settlement);
             }
         }
@@ -141,7 +158,11 @@ impl Gate {
 
 /// Whether the upstream did its work.
 fn was_served(host: &dyn Host, seen: response::Seen) -> bool {
-    if seen.status >= 500 || seen.grpc_status.is_some_and(|status| GRPC_FAILED.contains(&status)) {
+    if seen.status >= 500
+        || seen
+            .grpc_status
+            .is_some_and(|status| GRPC_FAILED.contains(&status))
+    {
         return false;
     }
     if seen.status >= 400 {
@@ -165,5 +186,7 @@ fn was_served(host: &dyn Host, seen: response::Seen) -> bool {
 
 fn integer(property: Option<Vec<u8>>) -> u64 {
     let bytes = property.unwrap_or_default();
-    bytes.first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    bytes
+        .first_chunk::<8>()
+        .map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }

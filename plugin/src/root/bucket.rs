@@ -12,7 +12,11 @@ impl Bucket {
     /// A full bucket that holds the budget of one second.
     pub(crate) fn new(per_second: u32, now_ms: u64) -> Self {
         let per_second = u64::from(per_second);
-        Self { per_second, level_milli: per_second.saturating_mul(1_000), at_ms: now_ms }
+        Self {
+            per_second,
+            level_milli: per_second.saturating_mul(1_000),
+            at_ms: now_ms,
+        }
     }
 
     /// Whether anything is left.
@@ -31,7 +35,10 @@ impl Bucket {
         let passed_ms = now_ms.saturating_sub(self.at_ms);
         let gained_milli = passed_ms.saturating_mul(self.per_second);
         let full_milli = self.per_second.saturating_mul(1_000);
-        self.level_milli = self.level_milli.saturating_add(gained_milli).min(full_milli);
+        self.level_milli = self
+            .level_milli
+            .saturating_add(gained_milli)
+            .min(full_milli);
         self.at_ms = now_ms.max(self.at_ms);
     }
 }

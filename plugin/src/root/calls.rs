@@ -30,7 +30,11 @@ pub(crate) struct Pending {
 #[derive(Debug)]
 pub(crate) enum Question {
     /// Whose credential is this?
-    Resolve { hash: CredentialHash, lease: LeaseNumber, is_repeat: bool },
+    Resolve {
+        hash: CredentialHash,
+        lease: LeaseNumber,
+        is_repeat: bool,
+    },
     /// Reports, in their order.
     Sync(Vec<Reported>),
     /// What changed?
@@ -80,7 +84,9 @@ impl Rest {
     }
 
     pub(crate) fn lengthen(&mut self, host: &dyn Host, now_ms: u64) {
-        let doubled = REST_LEAST_MS.checked_shl(self.failures.min(16)).unwrap_or(REST_MOST_MS);
+        let doubled = REST_LEAST_MS
+            .checked_shl(self.failures.min(16))
+            .unwrap_or(REST_MOST_MS);
         let most_ms = doubled.min(REST_MOST_MS);
         let chance_ms = host.random().checked_rem(most_ms / 2).unwrap_or_default();
         self.failures = self.failures.saturating_add(1);
@@ -100,13 +106,23 @@ impl Calls {
     /// Calls under way, the poll aside.
     pub(crate) fn len(&self) -> usize {
         let polls = |pending: &&Pending| matches!(pending.question, Question::Poll);
-        self.pending.len().saturating_sub(self.pending.values().filter(polls).count())
+        self.pending
+            .len()
+            .saturating_sub(self.pending.values().filter(polls).count())
     }
 }
 
 impl Gate {
     /// Sends a question. From the root only.
-    pub(crate) fn send(&mut self, host: &dyn Host, now_ms: u64, path: &str, body: &impl Serialize, question: Question, timeout_ms: u64) -> Result<(), NotSent> {
+    pub(crate) fn send(
+        &mut self,
+        host: &dyn Host,
+        now_ms: u64,
+        path: &str,
+        body: &impl Serialize,
+        question: Question,
+        timeout_ms: u64,
+    ) -> Result<(), NotSent> {
         let metric = match question {
             Question::Resolve { .. } => Metric::CallsResolve,
             Question::Sync(_) => Metric::CallsSync,
@@ -132,7 +148,13 @@ impl Gate {
         self.count(metric);
         match sent {
             Ok(token) => {
-                self.calls.pending.insert(token, Pending { sent_at_ms: now_ms, question });
+                self.calls.pending.insert(
+                    token,
+                    Pending {
+                        sent_at_ms: now_ms,
+                        question,
+                    },
+                );
                 Ok(())
             }
             Err(NotSent) => {
@@ -162,26 +184,53 @@ impl Gate {
         }
         let body = fine.then_some(answer.body.as_slice());
         match pending.question {
-            Question::Resolve { hash, lease, is_repeat } => {
-                self.on_resolved(host, pending.sent_at_ms, now_ms, hash, (lease, is_repeat), body);
+            Question::Resolve {
+                hash,
+                lease,
+                is_repeat,
+            } => {
+                self.on_resolved(
+                    host,
+                    pending.sent_at_ms,
+                    now_ms,
+                    hash,
+                    (lease, is_repeat),
+                    body,
+                );
             }
-            Question::Sync(reported) => self.on_synced(host, pending.sent_at_ms, now_ms, &reported, body),
+            Question::Sync(reported) => {
+                self.on_synced(host, pending.sent_at_ms, now_ms, &reported, body)
+            }
             Question::Poll => self.on_polled(host, pending.sent_at_ms, now_ms, body),
         }
         self.run(host, now_ms);
     }
 
-    fn note_failure(&mut self, host: &dyn Host, now_ms: u64, answer: &CallAnswer, question: &Question) {
+    fn note_failure(
+        &mut self,
+        host: &dyn Host,
+        now_ms: u64,
+        answer: &CallAnswer,
+        question: &Question,
+    ) {
         self.count(Metric::CallsFailed);
         self.rest_after(host, now_ms, question);
         if let Some(status) = answer.status.filter(|status| (400..500).contains(status)) {
             let said = String::from_utf8_lossy(answer.body.get(..200).unwrap_or(&answer.body));
-            host.log(Level::Error, &format!("creditgate: the control plane refused a call with {status}: {said}"));
+            host.log(
+                Level::Error,
+                &format!("creditgate: the control plane refused a call with {status}: {said}"),
+            );
         }
     }
 
     /// Reads an answer; one that can't be read counts as none, and is rested after.
-    pub(crate) fn read_answer<T: DeserializeOwned>(&mut self, host: &dyn Host, now_ms: u64, body: Option<&[u8]>) -> Option<T> {
+    pub(crate) fn read_answer<T: DeserializeOwned>(
+        &mut self,
+        host: &dyn Host,
+        now_ms: u64,
+        body: Option<&[u8]>,
+    ) -> Option<T> {
         match serde_json::from_slice(body?) {
             Ok(answer) => {
                 self.calls.rest.end();
@@ -190,7 +239,10 @@ impl Gate {
             Err(error) => {
                 self.count(Metric::CallsFailed);
                 self.calls.rest.lengthen(host, now_ms);
-                host.log(Level::Error, &format!("creditgate: an answer of the control plane can't be read: {error}"));
+                host.log(
+                    Level::Error,
+                    &format!("creditgate: an answer of the control plane can't be read: {error}"),
+                );
                 None
             }
         }

@@ -96,11 +96,20 @@ impl Gate {
             config_version: self.watch.leader.config_version,
         };
         let hold_ms = self.timing().poll_hold_ms();
-        let timeout_ms = hold_ms.saturating_add(self.config.control_plane.timeout_ms.saturating_mul(2));
-        self.watch.is_polling = self.send(host, now_ms, PATH, &request, Question::Poll, timeout_ms).is_ok();
+        let timeout_ms =
+            hold_ms.saturating_add(self.config.control_plane.timeout_ms.saturating_mul(2));
+        self.watch.is_polling = self
+            .send(host, now_ms, PATH, &request, Question::Poll, timeout_ms)
+            .is_ok();
     }
 
-    pub(crate) fn on_polled(&mut self, host: &dyn Host, sent_at_ms: u64, now_ms: u64, body: Option<&[u8]>) {
+    pub(crate) fn on_polled(
+        &mut self,
+        host: &dyn Host,
+        sent_at_ms: u64,
+        now_ms: u64,
+        body: Option<&[u8]>,
+    ) {
         self.watch.is_polling = false;
         let was_answered = body.is_some();
         let Some(answer) = self.read_answer::<PollAnswer>(host, now_ms, body) else {
@@ -156,7 +165,10 @@ impl Gate {
         if self.take_settings(host, config) {
             // Nobody else writes it: the leader alone hears of configurations.
             let _ = host.shared_set(shared::CONFIG_KEY, answer, Expect::Anything);
-            host.log(Level::Info, &format!("creditgate: configuration version {version} is in force"));
+            host.log(
+                Level::Info,
+                &format!("creditgate: configuration version {version} is in force"),
+            );
         }
     }
 
@@ -164,7 +176,11 @@ impl Gate {
         // A cell that is not here any more has nothing to say; its lease is the control
         // plane's to resolve.
         if let Some(found) = shared::find(host, change.account, self.config.limits.cells_max) {
-            let reception = Reception { sent_at_ms, now_ms, sent_mark: None };
+            let reception = Reception {
+                sent_at_ms,
+                now_ms,
+                sent_mark: None,
+            };
             self.take_answer(host, found.slot, change, reception);
         }
     }

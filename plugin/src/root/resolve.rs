@@ -12,7 +12,9 @@ use creditgate_core::amount::Amount;
 use creditgate_core::cell::{Cell, Reception};
 use creditgate_core::key::CredentialHash;
 use creditgate_core::lease::{Counters, LeaseNumber};
-use creditgate_core::protocol::{LeaseAnswer, Phase, Report, ResolveAnswer, ResolveRequest, Resolved};
+use creditgate_core::protocol::{
+    LeaseAnswer, Phase, Report, ResolveAnswer, ResolveRequest, Resolved,
+};
 
 use super::calls::Question;
 use crate::gate::{Credential, Gate, ORPHANS_MAX};
@@ -37,7 +39,10 @@ struct Told<'a> {
 impl Gate {
     /// Sends every lookup that is queued, as far as calls may be under way.
     pub(crate) fn ask_who(&mut self, host: &dyn Host, now_ms: u64) {
-        for hash in self.line.resolutions_at(|step| matches!(step, Step::Queued)) {
+        for hash in self
+            .line
+            .resolutions_at(|step| matches!(step, Step::Queued))
+        {
             if self.calls.len() >= self.config.limits.calls_max {
                 return;
             }
@@ -49,9 +54,16 @@ impl Gate {
                 lease,
                 need: self.cost_of(self.line.resolution_waiters(&hash).take(1)),
             };
-            let question = Question::Resolve { hash, lease, is_repeat: repeated.is_some() };
+            let question = Question::Resolve {
+                hash,
+                lease,
+                is_repeat: repeated.is_some(),
+            };
             let timeout_ms = self.config.control_plane.timeout_ms;
-            if self.send(host, now_ms, PATH, &request, question, timeout_ms).is_err() {
+            if self
+                .send(host, now_ms, PATH, &request, question, timeout_ms)
+                .is_err()
+            {
                 self.proposals.insert(hash, lease.0);
                 self.drop_unless_awaited(&hash);
                 return;
@@ -64,14 +76,24 @@ impl Gate {
 
     /// A lookup was not answered: it is repeated, as long as anybody waits for it.
     fn drop_unless_awaited(&mut self, hash: &CredentialHash) {
-        let Some(resolution) = self.line.resolution(hash) else { return };
+        let Some(resolution) = self.line.resolution(hash) else {
+            return;
+        };
         resolution.step = Step::Queued;
         if resolution.waiters.is_empty() {
             self.line.end_resolution(hash);
         }
     }
 
-    pub(crate) fn on_resolved(&mut self, host: &dyn Host, sent_at_ms: u64, now_ms: u64, hash: CredentialHash, proposal: (LeaseNumber, bool), body: Option<&[u8]>) {
+    pub(crate) fn on_resolved(
+        &mut self,
+        host: &dyn Host,
+        sent_at_ms: u64,
+        now_ms: u64,
+        hash: CredentialHash,
+        proposal: (LeaseNumber, bool),
+        body: Option<&[u8]>,
+    ) {
         let (lease, is_repeat) = proposal;
         let Some(answer) = self.read_answer::<ResolveAnswer>(host, now_ms, body) else {
             // The lease may be open all the same. Asked again under this number, it is ours.
@@ -93,8 +115,15 @@ impl Gate {
             ResolveAnswer::Known(resolved) => {
                 self.note_epoch(host, now_ms, resolved.epoch);
                 let is_ours = resolved.answer.lease == lease && (resolved.opened || is_repeat);
-                let reception = Reception { sent_at_ms, now_ms, sent_mark: None };
-                let told = Told { resolved: &resolved, reception };
+                let reception = Reception {
+                    sent_at_ms,
+                    now_ms,
+                    sent_mark: None,
+                };
+                let told = Told {
+                    resolved: &resolved,
+                    reception,
+                };
                 if is_ours {
                     self.make_cell(host, &hash, &told);
                 } else {
@@ -116,8 +145,20 @@ impl Gate {
         let now_ms = told.reception.now_ms;
         let mut cell = Cell::fresh(answer.account, answer.lease);
         let sent_mark = Some(cell.mark());
-        cell.apply(answer, Reception { sent_mark, ..told.reception });
-        match shared::place(host, &cell, self.config.limits.cells_max, now_ms, &self.timing()) {
+        cell.apply(
+            answer,
+            Reception {
+                sent_mark,
+                ..told.reception
+            },
+        );
+        match shared::place(
+            host,
+            &cell,
+            self.config.limits.cells_max,
+            now_ms,
+            &self.timing(),
+        ) {
             Placed::Made(slot) => {
                 self.count(Metric::CellsMade);
                 self.know(host, hash, slot, told);
@@ -143,46 +184,110 @@ impl Gate {
     }
 
     /// Another worker has the lease: its cell is there, or will be, or never comes.
-    fn find_cell(&mut self, host: &dyn Host, hash: CredentialHash, resolved: Box<Resolved>, reception: Reception) {
+    fn find_cell(
+        &mut self,
+        host: &dyn Host,
+        hash: CredentialHash,
+        resolved: Box<Resolved>,
+        reception: Reception,
+    ) {
         if self.adopt_cell(host, &hash, &resolved, reception) {
             return;
         }
-        let call_ms = self.config.control_plane.timeout_ms.saturating_add(MARGIN_MS);
+        let call_ms = self
+            .config
+            .control_plane
+            .timeout_ms
+            .saturating_add(MARGIN_MS);
         let lost_at_ms = resolved.answer.lease.drawn_at_ms().saturating_add(call_ms);
         let may_come = resolved.answer.phase == Phase::Open && reception.now_ms < lost_at_ms;
         match self.line.resolution(&hash) {
             Some(resolution) if may_come => {
                 let sent_at_ms = reception.sent_at_ms;
-                resolution.step = Step::AwaitsCell { resolved, sent_at_ms, lost_at_ms };
+                resolution.step = Step::AwaitsCell {
+                    resolved,
+                    sent_at_ms,
+                    lost_at_ms,
+                };
             }
-            _ => self.begin_anew(host, &hash, &Told { resolved: &resolved, reception }),
+            _ => self.begin_anew(
+                host,
+                &hash,
+                &Told {
+                    resolved: &resolved,
+                    reception,
+                },
+            ),
         }
     }
 
-    fn adopt_cell(&mut self, host: &dyn Host, hash: &CredentialHash, resolved: &Resolved, reception: Reception) -> bool {
+    fn adopt_cell(
+        &mut self,
+        host: &dyn Host,
+        hash: &CredentialHash,
+        resolved: &Resolved,
+        reception: Reception,
+    ) -> bool {
         let account = resolved.answer.account;
         let Some(found) = shared::find(host, account, self.config.limits.cells_max) else {
             return false;
         };
-        shared::update(host, found.slot, account, |cell| cell.apply(&resolved.answer, reception));
-        self.know(host, hash, found.slot, &Told { resolved, reception });
+        shared::update(host, found.slot, account, |cell| {
+            cell.apply(&resolved.answer, reception)
+        });
+        self.know(
+            host,
+            hash,
+            found.slot,
+            &Told {
+                resolved,
+                reception,
+            },
+        );
         true
     }
 
     /// Looks for cells that other workers were to make.
     pub(crate) fn seek_awaited_cells(&mut self, host: &dyn Host, now_ms: u64) {
-        for hash in self.line.resolutions_at(|step| matches!(step, Step::AwaitsCell { .. })) {
-            let Some(resolution) = self.line.resolution(&hash) else { continue };
+        for hash in self
+            .line
+            .resolutions_at(|step| matches!(step, Step::AwaitsCell { .. }))
+        {
+            let Some(resolution) = self.line.resolution(&hash) else {
+                continue;
+            };
             let step = std::mem::replace(&mut resolution.step, Step::Queued);
-            let Step::AwaitsCell { resolved, sent_at_ms, lost_at_ms } = step else { continue };
-            let reception = Reception { sent_at_ms, now_ms, sent_mark: None };
+            let Step::AwaitsCell {
+                resolved,
+                sent_at_ms,
+                lost_at_ms,
+            } = step
+            else {
+                continue;
+            };
+            let reception = Reception {
+                sent_at_ms,
+                now_ms,
+                sent_mark: None,
+            };
             if self.adopt_cell(host, &hash, &resolved, reception) {
                 continue;
             }
             if now_ms >= lost_at_ms {
-                self.begin_anew(host, &hash, &Told { resolved: &resolved, reception });
+                self.begin_anew(
+                    host,
+                    &hash,
+                    &Told {
+                        resolved: &resolved,
+                        reception,
+                    },
+                );
             } else if let Some(resolution) = self.line.resolution(&hash) {
-                resolution.step = Step::AwaitsCell { resolved, sent_at_ms, lost_at_ms };
+                resolution.step = Step::AwaitsCell {
+                    resolved,
+                    sent_at_ms,
+                    lost_at_ms,
+                };
             }
         }
     }
@@ -194,7 +299,13 @@ impl Gate {
         let now_ms = told.reception.now_ms;
         let mut cell = Cell::fresh(answer.account, Self::draw(host, now_ms, answer.lease));
         cell.apply(answer, told.reception);
-        match shared::place(host, &cell, self.config.limits.cells_max, now_ms, &self.timing()) {
+        match shared::place(
+            host,
+            &cell,
+            self.config.limits.cells_max,
+            now_ms,
+            &self.timing(),
+        ) {
             Placed::Made(slot) => {
                 self.count(Metric::CellsMade);
                 self.count(Metric::CellsLost);
@@ -213,7 +324,13 @@ impl Gate {
 
     /// Remembers whose the credential is, and asks those who waited for it again.
     fn know(&mut self, host: &dyn Host, hash: &CredentialHash, slot: u32, told: &Told<'_>) {
-        let Resolved { customer, currency, scale, answer, .. } = told.resolved;
+        let Resolved {
+            customer,
+            currency,
+            scale,
+            answer,
+            ..
+        } = told.resolved;
         let credential = Credential {
             account: answer.account,
             customer: customer.clone(),
@@ -225,7 +342,8 @@ impl Gate {
         if self.credentials.insert(*hash, Rc::new(credential)) {
             self.count(Metric::CredentialsEvicted);
         }
-        self.watched.touch(slot, answer.account, told.reception.now_ms);
+        self.watched
+            .touch(slot, answer.account, told.reception.now_ms);
         for id in self.line.end_resolution(hash) {
             self.ask_again(host, id);
         }
@@ -239,7 +357,11 @@ impl Gate {
         self.orphans.push_back(Report {
             account: answer.account,
             lease: answer.lease,
-            counters: Counters { granted: answer.granted, returned: answer.granted, ..Counters::default() },
+            counters: Counters {
+                granted: answer.granted,
+                returned: answer.granted,
+                ..Counters::default()
+            },
             previous: None,
             need: Amount::ZERO,
             wanted: Amount::ZERO,
@@ -248,5 +370,8 @@ impl Gate {
 }
 
 fn carries(cell: &Cell, lease: LeaseNumber) -> bool {
-    cell.lease == lease || cell.previous.is_some_and(|previous| previous.lease == lease)
+    cell.lease == lease
+        || cell
+            .previous
+            .is_some_and(|previous| previous.lease == lease)
 }

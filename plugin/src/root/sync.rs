@@ -48,7 +48,10 @@ impl Gate {
         while self.has_room_for_calls()
             && let Some(report) = self.orphans.pop_front()
         {
-            let reported = Reported { account: report.account, from: None };
+            let reported = Reported {
+                account: report.account,
+                from: None,
+            };
             self.add(host, now_ms, &mut batch, Some((report, reported)));
         }
         for slot in self.line.credit_slots() {
@@ -57,7 +60,9 @@ impl Gate {
             }
             let first = self.cost_of(self.line.credit_waiters(slot).take(1));
             let all = self.cost_of(self.line.credit_waiters(slot));
-            let Some(queue) = self.line.credit(slot) else { continue };
+            let Some(queue) = self.line.credit(slot) else {
+                continue;
+            };
             if queue.is_asked || now_ms < queue.ask_after_ms {
                 continue;
             }
@@ -65,7 +70,9 @@ impl Gate {
             queue.asked_for = all;
             let account = queue.account;
             let report = self.look(host, now_ms, slot, account, Reason::Needed { first, all });
-            if report.is_none() && let Some(queue) = self.line.credit(slot) {
+            if report.is_none()
+                && let Some(queue) = self.line.credit(slot)
+            {
                 queue.is_asked = false;
                 queue.ask_after_ms = now_ms.saturating_add(self.config.tick_ms);
             }
@@ -78,7 +85,11 @@ impl Gate {
             let Some((slot, account, is_urgent)) = self.watched.next_due(now_ms) else {
                 break;
             };
-            let reason = if is_urgent { Reason::Urgent } else { Reason::Due };
+            let reason = if is_urgent {
+                Reason::Urgent
+            } else {
+                Reason::Due
+            };
             let report = self.look(host, now_ms, slot, account, reason);
             self.add(host, now_ms, &mut batch, report);
         }
@@ -89,8 +100,16 @@ impl Gate {
         self.calls.len() < self.config.limits.calls_max
     }
 
-    fn add(&mut self, host: &dyn Host, now_ms: u64, batch: &mut Batch, entry: Option<(Report, Reported)>) {
-        let Some((report, reported)) = entry else { return };
+    fn add(
+        &mut self,
+        host: &dyn Host,
+        now_ms: u64,
+        batch: &mut Batch,
+        entry: Option<(Report, Reported)>,
+    ) {
+        let Some((report, reported)) = entry else {
+            return;
+        };
         batch.reports.push(report);
         batch.reported.push(reported);
         if batch.reports.len() >= REPORTS_MAX {
@@ -103,10 +122,23 @@ impl Gate {
             return;
         }
         let orphans: Vec<Report> = batch.orphans().cloned().collect();
-        let request = SyncRequest { hello: self.hello(), reports: batch.reports };
+        let request = SyncRequest {
+            hello: self.hello(),
+            reports: batch.reports,
+        };
         let unsent = batch.reported.clone();
         let timeout_ms = self.config.control_plane.timeout_ms;
-        if self.send(host, now_ms, PATH, &request, Question::Sync(batch.reported), timeout_ms).is_err() {
+        if self
+            .send(
+                host,
+                now_ms,
+                PATH,
+                &request,
+                Question::Sync(batch.reported),
+                timeout_ms,
+            )
+            .is_err()
+        {
             self.orphans.extend(orphans);
             self.unanswered(host, &unsent);
         }
@@ -114,7 +146,14 @@ impl Gate {
 
     /// Looks at one cell: lets time act on it, and makes its report if there is to be one.
     /// Schedules the next look in any case.
-    fn look(&mut self, host: &dyn Host, now_ms: u64, slot: u32, account: AccountId, reason: Reason) -> Option<(Report, Reported)> {
+    fn look(
+        &mut self,
+        host: &dyn Host,
+        now_ms: u64,
+        slot: u32,
+        account: AccountId,
+        reason: Reason,
+    ) -> Option<(Report, Reported)> {
         let timing = self.timing();
         for _ in 0..LOOK_ATTEMPTS {
             let Some(mut found) = shared::read(host, slot, account) else {
@@ -151,18 +190,30 @@ impl Gate {
                 self.count(Metric::LeasesTurned);
             }
             self.schedule(slot, account, &cell, now_ms, is_told, next_ms);
-            let from = Some(ReportedFrom { slot, mark: cell.mark() });
+            let from = Some(ReportedFrom {
+                slot,
+                mark: cell.mark(),
+            });
             let (first, all) = match reason {
                 Reason::Needed { first, all } => (first, all),
                 Reason::Due | Reason::Urgent => (Amount::ZERO, Amount::ZERO),
             };
             return is_told.then(|| (cell.report(first, all), Reported { account, from }));
         }
-        self.watched.reschedule(slot, now_ms.saturating_add(self.config.tick_ms), false);
+        self.watched
+            .reschedule(slot, now_ms.saturating_add(self.config.tick_ms), false);
         None
     }
 
-    fn schedule(&mut self, slot: u32, account: AccountId, cell: &Cell, now_ms: u64, is_told: bool, next_ms: u64) {
+    fn schedule(
+        &mut self,
+        slot: u32,
+        account: AccountId,
+        cell: &Cell,
+        now_ms: u64,
+        is_told: bool,
+        next_ms: u64,
+    ) {
         let sync_ms = self.timing().sync_ms.max(1);
         let due_ms = if is_told {
             now_ms.saturating_add(self.config.control_plane.timeout_ms)
@@ -181,7 +232,14 @@ impl Gate {
         self.watched.reschedule(slot, due_ms, is_told);
     }
 
-    pub(crate) fn on_synced(&mut self, host: &dyn Host, sent_at_ms: u64, now_ms: u64, reported: &[Reported], body: Option<&[u8]>) {
+    pub(crate) fn on_synced(
+        &mut self,
+        host: &dyn Host,
+        sent_at_ms: u64,
+        now_ms: u64,
+        reported: &[Reported],
+        body: Option<&[u8]>,
+    ) {
         let Some(answer) = self.read_answer::<SyncAnswer>(host, now_ms, body) else {
             self.unanswered(host, reported);
             return;
@@ -189,7 +247,11 @@ impl Gate {
         self.note_epoch(host, now_ms, answer.epoch);
         for (reported, answer) in reported.iter().zip(&answer.answers) {
             if let Some(from) = reported.from {
-                let reception = Reception { sent_at_ms, now_ms, sent_mark: Some(from.mark) };
+                let reception = Reception {
+                    sent_at_ms,
+                    now_ms,
+                    sent_mark: Some(from.mark),
+                };
                 self.take_answer(host, from.slot, answer, reception);
             }
         }
@@ -199,7 +261,13 @@ impl Gate {
     }
 
     /// Applies what the control plane says of the cell at a slot, asked or not.
-    pub(crate) fn take_answer(&mut self, host: &dyn Host, slot: u32, answer: &LeaseAnswer, reception: Reception) {
+    pub(crate) fn take_answer(
+        &mut self,
+        host: &dyn Host,
+        slot: u32,
+        answer: &LeaseAnswer,
+        reception: Reception,
+    ) {
         let now_ms = reception.now_ms;
         let mut gave_back = false;
         let applied = shared::update(host, slot, answer.account, |cell| {
@@ -216,7 +284,8 @@ impl Gate {
         if gave_back {
             self.watched.urge(slot, answer.account, now_ms);
         } else if reception.sent_mark.is_some() {
-            self.watched.reschedule(slot, now_ms.saturating_add(sync_ms), true);
+            self.watched
+                .reschedule(slot, now_ms.saturating_add(sync_ms), true);
         } else if cell.has_news() {
             self.watched.reschedule(slot, now_ms, false);
         }
@@ -241,7 +310,9 @@ impl Gate {
         let again_ms = self.calls.rests_until_ms();
         for reported in reported {
             let Some(from) = reported.from else { continue };
-            shared::update(host, from.slot, reported.account, |cell| cell.claimed_until_ms = 0);
+            shared::update(host, from.slot, reported.account, |cell| {
+                cell.claimed_until_ms = 0
+            });
             self.watched.reschedule(from.slot, again_ms, false);
             if let Some(queue) = self.line.credit(from.slot) {
                 queue.is_asked = false;
@@ -254,17 +325,28 @@ impl Gate {
     pub(crate) fn give_everything_back(&mut self, host: &dyn Host, now_ms: u64) {
         let mut batch = Batch::default();
         for (slot, account) in self.watched.all() {
-            let Some(cell) = shared::update(host, slot, account, |cell| cell.give_back(Amount::ZERO)) else {
+            let Some(cell) =
+                shared::update(host, slot, account, |cell| cell.give_back(Amount::ZERO))
+            else {
                 continue;
             };
             if cell.has_news() || cell.is_lent() {
-                let from = Some(ReportedFrom { slot, mark: cell.mark() });
-                let entry = (cell.report(Amount::ZERO, Amount::ZERO), Reported { account, from });
+                let from = Some(ReportedFrom {
+                    slot,
+                    mark: cell.mark(),
+                });
+                let entry = (
+                    cell.report(Amount::ZERO, Amount::ZERO),
+                    Reported { account, from },
+                );
                 self.add(host, now_ms, &mut batch, Some(entry));
             }
         }
         for report in self.orphans.drain(..).take(ORPHANS_MAX).collect::<Vec<_>>() {
-            let reported = Reported { account: report.account, from: None };
+            let reported = Reported {
+                account: report.account,
+                from: None,
+            };
             self.add(host, now_ms, &mut batch, Some((report, reported)));
         }
         self.post(host, now_ms, batch);
@@ -274,6 +356,8 @@ impl Gate {
 impl Batch {
     fn orphans(&self) -> impl Iterator<Item = &Report> {
         let pairs = self.reports.iter().zip(&self.reported);
-        pairs.filter(|(_, reported)| reported.from.is_none()).map(|(report, _)| report)
+        pairs
+            .filter(|(_, reported)| reported.from.is_none())
+            .map(|(report, _)| report)
     }
 }

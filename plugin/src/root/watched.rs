@@ -41,7 +41,11 @@ impl Watched {
     /// Looks after a cell from now on.
     pub(crate) fn touch(&mut self, slot: u32, account: AccountId, now_ms: u64) {
         self.note_time(now_ms);
-        if self.cells.get(&slot).is_some_and(|entry| entry.account == account) {
+        if self
+            .cells
+            .get(&slot)
+            .is_some_and(|entry| entry.account == account)
+        {
             return;
         }
         self.put(slot, account, now_ms, false);
@@ -78,7 +82,11 @@ impl Watched {
 
     /// Stops looking after a cell of an account.
     pub(crate) fn drop(&mut self, slot: u32, account: AccountId) {
-        if self.cells.get(&slot).is_some_and(|entry| entry.account == account) {
+        if self
+            .cells
+            .get(&slot)
+            .is_some_and(|entry| entry.account == account)
+        {
             self.forget(slot);
         }
     }
@@ -115,6 +123,9 @@ impl Watched {
 
     /// Every cell looked after.
     pub(crate) fn all(&self) -> Vec<(u32, AccountId)> {
-        self.cells.iter().map(|(slot, entry)| (*slot, entry.account)).collect()
+        self.cells
+            .iter()
+            .map(|(slot, entry)| (*slot, entry.account))
+            .collect()
     }
 }

@@ -1,0 +1,9 @@
+//! The gate as the proxy drives it: several workers, one map of shared data, a scripted
+//! control plane, and time that passes only when a test says so.
+
+mod deciding;
+mod leases;
+mod settling;
+mod waiting;
+mod watching;
+mod world;

@@ -1,0 +1,168 @@
+//! How requests end, and what each end costs.
+
+use creditgate_plugin::metrics::Metric;
+
+use crate::world::{Fate, World};
+
+const CLIENT_LEFT: u64 = 0x4000;
+const UPSTREAM_RESET: u64 = 0x10;
+
+/// The end of one request for 1, and what was booked for it.
+fn booked(path: &str, end: impl FnOnce(&mut World, u32)) -> (i64, i64) {
+    let mut world = World::new(1, 100);
+    let id = world.get(0, path);
+    assert_eq!(world.workers[0].fate(id), Fate::Passed);
+    end(&mut world, id);
+    world.workers[0].finish(id);
+    world.pass(3_000);
+    (
+        world.plane.first().spent(),
+        world.plane.first().outstanding(),
+    )
+}
+
+fn flags(world: &World, id: u32, flags: u64) {
+    world.workers[0].set_property(id, "response.flags", &flags.to_le_bytes());
+}
+
+#[test]
+fn what_the_upstream_served_is_charged() {
+    assert_eq!(
+        booked("/one", |world, id| world.workers[0].respond(id, 200, true)),
+        (1, 0)
+    );
+    let chunked = |world: &mut World, id| {
+        world.workers[0].respond(id, 200, false);
+        world.workers[0].gate.on_response_body(id, true);
+    };
+    assert_eq!(booked("/one", chunked), (1, 0));
+    let not_found = |world: &mut World, id| {
+        world.workers[0].set_property(id, "response.code_details", b"via_upstream");
+        world.workers[0].respond(id, 404, true);
+    };
+    assert_eq!(booked("/one", not_found), (1, 0));
+}
+
+#[test]
+fn what_the_upstream_failed_at_is_released() {
+    assert_eq!(
+        booked("/one", |world, id| world.workers[0].respond(id, 503, true)),
+        (0, 0)
+    );
+    assert_eq!(booked("/one", |_, _| {}), (0, 0), "no response at all");
+    let reset_midway = |world: &mut World, id| {
+        world.workers[0].respond(id, 200, false);
+        flags(world, id, UPSTREAM_RESET);
+    };
+    assert_eq!(booked("/one", reset_midway), (0, 0));
+    let refused_by_the_proxy = |world: &mut World, id| {
+        world.workers[0].set_property(id, "response.code_details", b"route_not_found");
+        world.workers[0].respond(id, 404, true);
+    };
+    assert_eq!(booked("/one", refused_by_the_proxy), (0, 0));
+}
+
+#[test]
+fn a_client_that_leaves_pays_if_the_upstream_was_at_work() {
+    let during_the_body = |world: &mut World, id| {
+        world.workers[0].respond(id, 200, false);
+        flags(world, id, CLIENT_LEFT);
+    };
+    assert_eq!(booked("/one", during_the_body), (1, 0));
+    let before_the_response = |world: &mut World, id| {
+        flags(world, id, CLIENT_LEFT);
+        world.workers[0].set_property(id, "upstream.request_attempt_count", &1_u64.to_le_bytes());
+    };
+    assert_eq!(booked("/one", before_the_response), (1, 0));
+    assert_eq!(
+        booked("/one", |world, id| flags(world, id, CLIENT_LEFT)),
+        (0, 0),
+        "the upstream never heard of it"
+    );
+}
+
+#[test]
+fn a_rule_that_always_charges_does_so_in_one_step() {
+    let mut world = World::new(1, 100);
+    world.get_and_end(0, "/always", 200);
+    let before = world.shared.host_calls.get();
+    let id = world.get(0, "/always");
+    world.workers[0].finish(id);
+    let calls = world.shared.host_calls.get() - before;
+    assert_eq!(calls, 5, "headers, clock, get, set, access log");
+    world.pass(3_000);
+    assert_eq!(
+        (
+            world.plane.first().spent(),
+            world.plane.first().outstanding()
+        ),
+        (2, 0)
+    );
+}
+
+#[test]
+fn a_paid_request_makes_ten_host_calls() {
+    let mut world = World::new(1, 100);
+    world.get_and_end(0, "/one", 200);
+    let before = world.shared.host_calls.get();
+    world.get_and_end(0, "/one", 200);
+    assert_eq!(world.shared.host_calls.get() - before, 10);
+}
+
+#[test]
+fn admission_gives_up_after_so_many_lost_races_and_settlement_never_does() {
+    let mut world = World::with_config(1, 100, r#", "limits": {"cas_attempts": 3}"#);
+    let id = world.get(0, "/one");
+    world.shared.lost_races.set(3);
+    let refused = world.get(0, "/one");
+    assert_eq!(
+        world.workers[0].refusal(refused),
+        (503, "contention".into())
+    );
+    world.shared.lost_races.set(3);
+    world.workers[0].end(id, 200);
+    assert_eq!(world.shared.cell().counters.settled.get(), 0);
+    world.pass(20);
+    assert_eq!(world.shared.cell().counters.settled.get(), 1);
+    world.pass(200);
+    assert_eq!(world.workers[0].count(Metric::SettledLater), 1);
+}
+
+#[test]
+fn the_access_log_adds_up_to_the_ledger() {
+    let mut world = World::new(2, 50);
+    let mut logged = 0;
+    for round in 0..60 {
+        let path = if round % 3 == 0 { "/five" } else { "/one" };
+        let status = if round % 4 == 0 { 503 } else { 200 };
+        let worker = round % 2;
+        let id = world.get(worker, path);
+        if world.workers[worker].fate(id) == Fate::Passed {
+            world.workers[worker].end(id, status);
+        } else {
+            world.workers[worker].finish(id);
+        }
+        let line = world.workers[worker].access_log(id);
+        if let Some(cost) = line["cost"].as_str() {
+            logged += cost.parse::<i64>().unwrap();
+        }
+        world.pass(20);
+    }
+    world.pass(3_000);
+    assert_eq!(world.plane.first().spent(), logged);
+}
+
+#[test]
+fn a_request_settles_by_the_card_that_admitted_it() {
+    let mut world = World::new(1, 100);
+    let id = world.get(0, "/one");
+    world.plane.card["rules"][0]["price"] = 7.into();
+    world.plane.config_version = 2;
+    world.pass(100);
+    world.workers[0].end(id, 200);
+    let next = world.get_and_end(0, "/one", 200);
+    world.pass(3_000);
+    assert_eq!(world.plane.first().spent(), 8);
+    let versions = [id, next].map(|id| world.workers[0].access_log(id)["card_version"].as_u64());
+    assert_eq!(versions, [Some(1), Some(2)]);
+}
