@@ -18,7 +18,7 @@ use creditgate_ledger::registry::{CurrencyDefinition, Gateway, GatewayKey, Insta
 use creditgate_ledger::top_up::Voided;
 use creditgate_ledger::{Account, ConsumerKey, Customer, Lease, Lot, QuarantineCause, ReasonCode, ResolutionKind, Timestamp, Wallet, WalletStatus};
 
-use crate::storage::Target;
+use crate::storage::{NamedLease, Target};
 
 /// Something to be written.
 #[derive(Debug, Clone)]
@@ -282,6 +282,48 @@ pub enum Outcome {
 }
 
 impl Command {
+    /// What it is called in metrics.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::CreateCustomer(_) => "create_customer",
+            Self::ChangeCustomer { .. } => "change_customer",
+            Self::AddKey { .. } => "add_key",
+            Self::RevokeKey { .. } => "revoke_key",
+            Self::RotateKey { .. } => "rotate_key",
+            Self::MoveKey { .. } => "move_key",
+            Self::CreateWallet(_) => "create_wallet",
+            Self::SetWalletStatus { .. } => "set_wallet_status",
+            Self::TopUp(_) => "top_up",
+            Self::VoidLot { .. } => "void_lot",
+            Self::Resolve { .. } => "resolve",
+            Self::Report { .. } => "report",
+            Self::ResolveLease { .. } => "resolve_lease",
+            Self::TurnLeases { .. } => "turn_leases",
+            Self::Quarantine { .. } => "quarantine",
+            Self::PassTime { .. } => "pass_time",
+            Self::PutSettings(_) => "put_settings",
+            Self::DefineCurrency { .. } => "define_currency",
+            Self::CreateGateway { .. } => "create_gateway",
+            Self::AddGatewayKey { .. } => "add_gateway_key",
+            Self::RevokeGatewayKey { .. } => "revoke_gateway_key",
+            Self::AddOperatorKey { .. } => "add_operator_key",
+            Self::RevokeOperatorKey { .. } => "revoke_operator_key",
+            Self::PutRateCard { .. } => "put_rate_card",
+            Self::SeeInstance { .. } => "see_instance",
+            Self::SetInstanceState { .. } => "set_instance_state",
+        }
+    }
+
+    /// Leases that it speaks of and that may be history; see [`LoadPlan::reported`](crate::storage::LoadPlan).
+    #[must_use]
+    pub fn reported(&self) -> Vec<NamedLease> {
+        let Self::Report { instance, report } = self else { return Vec::new() };
+        let named = |number| NamedLease { account: report.account, instance: *instance, number };
+        let previous = report.previous.as_ref().map(|previous| named(previous.lease));
+        std::iter::once(named(report.lease)).chain(previous).collect()
+    }
+
     /// Which books it needs. What does not exist is found out when it is decided.
     #[must_use]
     pub fn targets(&self) -> Vec<Target> {

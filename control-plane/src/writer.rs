@@ -129,6 +129,12 @@ impl Writer {
         self.queue.max_capacity().saturating_sub(self.queue.capacity())
     }
 
+    /// Waits until the writer's thread has ended. While a handle is held that can only be by
+    /// a defect: nothing can be written then, and the service had better end too.
+    pub async fn ended(&self) {
+        self.queue.closed().await;
+    }
+
     /// Carries out a command for the service itself.
     ///
     /// # Errors
@@ -197,11 +203,13 @@ impl<S: Storage> Worker<'_, S> {
             Ok(loaded) => loaded,
             Err(error) => return fail_all(batch.into_iter().map(|job| job.reply), error),
         };
+        metrics::counter!("creditgate_batches_total").increment(1);
         let (changes, decided) = self.decide(loaded, batch, now);
         let nothing = changes.books.is_empty() && changes.registry.is_none() && changes.answers.is_empty();
         if nothing {
             self.storage.abandon();
         } else if let Err(error) = self.storage.commit(&changes) {
+            metrics::counter!("creditgate_batches_failed_total").increment(1);
             tracing::error!(%error, commands = decided.len(), "the batch was not written");
             return fail_all(decided.into_iter().map(|(reply, _)| reply), error);
         }
@@ -222,7 +230,10 @@ impl<S: Storage> Worker<'_, S> {
                 decided.push((job.reply, result));
                 continue;
             }
-            let result = work.decide(&job.actor, job.command).map_err(WriteError::Failed).map(|outcome| {
+            let kind = job.command.kind();
+            let result = work.decide(&job.actor, job.command);
+            count(kind, &result);
+            let result = result.map_err(WriteError::Failed).map(|outcome| {
                 let Some(render) = job.render else { return Written::Outcome(outcome) };
                 let (status, body) = render(&outcome);
                 if let Some(Idempotency { key, fingerprint }) = job.idempotency {
@@ -251,10 +262,20 @@ impl<S: Storage> Worker<'_, S> {
     }
 }
 
+fn count(kind: &'static str, result: &Result<Outcome, Failure>) {
+    let result = match result {
+        Ok(_) => "done",
+        Err(Failure::Refused(_)) => "refused",
+        Err(Failure::Impossible(_)) => "impossible",
+    };
+    metrics::counter!("creditgate_commands_total", "kind" => kind, "result" => result).increment(1);
+}
+
 fn plan(batch: &[Job]) -> LoadPlan {
     let mut plan = LoadPlan::default();
     for job in batch {
         plan.targets.extend(job.command.targets());
+        plan.reported.extend(job.command.reported());
         plan.idempotency.extend(job.idempotency.as_ref().map(|idempotency| idempotency.key.clone()));
     }
     plan

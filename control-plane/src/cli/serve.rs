@@ -101,12 +101,15 @@ impl Serve {
         writeln!(std::io::stdout(), "listening on http://{address}")?;
         std::io::stdout().flush()?;
         tokio::spawn(ask_to_stop(stop));
-        let ended = { let mut stopping = stopping.clone(); async move { drop(stopping.wait_for(|stopping| *stopping).await) } };
-        let serving = axum::serve(listener, router(app)).with_graceful_shutdown(ended);
-        let too_long = { let mut stopping = stopping; async move { drop(stopping.wait_for(|stopping| *stopping).await); tokio::time::sleep(ENDING).await } };
+        let writer = app.writer.clone();
+        let stopped = async |mut stopping: watch::Receiver<bool>| drop(stopping.wait_for(|stopping| *stopping).await);
+        let serving = axum::serve(listener, router(app)).with_graceful_shutdown(stopped(stopping.clone()));
         tokio::select! {
             served = async { serving.await } => served?,
-            () = too_long => tracing::warn!("requests were still under way at the end"),
+            () = writer.ended() => bail!("the ledger's writer ended by a defect; nothing was half written"),
+            () = async { stopped(stopping).await; tokio::time::sleep(ENDING).await } => {
+                tracing::warn!("requests were still under way at the end");
+            }
         }
         while jobs.join_next().await.is_some() {}
         tracing::info!("ended");
