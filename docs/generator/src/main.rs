@@ -2,14 +2,18 @@
 //!
 //! Whatever can be told by the code is told by the code: fields and defaults by the types
 //! that are parsed, codes and metrics by the tables that are used, the API by its handlers.
-//! `--check` writes nothing and fails if a page differs; CI runs it.
+//! `--check` writes nothing and fails if a page differs, or if a link in any document leads
+//! nowhere; CI runs it.
 
 mod filter;
+mod links;
 mod markdown;
 mod pages;
+mod plane;
+mod plane_metrics;
 mod schema;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
@@ -31,7 +35,7 @@ fn main() -> ExitCode {
 }
 
 fn write() -> Result<()> {
-    for page in pages::all()? {
+    for page in pages::all(root())? {
         let file = folder().join(page.file);
         if std::fs::read_to_string(&file).ok().as_deref() != Some(&page.text) {
             std::fs::write(&file, &page.text)
@@ -44,7 +48,7 @@ fn write() -> Result<()> {
 
 fn check() -> Result<()> {
     let mut drifted = Vec::new();
-    for page in pages::all()? {
+    for page in pages::all(root())? {
         let file = folder().join(page.file);
         if std::fs::read_to_string(&file).ok().as_deref() != Some(&page.text) {
             drifted.push(page.file);
@@ -56,10 +60,22 @@ fn check() -> Result<()> {
             drifted.join(", ")
         );
     }
+    let broken = links::broken(root())?;
+    if !broken.is_empty() {
+        bail!("links that lead nowhere:\n  {}", broken.join("\n  "));
+    }
     Ok(())
 }
 
-/// `docs/reference`, beside this package.
-fn folder() -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("reference")
+/// The workspace's top level.
+fn root() -> &'static Path {
+    // This package lies two folders below it.
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .unwrap_or(Path::new("."))
+}
+
+fn folder() -> PathBuf {
+    root().join("docs/reference")
 }

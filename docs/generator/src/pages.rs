@@ -1,8 +1,10 @@
 //! The pages, with the words around the tables.
 
+use std::path::Path;
+
 use anyhow::Result;
 
-use crate::filter;
+use crate::{filter, plane, plane_metrics};
 
 /// A generated file.
 pub(crate) struct Page {
@@ -16,8 +18,18 @@ pub(crate) struct Page {
 ///
 /// # Errors
 /// A schema that the tables can't be made of.
-pub(crate) fn all() -> Result<Vec<Page>> {
-    Ok(vec![configuration()?, errors(), metrics()])
+pub(crate) fn all(root: &Path) -> Result<Vec<Page>> {
+    let openapi = Page {
+        file: "openapi.json",
+        text: plane::openapi()?,
+    };
+    Ok(vec![
+        configuration()?,
+        errors(),
+        metrics(root)?,
+        api()?,
+        openapi,
+    ])
 }
 
 fn page(file: &'static str, parts: &[&str]) -> Page {
@@ -53,6 +65,10 @@ fn configuration() -> Result<Page> {
              method before one that does not; then the one that stands first. Prices are never rounded: one that the \
              currency's digits can't hold is refused.",
             &filter::rate_card()?,
+            "## Settings",
+            "`PATCH /v1/settings` changes what it names, `PUT /v1/settings` replaces all. Durations in milliseconds. \
+             Gateways hear of a change at once.",
+            &plane::settings()?,
         ],
     ))
 }
@@ -68,12 +84,16 @@ fn errors() -> Page {
             "What the filter answers by itself. Such a request has not reached the upstream and costs nothing. 503, and \
              402 `credit_held`, come with `retry-after`. What a client should do: [clients.md](../clients.md).",
             &filter::refusals(),
+            "## From the control plane",
+            "`pointer`, if it is there, names the field at fault (RFC 6901). Nothing was written. 503 comes with \
+             `retry-after` and can be tried again; with an `Idempotency-Key`, 500 can be, too.",
+            &plane::codes(),
         ],
     )
 }
 
-fn metrics() -> Page {
-    page(
+fn metrics(root: &Path) -> Result<Page> {
+    Ok(page(
         "metrics.md",
         &[
             "# Metrics",
@@ -82,6 +102,31 @@ fn metrics() -> Page {
             "Counters of the Envoy process, at its admin interface (`/stats/prometheus`). Envoy may put a prefix before \
              the names. Workers hand their counts over a few times a second.",
             &filter::metrics(),
+            "## The control plane",
+            "Prometheus text at `/metrics`.",
+            &plane_metrics::all(root)?,
         ],
-    )
+    ))
+}
+
+fn api() -> Result<Page> {
+    Ok(page(
+        "api.md",
+        &[
+            "# API of the control plane",
+            "Generated from the handlers, as is [openapi.json](openapi.json), which `creditgate serve` also answers at \
+             `/openapi.json`.",
+            "- Every call but those of the service itself needs `Authorization: Bearer KEY`: an operator's key \
+             (`cga_…`), or for `/v1/gateway/…` a gateway's (`cgg_…`).\n\
+             - Amounts in answers are decimal strings. In requests decimal strings and numbers are both read exactly, \
+             and rounded half-even where the currency has fewer digits.\n\
+             - Customers and gateways answer to their id and to your own `external_id`.\n\
+             - `Idempotency-Key` may be sent with every write: a repeat gets the original answer, with the header \
+             `idempotency-replayed: true`; the same key with another body is refused.\n\
+             - Lists: `?limit=` (1 to 200, 50 by default) and `?cursor=`; answers have `data` and `next_cursor`, null at \
+             the end.\n\
+             - Instants are RFC 3339 in UTC. Unknown fields are refused. Errors: [errors.md](errors.md).",
+            &plane::api()?,
+        ],
+    ))
 }

@@ -33,22 +33,14 @@ pub(crate) fn fields(document: &Value, schema: &Value) -> Result<String> {
 }
 
 fn walk(document: &Value, schema: &Value, prefix: &str, fields: &mut Vec<Field>) -> Result<()> {
-    let schema = resolved(document, schema)?;
-    let properties = schema["properties"]
-        .as_object()
-        .context("not the schema of an object")?;
-    let required = |name: &str| {
-        let names = schema["required"].as_array();
-        names.is_some_and(|names| names.iter().any(|required| required == name))
-    };
+    let mut properties = Vec::new();
+    collect(document, schema, &mut properties)?;
     // What must be there comes first; the rest as the schema has it, by name.
-    let names = properties.keys().filter(|name| required(name));
-    let names = names.chain(properties.keys().filter(|name| !required(name)));
-    for name in names {
-        let property = &properties[name];
+    properties.sort_by_key(|(_, _, is_required)| !is_required);
+    for (name, property, is_required) in properties {
         let path = format!("{prefix}{name}");
         let target = resolved(document, optional_inner(property).unwrap_or(property))?;
-        if target.get("properties").is_some() {
+        if is_object(target) {
             walk(document, target, &format!("{path}."), fields)?;
             continue;
         }
@@ -59,7 +51,7 @@ fn walk(document: &Value, schema: &Value, prefix: &str, fields: &mut Vec<Field>)
         let kind = kind(document, property)?;
         let meaning = meaning(property, target);
         let default = match property.get("default") {
-            _ if required(name) => "required".to_owned(),
+            _ if is_required => "required".to_owned(),
             None | Some(Value::Null) => "–".to_owned(),
             Some(value) => format!("`{value}`"),
         };
@@ -69,11 +61,43 @@ fn walk(document: &Value, schema: &Value, prefix: &str, fields: &mut Vec<Field>)
             default,
             meaning,
         });
-        if let Some(items) = items.filter(|items| items.get("properties").is_some()) {
+        if let Some(items) = items.filter(|items| is_object(items)) {
             walk(document, items, &format!("{path}[]."), fields)?;
         }
     }
     Ok(())
+}
+
+/// The fields of an object, and of the objects it is made of.
+fn collect<'a>(
+    document: &'a Value,
+    schema: &'a Value,
+    properties: &mut Vec<(&'a str, &'a Value, bool)>,
+) -> Result<()> {
+    let schema = resolved(document, schema)?;
+    if let Some(parts) = schema["allOf"].as_array() {
+        for part in parts {
+            collect(document, part, properties)?;
+        }
+        return Ok(());
+    }
+    let own = schema["properties"]
+        .as_object()
+        .context("not the schema of an object")?;
+    let required = schema["required"].as_array();
+    for (name, property) in own {
+        let is_required = required.is_some_and(|names| names.iter().any(|needed| needed == name));
+        properties.push((name, property, is_required));
+    }
+    Ok(())
+}
+
+/// Whether it has fields that can be told.
+pub(crate) fn is_object(schema: &Value) -> bool {
+    schema["properties"]
+        .as_object()
+        .is_some_and(|fields| !fields.is_empty())
+        || schema["allOf"].is_array()
 }
 
 /// What a field is, in a word or two.
@@ -102,7 +126,9 @@ fn kind(document: &Value, schema: &Value) -> Result<String> {
             let names = names.iter().filter_map(Value::as_str);
             Ok(names.collect::<Vec<_>>().join(" or "))
         }
-        _ if target.get("properties").is_some() => Ok("object".to_owned()),
+        _ if target.get("properties").is_some() || target["allOf"].is_array() => {
+            Ok("object".to_owned())
+        }
         _ => bail!("no type in {target}"),
     }
 }
@@ -178,7 +204,7 @@ fn resolved<'a>(document: &'a Value, schema: &'a Value) -> Result<&'a Value> {
 }
 
 /// A doc comment as one line, ended by a full stop, without links into the code.
-fn sentence(text: &str) -> String {
+pub(crate) fn sentence(text: &str) -> String {
     let mut plain = text.split_whitespace().collect::<Vec<_>>().join(" ");
     while let Some(start) = plain.find("](") {
         let Some(length) = plain.get(start..).and_then(|rest| rest.find(')')) else {

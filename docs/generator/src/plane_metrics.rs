@@ -1,0 +1,120 @@
+//! What the control plane counts. Its code names metrics where it counts them, so their
+//! meanings stand here; a name that is in one place and not in the other is an error.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+
+use crate::markdown::table;
+
+/// Name, kind and labels, meaning.
+const METRICS: [(&str, &str, &str); 12] = [
+    (
+        "creditgate_commands_total",
+        "counter: `kind`, `result`",
+        "Writes by what they are and how they ended.",
+    ),
+    (
+        "creditgate_batches_total",
+        "counter",
+        "Transactions: one a batch of writes.",
+    ),
+    (
+        "creditgate_batches_failed_total",
+        "counter",
+        "Transactions that the database did not take: nothing of them was written, and all who asked were told so.",
+    ),
+    (
+        "creditgate_queue_depth",
+        "gauge",
+        "Writes that wait. At 4,096 the next one is answered 503 `busy`.",
+    ),
+    (
+        "creditgate_refusals_total",
+        "counter: `code`",
+        "Errors that API and gateways were answered, by [code](errors.md).",
+    ),
+    (
+        "creditgate_resolves_total",
+        "counter",
+        "Questions of gateways whose key a request carries.",
+    ),
+    (
+        "creditgate_syncs_total",
+        "counter",
+        "Calls by which gateways report.",
+    ),
+    (
+        "creditgate_reports_total",
+        "counter",
+        "Reports in them: one an account.",
+    ),
+    (
+        "creditgate_polls_total",
+        "counter",
+        "Long polls of gateways.",
+    ),
+    (
+        "creditgate_polls_held",
+        "gauge",
+        "Long polls held open now: about one an instance.",
+    ),
+    (
+        "creditgate_impossible_reports_total",
+        "counter",
+        "Reports that contradict themselves or what was lent; each freezes its instance. Should stay 0.",
+    ),
+    (
+        "creditgate_instances",
+        "gauge: `state`",
+        "Instances that are known, by `active`, `draining` and `frozen`.",
+    ),
+];
+
+const MACROS: [&str; 3] = [
+    "metrics::counter!(",
+    "metrics::gauge!(",
+    "metrics::histogram!(",
+];
+
+/// All of them as a table.
+///
+/// # Errors
+/// The control plane counts something that is not in it, or the other way round.
+pub(crate) fn all(root: &Path) -> Result<String> {
+    let mut counted = BTreeSet::new();
+    collect(&root.join("control-plane/src"), &mut counted)?;
+    let told: BTreeSet<String> = METRICS
+        .iter()
+        .map(|(name, ..)| (*name).to_owned())
+        .collect();
+    let differ: Vec<&String> = counted.symmetric_difference(&told).collect();
+    ensure!(
+        differ.is_empty(),
+        "docs/generator/src/plane_metrics.rs and control-plane/src differ in {differ:?}"
+    );
+    let rows = METRICS.iter().map(|(name, kind, meaning)| {
+        vec![
+            format!("`{name}`"),
+            (*kind).to_owned(),
+            (*meaning).to_owned(),
+        ]
+    });
+    Ok(table(&["metric", "kind and labels", "what it says"], rows))
+}
+
+fn collect(folder: &Path, names: &mut BTreeSet<String>) -> Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, names)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path)?;
+            for found in MACROS.iter().flat_map(|start| text.split(start).skip(1)) {
+                names.extend(found.split('"').nth(1).map(str::to_owned));
+            }
+        }
+    }
+    Ok(())
+}
