@@ -114,3 +114,12 @@ pub fn run_and_explain(options: Options) -> Result<Tally, Box<Failure>> {
         least
     })
 }
+
+/// The words of a failure, without its numbers and ids.
+fn kind(broken: &str) -> String {
+    let words = broken.split_whitespace().skip(3);
+    words
+        .filter(|word| !word.contains(|c: char| c.is_ascii_digit()))
+        .take(5)
+        .collect()
+}

@@ -2,8 +2,9 @@
 //!
 //! Everything lent is pinned to lots in burn order at once. While credit is plenty, a
 //! lease is filled for a few seconds of its own use. When a need can't be met from what
-//! is free, unused credit is recalled from the other leases and the need waits in order;
-//! when even that would not do, the lease is told its ceiling.
+//! is free, unused credit is recalled from the other leases and the need waits in order.
+//! When that would not do, but what other gateways' requests hold might, it waits for their
+//! next reports; when these don't help either, the lease is told its ceiling.
 
 use creditgate_core::amount::Amount;
 use creditgate_core::protocol::{AccountState, LeaseAnswer, Phase, PreviousAnswer};
@@ -12,7 +13,7 @@ use crate::book::{Book, WAITERS_MAX, Waiter};
 use crate::burn_order::{self, Lot};
 use crate::context::Context;
 use crate::expiry::wallet_is_frozen;
-use crate::id::AccountId;
+use crate::id::{AccountId, LeaseId};
 use crate::journal::{About, EntryKind, Journal, LedgerAccount, ReasonCode};
 use crate::lease::{Lease, LeaseState, Pin, Protection, ToldCeiling};
 use crate::time::Timestamp;
@@ -24,6 +25,9 @@ pub struct Need {
     pub first: Amount,
     /// What all waiting requests cost.
     pub all: Amount,
+    /// Something was reserved since the last report. An idle lease gets nothing ahead of its
+    /// need: what it just gave back would only come again.
+    pub is_busy: bool,
 }
 
 /// Lends to a lease what it needs and what it will soon use; else notes a waiter or a ceiling.
@@ -32,7 +36,8 @@ pub fn question(book: &mut Book, journal: &mut Journal, context: &mut Context<'_
     if book.leases[lease].state != LeaseState::Open || book.block(id).is_some() {
         return;
     }
-    let own_turn = waiter_place(book, place, lease);
+    // A report of another worker, that needs nothing, does not end the waiting of the first.
+    let own_turn = waiter_place(book, place, lease).filter(|_| !need.first.is_zero());
     let remaining = book.leases[lease].counters.remaining();
     let promised = promised(book, place, own_turn, context.now);
     let free = free(book, id, context.now).saturating_sub(promised).max(Amount::ZERO);
@@ -45,7 +50,8 @@ pub fn question(book: &mut Book, journal: &mut Journal, context: &mut Context<'_
         book.accounts[place].waiters.remove(own_turn);
     }
     let wanted = need.all.max(need.first).saturating_sub(remaining).max(Amount::ZERO).min(free);
-    let ahead = if book.accounts[place].waiters.is_empty() { refill(&book.leases[lease], free, context) } else { Amount::ZERO };
+    let may_refill = book.accounts[place].waiters.is_empty() && (need.is_busy || !need.first.is_zero());
+    let ahead = if may_refill { refill(&book.leases[lease], free, context) } else { Amount::ZERO };
     let amount = wanted.max(ahead);
     if !wanted.is_zero() {
         protect(&mut book.leases[lease], remaining.saturating_add(wanted), context);
@@ -83,29 +89,36 @@ pub fn balance(book: &Book, account: AccountId, now: Timestamp) -> Amount {
 /// After anything that may have freed credit: serves waiters in order, then raises ceilings.
 pub fn settle_waiters(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize) {
     let now = context.now;
-    book.accounts[place].waiters.retain(|waiter| now < waiter.until);
-    while let Some(waiter) = book.accounts[place].waiters.first().cloned() {
+    end_hopes(book, place, now);
+    let mut next = 0;
+    while let Some(waiter) = book.accounts[place].waiters.get(next).cloned() {
         let id = book.accounts[place].id;
         let lease = book
             .lease_place(id, waiter.instance, waiter.lease)
             .filter(|lease| book.leases[*lease].state == LeaseState::Open);
         let Some(lease) = lease else {
-            book.accounts[place].waiters.remove(0);
+            book.accounts[place].waiters.remove(next);
             continue;
         };
         let remaining = book.leases[lease].counters.remaining();
         let short = waiter.need.saturating_sub(remaining).max(Amount::ZERO);
         if short <= free(book, id, now) {
-            book.accounts[place].waiters.remove(0);
+            book.accounts[place].waiters.remove(next);
             protect(&mut book.leases[lease], waiter.need, context);
             lend(book, journal, context, place, lease, short);
             push_one(book, place, lease, now);
-        } else if could_pay(book, place, lease, now) < waiter.need {
-            book.accounts[place].waiters.remove(0);
+        } else if could_pay(book, place, lease, now) >= waiter.need {
+            // What has come to be unused since the first recall is called back as well.
+            let own = book.leases[lease].id;
+            recall(book, id, own);
+            break;
+        } else if could_yet_pay(book, place, lease, now) < waiter.need {
+            book.accounts[place].waiters.remove(next);
             tell(book, place, lease, waiter.need, now);
             push_one(book, place, lease, now);
         } else {
-            break;
+            // It waits for news of what others hold; nobody waits for it.
+            next = next.saturating_add(1);
         }
     }
     if book.accounts[place].waiters.is_empty() {
@@ -211,7 +224,7 @@ fn protect(lease: &mut Lease, remaining: Amount, context: &Context<'_>) {
     });
 }
 
-/// What waiters before `own_turn` will get of what is free.
+/// What waiters before `own_turn` will get of what is free: those whose need is sure to be met.
 fn promised(book: &Book, place: usize, own_turn: Option<usize>, now: Timestamp) -> Amount {
     let account = &book.accounts[place];
     account
@@ -222,7 +235,8 @@ fn promised(book: &Book, place: usize, own_turn: Option<usize>, now: Timestamp) 
         .filter_map(|waiter| {
             let lease = book.lease_place(account.id, waiter.instance, waiter.lease)?;
             let remaining = book.leases[lease].counters.remaining();
-            Some(waiter.need.saturating_sub(remaining).max(Amount::ZERO))
+            let is_sure = could_pay(book, place, lease, now) >= waiter.need;
+            is_sure.then(|| waiter.need.saturating_sub(remaining).max(Amount::ZERO))
         })
         .fold(Amount::ZERO, Amount::saturating_add)
 }
@@ -242,6 +256,18 @@ fn could_pay(book: &Book, place: usize, lease: usize, now: Timestamp) -> Amount 
         .saturating_add(elsewhere)
 }
 
+/// As [`could_pay`], but with all that other gateways hold: their requests may have cost less
+/// by now, and what was given to a waiter there may not have been used.
+fn could_yet_pay(book: &Book, place: usize, lease: usize, now: Timestamp) -> Amount {
+    let id = book.accounts[place].id;
+    let own = &book.leases[lease];
+    let held = book
+        .lending_leases(id)
+        .filter(|other| other.id != own.id && !pins_spoiled(book, other, now))
+        .fold(Amount::ZERO, |sum, other| sum.saturating_add(other.counters.outstanding()));
+    own.counters.remaining().max(Amount::ZERO).saturating_add(free(book, id, now)).saturating_add(held)
+}
+
 /// Whether what the lease returns would not come back to the balance.
 fn pins_spoiled(book: &Book, lease: &Lease, now: Timestamp) -> bool {
     lease.pins.last().is_some_and(|pin| {
@@ -252,22 +278,29 @@ fn pins_spoiled(book: &Book, lease: &Lease, now: Timestamp) -> bool {
 
 fn wait_or_tell(book: &mut Book, context: &Context<'_>, place: usize, lease: usize, need: Need) {
     let now = context.now;
+    let timing = &context.settings.timing;
     let own_turn = waiter_place(book, place, lease);
+    let waits_already = own_turn.and_then(|own_turn| book.accounts[place].waiters.get(own_turn));
+    let asking = &book.leases[lease];
+    let is_sure = could_pay(book, place, lease, now) >= need.first;
+    let until = if is_sure {
+        now.plus_ms(timing.wait_ms)
+    } else {
+        // The verdict should come before the requests' own time is over.
+        let hope_until = now.plus_ms(timing.wait_ms - timing.wait_ms / 4);
+        waits_already.map_or(hope_until, |waiter| waiter.until.min(hope_until))
+    };
+    let was_told = asking.told.is_some_and(|told| need.first > told.ceiling);
+    let may_hope = !was_told && now < until && could_yet_pay(book, place, lease, now) >= need.first;
     let full = own_turn.is_none() && book.accounts[place].waiters.len() >= WAITERS_MAX;
-    if full || could_pay(book, place, lease, now) < need.first {
+    if full || !(is_sure || may_hope) {
         if let Some(own_turn) = own_turn {
             book.accounts[place].waiters.remove(own_turn);
         }
         tell(book, place, lease, need.first, now);
         return;
     }
-    let asking = &book.leases[lease];
-    let waiter = Waiter {
-        instance: asking.instance,
-        lease: asking.number,
-        need: need.first,
-        until: now.plus_ms(context.settings.timing.wait_ms),
-    };
+    let waiter = Waiter { instance: asking.instance, lease: asking.number, need: need.first, until };
     let own = asking.id;
     let id = book.accounts[place].id;
     match own_turn.and_then(|own_turn| book.accounts[place].waiters.get_mut(own_turn)) {
@@ -275,9 +308,29 @@ fn wait_or_tell(book: &mut Book, context: &Context<'_>, place: usize, lease: usi
         None => book.accounts[place].waiters.push(waiter),
     }
     book.touch(place, now);
-    for other in book.leases.iter_mut().filter(|other| other.account == id && other.id != own) {
+    recall(book, id, own);
+}
+
+/// Ends the waiting of those whose time is over. Who only hoped is told that it was in vain.
+fn end_hopes(book: &mut Book, place: usize, now: Timestamp) {
+    let id = book.accounts[place].id;
+    let over: Vec<Waiter> = book.accounts[place].waiters.extract_if(.., |waiter| now >= waiter.until).collect();
+    for waiter in over {
+        let lease = book.lease_place(id, waiter.instance, waiter.lease);
+        let Some(lease) = lease.filter(|lease| book.leases[*lease].state == LeaseState::Open) else { continue };
+        if could_pay(book, place, lease, now) < waiter.need {
+            tell(book, place, lease, waiter.need, now);
+            push_one(book, place, lease, now);
+        }
+    }
+}
+
+/// Calls back what the leases other than `own` don't use, and have no use for by and by.
+/// Those that were told already are not told again.
+fn recall(book: &mut Book, account: AccountId, own: LeaseId) {
+    for other in book.leases.iter_mut().filter(|other| other.account == account && other.id != own && !other.recall) {
         let lending = matches!(other.state, LeaseState::Open | LeaseState::Draining);
-        if lending && !other.recallable(now).is_zero() {
+        if lending && !other.counters.outstanding().is_zero() {
             other.recall = true;
             other.pushes = other.pushes.saturating_add(1);
         }

@@ -53,23 +53,28 @@ pub fn report(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>,
         && let Some(lease) = book.lease_place(report.account, reporter.instance, previous.lease)
     {
         merge(book, journal, context, place, lease, &previous.counters)?;
+        take_back_unseen(book, journal, context, place, lease);
         expiry::turn(&mut book.leases[lease]);
         if previous.dead {
             quarantine::book_hold(book, journal, context, place, lease);
         }
     }
+    let mut is_busy = false;
     let lease = match book.lease_place(report.account, reporter.instance, report.lease) {
         Some(lease) => {
+            let reserved = book.leases[lease].counters.reserved;
             merge(book, journal, context, place, lease, &report.counters)?;
+            is_busy = book.leases[lease].counters.reserved > reserved;
             Some(lease)
         }
         None => open_as_reported(book, journal, context, place, reporter, report),
     };
+    set_aside_unnamed(book, journal, context, place, reporter, report);
     if let Some(lease) = lease {
         if reporter.barred.is_some() {
             expiry::turn(&mut book.leases[lease]);
         }
-        let need = Need { first: report.need, all: report.wanted };
+        let need = Need { first: report.need, all: report.wanted, is_busy };
         lend::question(book, journal, context, place, lease, need);
     }
     lend::settle_waiters(book, journal, context, place);
@@ -109,7 +114,7 @@ pub fn resolve(
         newest
     };
     if opened && let Some(lease) = lease {
-        lend::question(book, journal, context, place, lease, Need { first: need, all: need });
+        lend::question(book, journal, context, place, lease, Need { first: need, all: need, is_busy: false });
         lend::settle_waiters(book, journal, context, place);
     }
     let use_by_ms = context.settings.timing.use_by_ms;
@@ -171,6 +176,21 @@ fn open_as_reported(
     Some(open(book, context, report.account, reporter.instance, report.lease))
 }
 
+/// An instance that reports an account names every lease it has of it. One that went unnamed
+/// for as long as would make the instance silent is in no cell: the answer that lent it was
+/// lost with the worker that had asked.
+fn set_aside_unnamed(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize, reporter: Reporter, report: &Report) {
+    let named = [Some(report.lease), report.previous.as_ref().map(|previous| previous.lease)];
+    for lease in 0..book.leases.len() {
+        let row = &book.leases[lease];
+        let is_of_cell = row.account == report.account && row.instance == reporter.instance;
+        let is_long_ago = context.now.since_ms(row.reported_at) >= context.settings.silent_after_ms;
+        if is_of_cell && is_long_ago && !named.contains(&Some(row.number)) {
+            quarantine::set_aside(book, journal, context, place, lease, QuarantineCause::CellLost);
+        }
+    }
+}
+
 fn open(book: &mut Book, context: &mut Context<'_>, account: AccountId, instance: InstanceId, number: LeaseNumber) -> usize {
     let mut burn = Amount::ZERO;
     for lease in book.leases.iter_mut().filter(|lease| lease.account == account && lease.instance == instance) {
@@ -229,6 +249,24 @@ fn merge(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, plac
     }
     lease.reported_at = context.now;
     Ok(())
+}
+
+/// A gateway admits nothing under a lease it has turned, so whatever still remains there as
+/// far as we know (credit whose answer was lost, or is on its way) is back already: the
+/// gateway will return it unused as soon as it sees it, by the very counter that grows here.
+fn take_back_unseen(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize, lease: usize) {
+    let row = &mut book.leases[lease];
+    let unseen = row.counters.remaining();
+    if row.resolution.is_some() || unseen <= Amount::ZERO {
+        return;
+    }
+    row.counters.returned = row.counters.returned.saturating_add(unseen);
+    book_return(book, journal, context, place, lease, unseen);
+    book.touch(place, context.now);
+    let lease = &mut book.leases[lease];
+    if lease.state != LeaseState::Open && lease.counters.is_balanced() {
+        lease.state = LeaseState::Closed;
+    }
 }
 
 /// What was used beyond what was lent is lent now: from what is free, the rest as debt.
@@ -297,18 +335,17 @@ pub(crate) fn book_return(book: &mut Book, journal: &mut Journal, context: &mut 
     }
 }
 
-/// Use a second since the last report: what grows at once, and falls slowly.
+/// Use a second since the last report: what grows at once, and falls by half in a second.
 fn note_burn(lease: &mut Lease, after: &Counters, context: &Context<'_>) {
+    /// Reports may follow one another at once; what they show is spread over at least this.
     const SHORTEST_MS: u64 = 100;
-    let elapsed_ms = context.now.since_ms(lease.reported_at);
-    if elapsed_ms < SHORTEST_MS {
-        return;
-    }
+    const HALF_LIFE_MS: i128 = 1_000;
+    let elapsed_ms = i128::from(context.now.since_ms(lease.reported_at));
     let used = |counters: &Counters| i128::from(counters.reserved.saturating_sub(counters.released).get());
-    let rate = (used(after) - used(&lease.counters)).max(0) * 1_000 / i128::from(elapsed_ms);
-    let rate = Amount::new(i64::try_from(rate).unwrap_or(i64::MAX));
-    lease.burn_per_second = rate.max(Amount::new(lease.burn_per_second.get() / 2));
-    lease.reported_at = context.now;
+    let rate = (used(after) - used(&lease.counters)).max(0) * 1_000 / elapsed_ms.max(i128::from(SHORTEST_MS));
+    let kept = i128::from(lease.burn_per_second.get()) * HALF_LIFE_MS / (HALF_LIFE_MS + elapsed_ms);
+    lease.burn_per_second = Amount::new(i64::try_from(rate.max(kept)).unwrap_or(i64::MAX));
+    lease.reported_at = lease.reported_at.max(context.now);
 }
 
 fn answer(book: &Book, context: &Context<'_>, reporter: Reporter, report: &Report, lease: Option<usize>) -> LeaseAnswer {

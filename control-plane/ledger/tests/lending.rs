@@ -101,8 +101,11 @@ fn credit_released_elsewhere_raises_a_ceiling() {
     let mut bench = Bench::with_credit(5);
     bench.ask(A, 1, Counters::default(), 5);
     bench.ask(A, 1, used(5, 0, 5), 0);
+    let hopes = bench.ask(B, 1, Counters::default(), 5);
+    assert!(hopes.waiting, "what A's request holds may come back");
+    bench.later(1_000);
     let told = bench.ask(B, 1, Counters::default(), 5);
-    assert_eq!(told.state.ceiling, Some(amount(0)));
+    assert_eq!((told.state.ceiling, told.waiting), (Some(amount(0)), false));
     assert_eq!(told.state.balance, amount(5), "held credit is still the customer's");
     bench.ask(A, 1, Counters { released: amount(5), ..used(5, 0, 5) }, 0);
     let lease = bench.book.leases.iter().find(|lease| lease.instance == B).unwrap();

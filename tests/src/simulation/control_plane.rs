@@ -230,10 +230,9 @@ impl ControlPlane {
             news.changes
                 .extend(book.and_then(|book| self.word_on(&book, now, (instance, account, lease))));
         }
-        let before = Timestamp(
-            now.0
-                .saturating_sub(2 * i64::try_from(self.settings.timing.sync_ms).unwrap_or(0)),
-        );
+        let timing = &self.settings.timing;
+        let patience_ms = timing.poll_hold_ms() + 4 * timing.sync_ms;
+        let before = Timestamp(now.0 - i64::try_from(patience_ms).unwrap_or(0));
         news.overdue = self.storage.overdue(instance, before, 100)?;
         let known = self.storage.registry()?;
         news.barred = known

@@ -169,19 +169,19 @@ impl World {
             .map(|(payer, lookup)| (*payer, lookup.waiters.front().copied()))
             .collect();
         for (payer, first) in queued {
-            let Some(first) = first else {
-                self.gateways[gateway].workers[worker]
-                    .lookups
-                    .remove(&payer);
+            let me = &mut self.gateways[gateway].workers[worker];
+            let repeated = me.proposals.remove(&payer);
+            if first.is_none() && repeated.is_none() {
+                me.lookups.remove(&payer);
                 continue;
+            }
+            // A question that may have opened a lease is repeated until it is answered, also
+            // when nobody waits any more: nobody else can put that lease into a cell.
+            let (generation, need) = match first {
+                Some(first) => (self.requests[first].generation, self.requests[first].cost),
+                None => (self.payers[payer].generation, 0),
             };
-            let (generation, need) = (
-                self.requests[first].generation,
-                Amount::new(self.requests[first].cost),
-            );
-            let repeated = self.gateways[gateway].workers[worker]
-                .proposals
-                .remove(&payer);
+            let need = Amount::new(need);
             let lease = match repeated {
                 Some(lease) => lease,
                 None => self.draw(gateway, LeaseNumber::NONE),
@@ -464,7 +464,7 @@ impl World {
             self.take_answer(call, answer, None, was_over)?;
         }
         for account in &news.overdue {
-            self.watch(gateway, worker, *account, true);
+            self.report_overdue(gateway, worker, *account)?;
         }
         if !was_over {
             let sent_at = self.clock_at(gateway, self.calls[call].sent_at_ms);
@@ -481,6 +481,18 @@ impl World {
             }
             self.run(gateway, worker)?;
         }
+        Ok(())
+    }
+
+    /// The control plane asks for an account. If its cell is gone, that is what it is told,
+    /// by a new number: else what the lost cell held would be lent for ever.
+    fn report_overdue(&mut self, gateway: usize, worker: usize, account: AccountId) -> Result<(), Broken> {
+        if self.gateways[gateway].cell(account).is_none() {
+            let number = self.draw(gateway, LeaseNumber::NONE);
+            note!(self, "g{gateway}.{worker} has no cell of {account}, which is asked for: {number}");
+            self.put(gateway, &Cell::fresh(account, number))?;
+        }
+        self.watch(gateway, worker, account, true);
         Ok(())
     }
 
