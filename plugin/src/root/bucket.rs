@@ -1,17 +1,21 @@
 //! A budget that fills with time: so many a second, at most so many at once.
+//!
+//! What a question costs is known only by its answer, so several may be under way when the
+//! last of the budget goes. What they take beyond it is debt, repaid before anything is left
+//! again: otherwise each drop that comes in would be spent as often as questions run at once.
 
 /// A token bucket that counts thousandths.
 #[derive(Debug)]
 pub(crate) struct Bucket {
-    per_second: u64,
-    level_milli: u64,
+    per_second: i64,
+    level_milli: i64,
     at_ms: u64,
 }
 
 impl Bucket {
     /// A full bucket that holds the budget of one second.
     pub(crate) fn new(per_second: u32, now_ms: u64) -> Self {
-        let per_second = u64::from(per_second);
+        let per_second = i64::from(per_second);
         Self {
             per_second,
             level_milli: per_second.saturating_mul(1_000),
@@ -25,7 +29,7 @@ impl Bucket {
         self.level_milli >= 1_000
     }
 
-    /// Takes one, if there is one.
+    /// Takes one, on credit if there is none.
     pub(crate) fn take(&mut self, now_ms: u64) {
         self.fill(now_ms);
         self.level_milli = self.level_milli.saturating_sub(1_000);
@@ -33,6 +37,7 @@ impl Bucket {
 
     fn fill(&mut self, now_ms: u64) {
         let passed_ms = now_ms.saturating_sub(self.at_ms);
+        let passed_ms = i64::try_from(passed_ms).unwrap_or(i64::MAX);
         let gained_milli = passed_ms.saturating_mul(self.per_second);
         let full_milli = self.per_second.saturating_mul(1_000);
         self.level_milli = self
@@ -59,5 +64,15 @@ mod tests {
             bucket.take(1_000_000);
         }
         assert!(!bucket.has_left(1_000_000));
+    }
+
+    #[test]
+    fn what_was_taken_beyond_the_budget_is_repaid_first() {
+        let mut bucket = Bucket::new(1, 0);
+        for _ in 0..4 {
+            bucket.take(0);
+        }
+        assert!(!bucket.has_left(3_999));
+        assert!(bucket.has_left(4_000));
     }
 }

@@ -37,13 +37,15 @@ struct Told<'a> {
 }
 
 impl Gate {
-    /// Sends every lookup that is queued, as far as calls may be under way.
+    /// Sends every lookup that is queued, as far as calls may be under way and unknown keys
+    /// have left a budget: so debt is never more than the calls that may be under way.
     pub(crate) fn ask_who(&mut self, host: &dyn Host, now_ms: u64) {
         for hash in self
             .line
             .resolutions_at(|step| matches!(step, Step::Queued))
         {
-            if self.calls.len() >= self.config.limits.calls_max {
+            let may_ask = self.unknown_budget.has_left(now_ms);
+            if !may_ask || self.calls.len() >= self.config.limits.calls_max {
                 return;
             }
             let repeated = self.proposals.remove(&hash).map(LeaseNumber);
