@@ -200,7 +200,7 @@ pub fn lend(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, p
     }
     lease.counters.granted = lease.counters.granted.saturating_add(lent);
     let about = About { lease: Some(lease.id), ..About::default() };
-    let movement = (LedgerAccount::Available, LedgerAccount::Lent, lent);
+    let movement = (LedgerAccount::Available, lease.holder(), lent);
     let account = &mut book.accounts[place];
     journal.transfer(context, account, EntryKind::Lending, ReasonCode::LeaseLending, movement, draws, about);
     book.touch(place, context.now);

@@ -291,3 +291,16 @@ fn question_whose_answer_was_lost_gets_the_same_lease_again() {
     }
     assert_eq!(bench.balance(LedgerAccount::Lent), 2);
 }
+
+#[test]
+fn overrun_reported_by_a_quarantined_lease_is_covered_where_the_lease_is_booked() {
+    let mut bench = Bench::with_credit(100);
+    bench.settings.overrun_max = amount(50);
+    bench.ask(A, 1, Counters::default(), 6);
+    bench.run(|book, journal, context| {
+        quarantine::set_aside(book, journal, context, 0, 0, QuarantineCause::InstanceSilent);
+    });
+    bench.ask(A, 1, used(6, 10, 0), 0);
+    assert_eq!(bench.balance(LedgerAccount::Quarantined), 0);
+    assert_eq!(bench.balance(LedgerAccount::Spent), 10);
+}
