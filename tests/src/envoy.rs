@@ -286,6 +286,14 @@ impl Envoy {
         Ok(values.sum())
     }
 
+    /// The CPU time of the process so far.
+    ///
+    /// # Errors
+    /// If the system does not tell.
+    pub fn cpu_time(&self) -> Result<Duration> {
+        self.process.cpu_time()
+    }
+
     /// Everything it has logged.
     #[must_use]
     pub fn log(&self) -> String {

@@ -11,10 +11,9 @@ pub(crate) fn run(stages: &mut Stages) -> Result<()> {
     let tools = Tools::get(stages)?;
     let filter = stages.run("build the filter", || wasm::build(wasm::Variant::Shipped))?;
     let idle = stages.run("build a filter that does nothing", wasm::build_idle)?;
-    let plane = stages.run("build the control plane", control_plane::for_release)?;
+    let plane = stages.run("build the control plane", control_plane::for_tests)?;
     stages.run("measure", || {
         let arguments = [
-            "--release",
             "--package",
             "creditgate-tests",
             "--bin",
