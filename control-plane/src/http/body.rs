@@ -84,7 +84,7 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Write<T> {
 
     async fn from_request(request: Request, _: &Shared) -> Result<Self, Problem> {
         let raw = RawWrite::read(request, BODY_MAX).await?;
-        let body = json(if raw.body.is_empty() { b"{}" } else { &raw.body })?;
+        let body = object(if raw.body.is_empty() { b"{}" } else { &raw.body })?;
         Ok(Self { body, raw })
     }
 }
@@ -114,6 +114,15 @@ pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| fault(error.path(), error.inner()))?;
     reader.end().map_err(|error| Problem::new("json_invalid", error.to_string()))?;
     Ok(value)
+}
+
+/// Reads a JSON object. What an object is read into would take an array too, by position.
+pub(super) fn object<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        json::<serde::de::IgnoredAny>(body)?;
+        return Err(Problem::new("body_invalid", "the body must be a JSON object").at(""));
+    }
+    json(body)
 }
 
 fn fault(path: &serde_path_to_error::Path, error: &serde_json::Error) -> Problem {

@@ -48,7 +48,7 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Message<T> {
         let speaker = parts.extensions.get::<Speaker>().copied();
         let speaker = speaker.ok_or_else(|| Problem::new("internal", "the route lacks its guard"))?;
         let bytes = body::bytes(body, MESSAGE_MAX).await?;
-        let head: Head = body::json(&bytes)?;
+        let head: Head = body::object(&bytes)?;
         if head.protocol != PROTOCOL_VERSION {
             let detail = format!(
                 "the filter speaks protocol version {}, this service {PROTOCOL_VERSION}; use a filter of the same release",
@@ -56,7 +56,7 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Message<T> {
             );
             return Err(Problem::new("protocol_version", detail));
         }
-        Ok(Self { speaker, message: body::json(&bytes)? })
+        Ok(Self { speaker, message: body::object(&bytes)? })
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) async fn run(mut jobs: Jobs) {
     loop {
         let settings = jobs.writer.registry().settings.clone();
         let after = settings.quarantine_policy_after_ms;
-        let period = Duration::from_millis(after / 8).clamp(Duration::from_millis(50), Duration::from_secs(10));
+        let period = Duration::from_millis(after / 8).clamp(Duration::from_millis(50), Duration::from_secs(1));
         if !jobs.sleep(period).await {
             return;
         }

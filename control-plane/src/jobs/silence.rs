@@ -19,7 +19,7 @@ const PAGE: u32 = 500;
 pub(super) async fn run(mut jobs: Jobs) {
     loop {
         let silent_after = Duration::from_millis(jobs.writer.registry().settings.silent_after_ms);
-        let period = (silent_after / 8).clamp(Duration::from_millis(50), Duration::from_secs(5));
+        let period = (silent_after / 8).clamp(Duration::from_millis(50), Duration::from_secs(1));
         if !jobs.sleep(period).await {
             return;
         }

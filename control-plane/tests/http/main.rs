@@ -1,0 +1,15 @@
+//! The HTTP side, over the real router, writer, jobs and SQLite.
+
+mod access;
+mod bad_input;
+mod busy;
+mod document;
+mod drain;
+mod edge;
+mod first_credit;
+mod messages;
+mod plane;
+mod pushes;
+mod quarantine;
+mod repeats;
+mod time;

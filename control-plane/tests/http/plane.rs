@@ -1,0 +1,192 @@
+//! A control plane of its own for each test, and what is asked of it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request};
+use creditgate::clock::{RandomIds, SystemClock};
+use creditgate::http::{App, Exposition, router};
+use creditgate::jobs::{Jobs, Presence};
+use creditgate::storage::{Reader, sqlite};
+use creditgate::verify::verify;
+use creditgate::writer::Writer;
+use creditgate_core::key::credential_hash;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tower::ServiceExt;
+
+/// The administrator's key of every test.
+pub(crate) const ADMIN: &str = "an-administrator-of-tests";
+
+/// A running control plane.
+pub(crate) struct Plane {
+    pub(crate) app: Arc<App>,
+    router: Router,
+    stop: watch::Sender<bool>,
+    jobs: JoinSet<()>,
+    directory: Option<TempDir>,
+}
+
+/// What came back.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    /// The stable code of a problem.
+    pub(crate) fn code(&self) -> &str {
+        assert_eq!(self.headers["content-type"], "application/problem+json", "{self:?}");
+        assert_eq!(self.body["status"], self.status);
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
+    pub(crate) fn text(&self, field: &str) -> String {
+        let text = self.body[field].as_str();
+        text.unwrap_or_else(|| panic!("{field} of {}", self.body)).to_owned()
+    }
+
+    pub(crate) fn replayed(&self) -> bool {
+        self.headers.contains_key("idempotency-replayed")
+    }
+}
+
+impl Plane {
+    pub(crate) fn start() -> Self {
+        Self::open(tempfile::tempdir().expect("a temporary directory"))
+    }
+
+    fn open(directory: TempDir) -> Self {
+        let (storage, reader) = sqlite::open(&database(&directory), 7).expect("the database opens");
+        let writer = Writer::start(storage, SystemClock, RandomIds::new(SystemClock)).expect("the writer starts");
+        Self::over(writer, Arc::new(reader), Some(directory))
+    }
+
+    pub(crate) fn over(writer: Writer, reader: Arc<dyn Reader>, directory: Option<TempDir>) -> Self {
+        let (stop, stopping) = watch::channel(false);
+        let app = Arc::new(App {
+            writer,
+            reader,
+            clock: Arc::new(SystemClock),
+            admin_key: Some(credential_hash(ADMIN)),
+            presence: Presence::default(),
+            stopping: stopping.clone(),
+            exposition: Exposition::of_process(),
+        });
+        let jobs = Jobs {
+            writer: app.writer.clone(),
+            reader: Arc::clone(&app.reader),
+            clock: Arc::clone(&app.clock),
+            presence: app.presence.clone(),
+            stopping,
+        }
+        .start();
+        Self { router: router(Arc::clone(&app)), app, stop, jobs, directory }
+    }
+
+    /// Ends the service and starts another on the same database.
+    pub(crate) async fn restart(mut self) -> Self {
+        self.stop.send_replace(true);
+        while self.jobs.join_next().await.is_some() {}
+        let directory = self.directory.take().expect("a database of its own");
+        drop(self);
+        Self::open(directory)
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.app.clock.now().0
+    }
+
+    pub(crate) async fn call(&self, method: Method, path: &str, key: &str, body: impl Into<Vec<u8>>, more: &[(&str, &str)]) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if !key.is_empty() {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        for (name, value) in more {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::from(body.into())).expect("a request");
+        let response = self.router.clone().oneshot(request).await.expect("an answer");
+        let (parts, body) = response.into_parts();
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.expect("a body").to_vec();
+        let body = serde_json::from_slice(&bytes).unwrap_or_default();
+        Answer { status: parts.status.as_u16(), headers: parts.headers, bytes, body }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.call(Method::GET, path, ADMIN, "", &[]).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::POST, path, ADMIN, body.to_string(), &[]).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::PUT, path, ADMIN, body.to_string(), &[]).await
+    }
+
+    /// Settings that tests need not wait for.
+    pub(crate) async fn hurry(&self) {
+        let settings = json!({
+            "use_by_ms": 1000, "sync_ms": 50, "idle_ms": 200, "wait_ms": 300, "max_stream_ms": 1000,
+            "silent_after_ms": 1000, "quarantine_policy": "hold",
+        });
+        let answer = self.put("/v1/settings", settings).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+
+    /// A customer of this name with a wallet of `currency` that has `amount`; answers the wallet's id.
+    pub(crate) async fn funded(&self, name: &str, currency: &str, amount: &str) -> String {
+        let made = self.post("/v1/customers", json!({ "external_id": name })).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        let wallet = self.post("/v1/wallets", json!({ "customer_id": name, "currency": currency })).await;
+        assert_eq!(wallet.status, 201, "{wallet:?}");
+        let wallet = wallet.text("id");
+        if amount != "0" {
+            self.top_up(&wallet, amount).await;
+        }
+        wallet
+    }
+
+    pub(crate) async fn top_up(&self, wallet: &str, amount: &str) -> Answer {
+        let answer = self.post(&format!("/v1/wallets/{wallet}/top-up"), json!({ "amount": amount })).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer
+    }
+
+    pub(crate) async fn key_of(&self, customer: &str) -> String {
+        let answer = self.post(&format!("/v1/customers/{customer}/keys"), json!({})).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        answer.text("key")
+    }
+
+    /// The parts of a wallet's balance that are asked for.
+    pub(crate) async fn balance<const N: usize>(&self, wallet: &str, parts: [&str; N]) -> [String; N] {
+        let answer = self.get(&format!("/v1/wallets/{wallet}/balance")).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        parts.map(|part| answer.text(part))
+    }
+
+    /// Every invariant holds.
+    pub(crate) fn assert_clean(&self) {
+        let findings = verify(&*self.app.reader).expect("the database can be read");
+        assert!(findings.is_empty(), "{findings:?}");
+    }
+}
+
+impl Drop for Plane {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+fn database(directory: &TempDir) -> PathBuf {
+    directory.path().join("creditgate.db")
+}
