@@ -269,10 +269,12 @@ impl Cell {
         })
     }
 
-    /// Whether the control plane has not acknowledged the present counters.
+    /// Whether the control plane has not acknowledged the present counters. So it is with a
+    /// fresh cell: pushes that came before it was there found nobody, and the answer to its
+    /// first report brings what they said.
     #[must_use]
     pub fn has_news(&self) -> bool {
-        self.mark() != self.reported_mark && !(self.reported_mark == 0 && self.is_untouched())
+        self.mark() != self.reported_mark
     }
 
     /// Whether credit or a reservation is in this cell.
@@ -313,10 +315,6 @@ impl Cell {
     fn settled_here(&self) -> Amount {
         let previous = self.previous.map_or(Amount::ZERO, |p| p.counters.settled);
         self.counters.settled.saturating_add(previous)
-    }
-
-    fn is_untouched(&self) -> bool {
-        self.counters == Counters::default() && self.previous.is_none()
     }
 }
 

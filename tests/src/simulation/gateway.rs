@@ -393,6 +393,7 @@ impl World {
         for queue in worker.queues.values_mut() {
             queue.waiters.retain(|waiter| *waiter != request);
         }
+        worker.queues.retain(|_, queue| !queue.waiters.is_empty());
         self.refuse(request, "waited too long");
     }
 
@@ -404,10 +405,11 @@ impl World {
         account: AccountId,
     ) -> Result<(), Broken> {
         loop {
-            let queue = self.gateways[gateway].workers[worker]
-                .queues
-                .get_mut(&account);
+            let queues = &mut self.gateways[gateway].workers[worker].queues;
+            let queue = queues.get_mut(&account);
             let Some(request) = queue.and_then(|queue| queue.waiters.pop_front()) else {
+                // A queue that nobody waits in is forgotten, and what was asked for it too.
+                queues.remove(&account);
                 return Ok(());
             };
             let verdict = self.judge(request, true)?;

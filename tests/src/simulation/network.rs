@@ -234,10 +234,7 @@ impl World {
             .map_err(|error| error.to_string())?;
         let barred = news.barred != self.gateways[self.calls[call].gateway].barred;
         let over = self.now_ms >= sent_at_ms + self.timing().poll_hold_ms();
-        if !news.changes.is_empty() || barred
-            || over
-            || news.cursor != cursor
-        {
+        if !news.changes.is_empty() || barred || over || news.cursor != cursor {
             self.calls[call].is_held = false;
             self.answer(call, Answer::News(news));
         }

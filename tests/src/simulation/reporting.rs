@@ -318,22 +318,9 @@ impl World {
             }
             return self.run(gateway, worker);
         }
-        let mut cell = match cell {
-            Some(cell) => cell,
-            None => {
-                let mut cell = Cell::fresh(account, answer.lease);
-                let sent_mark = Some(cell.mark());
-                self.auditor.told(self.gateways[gateway].id, answer);
-                cell.apply(
-                    answer,
-                    Reception {
-                        sent_mark,
-                        ..reception
-                    },
-                );
-                cell
-            }
-        };
+        // What was pushed before the cell was there found nobody: a new cell is reported, and
+        // the answer brings what this one is too old to know.
+        let mut cell = cell.unwrap_or_else(|| Cell::fresh(account, answer.lease));
         if is_ours && cell.lease < answer.lease && cell.can_turn() {
             cell.turn(answer.lease, reception.now_ms);
         }
@@ -486,10 +473,18 @@ impl World {
 
     /// The control plane asks for an account. If its cell is gone, that is what it is told,
     /// by a new number: else what the lost cell held would be lent for ever.
-    fn report_overdue(&mut self, gateway: usize, worker: usize, account: AccountId) -> Result<(), Broken> {
+    fn report_overdue(
+        &mut self,
+        gateway: usize,
+        worker: usize,
+        account: AccountId,
+    ) -> Result<(), Broken> {
         if self.gateways[gateway].cell(account).is_none() {
             let number = self.draw(gateway, LeaseNumber::NONE);
-            note!(self, "g{gateway}.{worker} has no cell of {account}, which is asked for: {number}");
+            note!(
+                self,
+                "g{gateway}.{worker} has no cell of {account}, which is asked for: {number}"
+            );
             self.put(gateway, &Cell::fresh(account, number))?;
         }
         self.watch(gateway, worker, account, true);
