@@ -71,6 +71,7 @@ impl Gate {
     ) -> Action {
         let client = seen.client.to_owned();
         if self.line.len() >= self.config.limits.waiters_max {
+            self.line.forget_unasked(place);
             let Verdict::Refuse(refused, money) = Verdict::refuse(Refusal::Capacity) else {
                 return Action::Pause;
             };

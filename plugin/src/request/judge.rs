@@ -148,14 +148,14 @@ impl Gate {
             if unknown {
                 return no(&demand, None, Refusal::CredentialUnknown, None);
             }
-            return self.wait_for_credential(host, now_ms, demand);
+            return self.wait_for_credential(host, now_ms, demand, true);
         };
         let found = shared::read(host, credential.slot, credential.account)
             .filter(|found| found.cell.credential_version == credential.version);
         let Some(found) = found else {
             // Revoked, moved, or the cell is elsewhere or gone: the answer says which.
             self.credentials.remove(&demand.credential);
-            return self.wait_for_credential(host, now_ms, demand);
+            return self.wait_for_credential(host, now_ms, demand, false);
         };
         if !is_first && demand.mode == Mode::Enforce && self.line.has_waiters(credential.slot) {
             return Verdict::Wait(Place::Credit(credential.slot), Some(demand));
@@ -163,17 +163,26 @@ impl Gate {
         self.judge_cell(host, now_ms, demand, &credential, found)
     }
 
-    fn wait_for_credential(&mut self, host: &dyn Host, now_ms: u64, demand: Demand) -> Verdict {
+    /// `is_stranger`: this worker never knew the credential, so it may be invented, and
+    /// looking it up is on the budget for such.
+    fn wait_for_credential(
+        &mut self,
+        host: &dyn Host,
+        now_ms: u64,
+        demand: Demand,
+        is_stranger: bool,
+    ) -> Verdict {
         let hash = demand.credential;
-        let asked_already = self.line.is_resolving(&hash);
-        if !asked_already && !self.unknown_budget.has_left(now_ms) {
-            return no(&demand, None, Refusal::Capacity, None);
+        if !self.line.is_resolving(&hash) {
+            if is_stranger && self.unknown_budget.is_empty(now_ms) {
+                return no(&demand, None, Refusal::Capacity, None);
+            }
+            self.line.resolve(hash, is_stranger);
         }
         if demand.mode == Mode::Enforce {
             return Verdict::Wait(Place::Credential(hash), Some(demand));
         }
         // Shadow mode holds nobody: it learns for the next time.
-        self.line.resolve(hash);
         self.wake(host);
         let terms = demand.terms().cloned();
         Verdict::Shadow(Box::new(Shadowed {
@@ -232,7 +241,7 @@ impl Gate {
             }
             let Some(again) = shared::read(host, credential.slot, credential.account) else {
                 self.credentials.remove(&demand.credential);
-                return self.wait_for_credential(host, now_ms, demand);
+                return self.wait_for_credential(host, now_ms, demand, false);
             };
             found = again;
         }

@@ -36,6 +36,8 @@ pub(crate) struct Line {
 pub(crate) struct Resolution {
     pub(crate) waiters: VecDeque<u32>,
     pub(crate) step: Step,
+    /// The credential may be invented: its lookup is on the budget for such.
+    pub(crate) is_stranger: bool,
 }
 
 /// How far the lookup has come.
@@ -89,7 +91,7 @@ impl Line {
     pub(crate) fn join(&mut self, id: u32, place: Place, account: Option<AccountId>) {
         match place {
             Place::Settings => self.settings.push_back(id),
-            Place::Credential(hash) => self.resolve(hash).waiters.push_back(id),
+            Place::Credential(hash) => self.resolve(hash, true).waiters.push_back(id),
             Place::Credit(slot) => {
                 let queue = self.credit.entry(slot).or_insert_with(|| CreditQueue {
                     account: account.unwrap_or(AccountId(0)),
@@ -108,11 +110,12 @@ impl Line {
         }
     }
 
-    /// Has a credential looked up.
-    pub(crate) fn resolve(&mut self, hash: CredentialHash) -> &mut Resolution {
+    /// Has a credential looked up, unless it already is.
+    pub(crate) fn resolve(&mut self, hash: CredentialHash, is_stranger: bool) -> &mut Resolution {
         self.resolutions.entry(hash).or_insert_with(|| Resolution {
             waiters: VecDeque::new(),
             step: Step::Queued,
+            is_stranger,
         })
     }
 
@@ -176,6 +179,24 @@ impl Line {
             .iter()
             .filter(|(_, resolution)| is(&resolution.step));
         at.map(|(hash, _)| *hash).collect()
+    }
+
+    /// Forgets a lookup that was not asked yet and nobody waits for.
+    pub(crate) fn forget_unasked(&mut self, place: Place) {
+        if let Place::Credential(hash) = place
+            && let Some(resolution) = self.resolutions.get(&hash)
+            && resolution.waiters.is_empty()
+            && matches!(resolution.step, Step::Queued)
+        {
+            self.resolutions.remove(&hash);
+        }
+    }
+
+    /// Credentials that may be invented and were not asked about yet.
+    pub(crate) fn queued_strangers(&self) -> Vec<CredentialHash> {
+        let is_one = |of: &Resolution| of.is_stranger && matches!(of.step, Step::Queued);
+        let strangers = self.resolutions.iter().filter(|(_, of)| is_one(of));
+        strangers.map(|(hash, _)| *hash).collect()
     }
 
     pub(crate) fn credit(&mut self, slot: u32) -> Option<&mut CreditQueue> {

@@ -34,6 +34,7 @@ pub(crate) enum Question {
         hash: CredentialHash,
         lease: LeaseNumber,
         is_repeat: bool,
+        is_stranger: bool,
     },
     /// Reports, in their order.
     Sync(Vec<Reported>),
@@ -188,7 +189,11 @@ impl Gate {
                 hash,
                 lease,
                 is_repeat,
+                is_stranger,
             } => {
+                if is_stranger {
+                    self.unknown_budget.give_back();
+                }
                 self.on_resolved(
                     host,
                     pending.sent_at_ms,

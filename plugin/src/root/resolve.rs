@@ -37,16 +37,22 @@ struct Told<'a> {
 }
 
 impl Gate {
-    /// Sends every lookup that is queued, as far as calls may be under way and unknown keys
-    /// have left a budget: so debt is never more than the calls that may be under way.
+    /// Sends every lookup that is queued, as far as calls may be under way and strangers have
+    /// left a budget.
     pub(crate) fn ask_who(&mut self, host: &dyn Host, now_ms: u64) {
         for hash in self
             .line
             .resolutions_at(|step| matches!(step, Step::Queued))
         {
-            let may_ask = self.unknown_budget.has_left(now_ms);
-            if !may_ask || self.calls.len() >= self.config.limits.calls_max {
+            if self.calls.len() >= self.config.limits.calls_max {
                 return;
+            }
+            let is_stranger = self
+                .line
+                .resolution(&hash)
+                .is_some_and(|known| known.is_stranger);
+            if is_stranger && !self.unknown_budget.hold(now_ms) {
+                continue;
             }
             let repeated = self.proposals.remove(&hash).map(LeaseNumber);
             let lease = repeated.unwrap_or_else(|| Self::draw(host, now_ms, LeaseNumber::NONE));
@@ -60,12 +66,16 @@ impl Gate {
                 hash,
                 lease,
                 is_repeat: repeated.is_some(),
+                is_stranger,
             };
             let timeout_ms = self.config.control_plane.timeout_ms;
             if self
                 .send(host, now_ms, PATH, &request, question, timeout_ms)
                 .is_err()
             {
+                if is_stranger {
+                    self.unknown_budget.give_back();
+                }
                 self.proposals.insert(hash, lease.0);
                 self.drop_unless_awaited(&hash);
                 return;
@@ -105,10 +115,11 @@ impl Gate {
         };
         match answer {
             ResolveAnswer::Unknown { retry_after_ms } => {
-                self.unknown_budget.take(now_ms);
+                self.unknown_budget.take();
                 let until_ms = now_ms.saturating_add(retry_after_ms.min(UNKNOWN_MOST_MS));
                 self.unknown.insert(hash, until_ms);
                 self.refuse_resolution(host, &hash, Refusal::CredentialUnknown);
+                self.refuse_strangers(host, now_ms);
             }
             ResolveAnswer::Barred { reason } => {
                 self.barred = Some(reason);
@@ -132,6 +143,16 @@ impl Gate {
                     self.find_cell(host, hash, resolved, reception);
                 }
             }
+        }
+    }
+
+    /// When strangers used the budget up, those not asked about yet are not held for it.
+    fn refuse_strangers(&mut self, host: &dyn Host, now_ms: u64) {
+        if !self.unknown_budget.is_empty(now_ms) {
+            return;
+        }
+        for hash in self.line.queued_strangers() {
+            self.refuse_resolution(host, &hash, Refusal::Capacity);
         }
     }
 
