@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
+};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
@@ -16,6 +18,7 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 /// If a key or certificate can't be made.
 pub fn authority(folder: &Path) -> Result<(PathBuf, TlsAcceptor)> {
     let mut params = CertificateParams::new(Vec::new())?;
+    params.distinguished_name = named("a test's authority");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority_key = KeyPair::generate()?;
     let authority = params.self_signed(&authority_key)?;
@@ -24,7 +27,9 @@ pub fn authority(folder: &Path) -> Result<(PathBuf, TlsAcceptor)> {
 
     let issuer = Issuer::new(params, authority_key);
     let key = KeyPair::generate()?;
-    let certificate = CertificateParams::new(vec!["localhost".into()])?.signed_by(&key, &issuer)?;
+    let mut params = CertificateParams::new(vec!["localhost".into()])?;
+    params.distinguished_name = named("localhost");
+    let certificate = params.signed_by(&key, &issuer)?;
     let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
@@ -32,4 +37,11 @@ pub fn authority(folder: &Path) -> Result<(PathBuf, TlsAcceptor)> {
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], private)?;
     Ok((file, TlsAcceptor::from(Arc::new(config))))
+}
+
+/// Authority and server must have different names, or the server's seems to be self-signed.
+fn named(name: &str) -> DistinguishedName {
+    let mut names = DistinguishedName::new();
+    names.push(DnType::CommonName, name);
+    names
 }

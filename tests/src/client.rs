@@ -152,8 +152,16 @@ pub async fn send_raw(address: SocketAddr, bytes: &[u8]) -> Result<(u16, String)
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(bytes).await?;
     let mut taken = Vec::new();
+    let mut piece = [0; 4096];
     // A connection that stays open ends the reading by time.
-    let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut taken)).await;
+    let mut patience = Duration::from_secs(5);
+    while let Ok(length) = tokio::time::timeout(patience, stream.read(&mut piece)).await {
+        match length? {
+            0 => break,
+            length => taken.extend_from_slice(piece.get(..length).unwrap_or_default()),
+        }
+        patience = Duration::from_millis(100);
+    }
     let text = String::from_utf8_lossy(&taken).into_owned();
     let status = text
         .split_whitespace()

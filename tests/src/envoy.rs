@@ -183,18 +183,18 @@ impl Envoy {
     async fn ready(process: Process, folder: PathBuf) -> Result<Self> {
         let envoy = Self::listening(process, folder).await?;
         // Without a rate card everything is `not_ready`; with it, a request without a key is refused otherwise.
-        until(
-            "the filter has its rate card",
-            Duration::from_secs(30),
-            async || {
-                let answer = Client::new(envoy.address)
-                    .send(request("GET", "/", &[], ""))
-                    .await?;
-                Ok((answer.code() != "not_ready").then_some(()))
-            },
-        )
-        .await
-        .with_context(|| envoy.process.last_words())?;
+        let within = Duration::from_secs(30);
+        let known = until("the filter has its rate card", within, async || {
+            let answer = envoy.send(request("GET", "/", &[], "")).await?;
+            Ok((answer.code() != "not_ready").then_some(()))
+        });
+        if let Err(error) = known.await {
+            let path = "/stats?usedonly&filter=cluster.creditgate";
+            let stats = envoy.admin("GET", path).await?;
+            let stats = String::from_utf8_lossy(&stats.body).into_owned();
+            let words = envoy.process.last_words();
+            return Err(error.context(format!("{stats}\n{words}")));
+        }
         Ok(envoy)
     }
 

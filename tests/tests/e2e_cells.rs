@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use creditgate_tests::client::{get, request};
-use creditgate_tests::clock::{ms, pause};
+use creditgate_tests::clock::{ms, pause, until};
 use creditgate_tests::envoy::Setup;
 use creditgate_tests::figures::figure;
 use creditgate_tests::load::{Background, send_all};
@@ -102,7 +102,10 @@ async fn at_the_cap_of_cells_idle_ones_are_reused_and_others_get_503() -> Result
     figure("cells", format!("40 customers, 16 cells: {first}"));
     assert_eq!((first.status(200), first.status(503)), (16, 24), "{first}");
     assert_eq!(first.by_code.get("capacity"), Some(&24), "{first}");
-    assert!(envoy.metric("creditgate_cells_refused").await? > 0);
+    until("the metric tells", ms(2_000), async || {
+        Ok((envoy.metric("creditgate_cells_refused").await? > 0).then_some(()))
+    })
+    .await?;
 
     // Once a cell was idle for long enough, it serves another account.
     pause(ms(4_000)).await;

@@ -79,6 +79,7 @@ async fn bodies_wait_at_recall(stops_iteration: bool) -> Result<()> {
     let mut settings = fast_settings();
     settings["idle_ms"] = json!(60_000);
     settings["use_by_ms"] = json!(8_000);
+    settings["silent_after_ms"] = json!(20_000);
     settings["wait_ms"] = json!(2_000);
     let scene = Scene::with(&settings, &card(), false).await?;
     let setup = setup(stops_iteration);

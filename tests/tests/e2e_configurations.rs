@@ -143,7 +143,7 @@ async fn production_believes_no_control_plane_without_the_right_certificate() ->
 }
 
 /// What the SDK could do and this filter never does.
-const NOT_ALLOWED: [&str; 12] = [
+const NOT_ALLOWED: [&str; 13] = [
     "proxy_add_header_map_value",
     "proxy_call_foreign_function",
     "proxy_close_stream",
@@ -156,6 +156,7 @@ const NOT_ALLOWED: [&str; 12] = [
     "proxy_grpc_send",
     "proxy_grpc_stream",
     "proxy_set_buffer_bytes",
+    "proxy_set_header_map_pairs",
 ];
 
 /// Callbacks for TCP, gRPC calls and foreign functions.

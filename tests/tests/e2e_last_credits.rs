@@ -14,6 +14,7 @@ async fn credit_that_lies_unused_at_the_other_gateway_is_fetched_before_a_402() 
     // Nothing comes back by itself: what is fetched is recalled.
     settings["idle_ms"] = json!(60_000);
     settings["use_by_ms"] = json!(8_000);
+    settings["silent_after_ms"] = json!(20_000);
     let scene = Scene::with(&settings, &card(), false).await?;
     let (east, west) = tokio::try_join!(scene.envoy("east"), scene.envoy("west"))?;
     let ada = scene.customer("ada", "1000").await?;
