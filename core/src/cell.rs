@@ -205,6 +205,7 @@ impl Cell {
         self.counters = Counters::default();
         self.spent_out = false;
         self.use_by_ms = 0;
+        self.ceiling = None;
         self.reported_mark = self.mark().wrapping_add(1);
     }
 

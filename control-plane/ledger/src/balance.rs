@@ -35,14 +35,17 @@ impl Parts {
     /// What the customer has: available + lent + held.
     #[must_use]
     pub fn balance(&self) -> Amount {
-        self.available.saturating_add(self.lent).saturating_add(self.held)
+        self.available
+            .saturating_add(self.lent)
+            .saturating_add(self.held)
     }
 }
 
 /// The parts of an account's balance; of one of its wallets, if one is named.
 #[must_use]
 pub fn parts(book: &Book, account: AccountId, wallet: Option<WalletId>, now: Timestamp) -> Parts {
-    let counted = |lot: &Lot| lot.account == account && wallet.is_none_or(|wallet| lot.wallet == wallet);
+    let counted =
+        |lot: &Lot| lot.account == account && wallet.is_none_or(|wallet| lot.wallet == wallet);
     let mut parts = Parts::default();
     for lot in book.lots.iter().filter(|lot| counted(lot)) {
         let part = if lot.is_lendable(now) {
@@ -60,9 +63,17 @@ pub fn parts(book: &Book, account: AccountId, wallet: Option<WalletId>, now: Tim
             // What was lent first is used first: the front of the pins is what is in flight.
             let held = pin.amount.min(held_left).max(Amount::ZERO);
             held_left = held_left.saturating_sub(held);
-            let lot = pin.lot.and_then(|pinned| book.lots.iter().find(|lot| lot.id == pinned));
+            let lot = pin
+                .lot
+                .and_then(|pinned| book.lots.iter().find(|lot| lot.id == pinned));
             if lot.map_or(wallet.is_none(), counted) {
-                count_pin(&mut parts, lease, pin, held, lot.is_some_and(|lot| lot.is_lendable(now)));
+                count_pin(
+                    &mut parts,
+                    lease,
+                    pin,
+                    held,
+                    lot.is_some_and(|lot| lot.is_lendable(now)),
+                );
             }
         }
     }

@@ -158,7 +158,8 @@ pub fn answer(book: &Book, lease: &Lease, previous: Option<&Lease>, context_now:
         waiting,
         state: AccountState {
             version: account.map_or(0, |account| account.version),
-            ceiling: lease.told.map(|told| told.ceiling),
+            // Nobody raises the ceiling of a lease that is over: the next lease hears its own.
+            ceiling: lease.told.filter(|_| lease.state == LeaseState::Open).map(|told| told.ceiling),
             block: book.block(lease.account),
             mode: book.customer.mode,
             credential_version: book.customer.credential_version,
