@@ -14,9 +14,15 @@ use creditgate_core::protocol::{LeaseAnswer, Report, Resolved};
 use creditgate_core::rate_card::RateCardDocument;
 use creditgate_ledger::customer::{CustomerChange, NewCustomer};
 use creditgate_ledger::id::{GatewayId, InstanceId, KeyId, LeaseId, LotId};
-use creditgate_ledger::registry::{CurrencyDefinition, Gateway, GatewayKey, Instance, InstanceState, OperatorKey, OperatorRole, RateCardVersion, Settings};
+use creditgate_ledger::registry::{
+    CurrencyDefinition, Gateway, GatewayKey, Instance, InstanceState, OperatorKey, OperatorRole,
+    RateCardVersion, Settings,
+};
 use creditgate_ledger::top_up::Voided;
-use creditgate_ledger::{Account, ConsumerKey, Customer, Lease, Lot, QuarantineCause, ReasonCode, ResolutionKind, Timestamp, Wallet, WalletStatus};
+use creditgate_ledger::{
+    Account, ConsumerKey, Customer, Lease, Lot, QuarantineCause, ReasonCode, ResolutionKind,
+    Timestamp, Wallet, WalletStatus,
+};
 
 use crate::storage::{NamedLease, Target};
 
@@ -190,6 +196,16 @@ pub enum Command {
         /// Which.
         instance: InstanceId,
     },
+    /// Forgets an instance that has long been silent and holds nothing.
+    ForgetInstance {
+        /// Which.
+        instance: InstanceId,
+    },
+    /// Forgets answers to idempotency keys that were first given before an instant.
+    ForgetAnswers {
+        /// The instant.
+        before: Timestamp,
+    },
     /// Lets an instance have credit, or not.
     SetInstanceState {
         /// Which.
@@ -311,6 +327,8 @@ impl Command {
             Self::RevokeOperatorKey { .. } => "revoke_operator_key",
             Self::PutRateCard { .. } => "put_rate_card",
             Self::SeeInstance { .. } => "see_instance",
+            Self::ForgetInstance { .. } => "forget_instance",
+            Self::ForgetAnswers { .. } => "forget_answers",
             Self::SetInstanceState { .. } => "set_instance_state",
         }
     }
@@ -318,10 +336,21 @@ impl Command {
     /// Leases that it speaks of and that may be history; see [`LoadPlan::reported`](crate::storage::LoadPlan).
     #[must_use]
     pub fn reported(&self) -> Vec<NamedLease> {
-        let Self::Report { instance, report } = self else { return Vec::new() };
-        let named = |number| NamedLease { account: report.account, instance: *instance, number };
-        let previous = report.previous.as_ref().map(|previous| named(previous.lease));
-        std::iter::once(named(report.lease)).chain(previous).collect()
+        let Self::Report { instance, report } = self else {
+            return Vec::new();
+        };
+        let named = |number| NamedLease {
+            account: report.account,
+            instance: *instance,
+            number,
+        };
+        let previous = report
+            .previous
+            .as_ref()
+            .map(|previous| named(previous.lease));
+        std::iter::once(named(report.lease))
+            .chain(previous)
+            .collect()
     }
 
     /// Which books it needs. What does not exist is found out when it is decided.
@@ -352,6 +381,8 @@ impl Command {
             | Self::RevokeOperatorKey { .. }
             | Self::PutRateCard { .. }
             | Self::SeeInstance { .. }
+            | Self::ForgetInstance { .. }
+            | Self::ForgetAnswers { .. }
             | Self::SetInstanceState { .. } => Vec::new(),
         }
     }

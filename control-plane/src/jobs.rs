@@ -1,8 +1,9 @@
 //! Work that nobody asks for: what time alone brings about.
 //!
-//! Three tasks beside the HTTP side. *Silence* quarantines the leases of instances that do
+//! Four tasks beside the HTTP side. *Silence* quarantines the leases of instances that do
 //! not speak any more; *policy* decides over quarantined credit when the operator's time
-//! for it has come; *passing* books each lot's and key's instant. They only look and give
+//! for it has come; *passing* books each lot's and key's instant; *retention* forgets what
+//! nobody can ask for any more. They only look and give
 //! commands; what the commands do, and whether, the ledger decides. Silence is measured on
 //! the monotonic clock: a step of the wall clock must not make everyone look silent.
 
@@ -20,6 +21,7 @@ use crate::writer::Writer;
 mod passing;
 mod policy;
 mod presence;
+mod retention;
 mod silence;
 
 pub use presence::Presence;
@@ -48,16 +50,23 @@ impl Jobs {
         tasks.spawn(silence::run(self.clone()));
         tasks.spawn(policy::run(self.clone()));
         tasks.spawn(passing::run(self.clone()));
+        tasks.spawn(retention::run(self.clone()));
         tasks
     }
 
-    async fn read<T: Send + 'static>(&self, look: impl FnOnce(&dyn Reader) -> Result<T, Problem> + Send + 'static) -> Option<T> {
+    async fn read<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&dyn Reader) -> Result<T, Problem> + Send + 'static,
+    ) -> Option<T> {
         let reader = Arc::clone(&self.reader);
         let found = tokio::task::spawn_blocking(move || look(&*reader)).await;
         match found {
             Ok(Ok(found)) => Some(found),
             Ok(Err(problem)) => {
-                tracing::warn!(code = problem.code(), "a job could not look something up; it tries again");
+                tracing::warn!(
+                    code = problem.code(),
+                    "a job could not look something up; it tries again"
+                );
                 None
             }
             Err(error) => {

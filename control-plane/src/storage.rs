@@ -128,7 +128,21 @@ pub struct ChangeSet {
     pub entries: Vec<Entry>,
     /// Answers to remember.
     pub answers: Vec<(IdempotencyKey, StoredAnswer)>,
+    /// Answers first given before this are forgotten, at most [`FORGET_MAX`] at once.
+    pub forget_answers_before: Option<Timestamp>,
 }
+
+impl ChangeSet {
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let nothing_new = self.books.is_empty() && self.registry.is_none() && self.answers.is_empty();
+        nothing_new && self.forget_answers_before.is_none()
+    }
+}
+
+/// Most answers that one commit forgets.
+pub const FORGET_MAX: usize = 10_000;
 
 /// Why storage did not do it. Nothing was written.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -17,7 +17,9 @@ use tokio::sync::{mpsc, oneshot};
 use crate::clock::Clock;
 use crate::command::{Command, Failure, Outcome, Work};
 use crate::notify::Changes;
-use crate::storage::{ChangeSet, IdempotencyKey, LoadPlan, Loaded, Storage, StorageError, StoredAnswer};
+use crate::storage::{
+    ChangeSet, IdempotencyKey, LoadPlan, Loaded, Storage, StorageError, StoredAnswer,
+};
 
 /// Commands that may wait; one more is told to come back.
 pub const QUEUE_MAX: usize = 4_096;
@@ -94,17 +96,30 @@ impl Writer {
     ///
     /// # Errors
     /// If the registry can't be read or the thread can't be started.
-    pub fn start(mut storage: impl Storage, clock: impl Clock + Clone, mut ids: impl Ids + Send + 'static) -> Result<Self, StorageError> {
+    pub fn start(
+        mut storage: impl Storage,
+        clock: impl Clock + Clone,
+        mut ids: impl Ids + Send + 'static,
+    ) -> Result<Self, StorageError> {
         let loaded = storage.load(&LoadPlan::default())?;
         storage.abandon();
         let registry = Arc::new(RwLock::new(loaded.registry));
         let changes = Changes::default();
         let (queue, jobs) = mpsc::channel(QUEUE_MAX);
-        let writer = Self { queue, registry: Arc::clone(&registry), changes: changes.clone() };
+        let writer = Self {
+            queue,
+            registry: Arc::clone(&registry),
+            changes: changes.clone(),
+        };
         std::thread::Builder::new()
             .name("ledger-writer".to_owned())
             .spawn(move || {
-                let mut worker = Worker { storage, ids: &mut ids, registry, changes };
+                let mut worker = Worker {
+                    storage,
+                    ids: &mut ids,
+                    registry,
+                    changes,
+                };
                 worker.run(jobs, &clock);
             })
             .map_err(|error| StorageError::Unavailable(error.to_string()))?;
@@ -114,7 +129,12 @@ impl Writer {
     /// The registry as of the last commit.
     #[must_use]
     pub fn registry(&self) -> Arc<Registry> {
-        Arc::clone(&self.registry.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+        Arc::clone(
+            &self
+                .registry
+                .read()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+        )
     }
 
     /// Tells of changes that gateways must hear of.
@@ -126,7 +146,9 @@ impl Writer {
     /// How many commands wait.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.queue.max_capacity().saturating_sub(self.queue.capacity())
+        self.queue
+            .max_capacity()
+            .saturating_sub(self.queue.capacity())
     }
 
     /// Waits until the writer's thread has ended. While a handle is held that can only be by
@@ -152,7 +174,13 @@ impl Writer {
     ///
     /// # Errors
     /// [`WriteError`].
-    pub async fn answer(&self, actor: &str, command: Command, idempotency: Option<Idempotency>, render: Render) -> Result<Written, WriteError> {
+    pub async fn answer(
+        &self,
+        actor: &str,
+        command: Command,
+        idempotency: Option<Idempotency>,
+        render: Render,
+    ) -> Result<Written, WriteError> {
         self.submit(actor, command, idempotency, Some(render))?
             .await
             .unwrap_or(Err(WriteError::Stopping))
@@ -170,7 +198,13 @@ impl Writer {
         render: Option<Render>,
     ) -> Result<oneshot::Receiver<Result<Written, WriteError>>, WriteError> {
         let (reply, answer) = oneshot::channel();
-        let job = Job { actor: actor.to_owned(), command, idempotency, render, reply };
+        let job = Job {
+            actor: actor.to_owned(),
+            command,
+            idempotency,
+            render,
+            reply,
+        };
         match self.queue.try_send(job) {
             Ok(()) => Ok(answer),
             Err(mpsc::error::TrySendError::Full(_)) => Err(WriteError::Busy),
@@ -187,7 +221,10 @@ struct Worker<'i, S> {
 }
 
 /// A decided job: who gets what once the batch is durable.
-type Decided = (oneshot::Sender<Result<Written, WriteError>>, Result<Written, WriteError>);
+type Decided = (
+    oneshot::Sender<Result<Written, WriteError>>,
+    Result<Written, WriteError>,
+);
 
 impl<S: Storage> Worker<'_, S> {
     fn run(&mut self, mut jobs: mpsc::Receiver<Job>, clock: &dyn Clock) {
@@ -205,7 +242,7 @@ impl<S: Storage> Worker<'_, S> {
         };
         metrics::counter!("creditgate_batches_total").increment(1);
         let (changes, decided) = self.decide(loaded, batch, now);
-        let nothing = changes.books.is_empty() && changes.registry.is_none() && changes.answers.is_empty();
+        let nothing = changes.is_empty();
         if nothing {
             self.storage.abandon();
         } else if let Err(error) = self.storage.commit(&changes) {
@@ -220,8 +257,14 @@ impl<S: Storage> Worker<'_, S> {
         }
     }
 
-    fn decide(&mut self, mut loaded: Loaded, batch: Vec<Job>, now: Timestamp) -> (ChangeSet, Vec<Decided>) {
-        let mut answers: HashMap<IdempotencyKey, StoredAnswer> = std::mem::take(&mut loaded.answers);
+    fn decide(
+        &mut self,
+        mut loaded: Loaded,
+        batch: Vec<Job>,
+        now: Timestamp,
+    ) -> (ChangeSet, Vec<Decided>) {
+        let mut answers: HashMap<IdempotencyKey, StoredAnswer> =
+            std::mem::take(&mut loaded.answers);
         let mut new_answers = Vec::new();
         let mut decided = Vec::with_capacity(batch.len());
         let mut work = Work::new(loaded, now, self.ids);
@@ -234,24 +277,41 @@ impl<S: Storage> Worker<'_, S> {
             let result = work.decide(&job.actor, job.command);
             count(kind, &result);
             let result = result.map_err(WriteError::Failed).map(|outcome| {
-                let Some(render) = job.render else { return Written::Outcome(outcome) };
+                let Some(render) = job.render else {
+                    return Written::Outcome(outcome);
+                };
                 let (status, body) = render(&outcome);
                 if let Some(Idempotency { key, fingerprint }) = job.idempotency {
-                    let stored = StoredAnswer { fingerprint, status, body: body.clone(), created_at: now };
+                    let stored = StoredAnswer {
+                        fingerprint,
+                        status,
+                        body: body.clone(),
+                        created_at: now,
+                    };
                     answers.insert(key.clone(), stored.clone());
                     new_answers.push((key, stored));
                 }
-                Written::Answer { status, body, replayed: false }
+                Written::Answer {
+                    status,
+                    body,
+                    replayed: false,
+                }
             });
             decided.push((job.reply, result));
         }
-        let changes = ChangeSet { answers: new_answers, ..work.into_changes() };
+        let changes = ChangeSet {
+            answers: new_answers,
+            ..work.into_changes()
+        };
         (changes, decided)
     }
 
     fn publish(&self, changes: &ChangeSet) {
         if let Some((_, after)) = &changes.registry {
-            *self.registry.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(after.clone());
+            *self
+                .registry
+                .write()
+                .unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(after.clone());
             self.changes.wake_all();
         }
         for change in &changes.books {
@@ -276,16 +336,27 @@ fn plan(batch: &[Job]) -> LoadPlan {
     for job in batch {
         plan.targets.extend(job.command.targets());
         plan.reported.extend(job.command.reported());
-        plan.idempotency.extend(job.idempotency.as_ref().map(|idempotency| idempotency.key.clone()));
+        plan.idempotency.extend(
+            job.idempotency
+                .as_ref()
+                .map(|idempotency| idempotency.key.clone()),
+        );
     }
     plan
 }
 
-fn replay(answers: &HashMap<IdempotencyKey, StoredAnswer>, idempotency: Option<&Idempotency>) -> Option<Result<Written, WriteError>> {
+fn replay(
+    answers: &HashMap<IdempotencyKey, StoredAnswer>,
+    idempotency: Option<&Idempotency>,
+) -> Option<Result<Written, WriteError>> {
     let Idempotency { key, fingerprint } = idempotency?;
     let stored = answers.get(key)?;
     Some(if stored.fingerprint == *fingerprint {
-        Ok(Written::Answer { status: stored.status, body: stored.body.clone(), replayed: true })
+        Ok(Written::Answer {
+            status: stored.status,
+            body: stored.body.clone(),
+            replayed: true,
+        })
     } else {
         Err(WriteError::KeyReused)
     })
@@ -304,7 +375,10 @@ fn pushed(before: Option<&Book>, after: &Book) -> Vec<InstanceId> {
         .collect()
 }
 
-fn fail_all(replies: impl Iterator<Item = oneshot::Sender<Result<Written, WriteError>>>, error: StorageError) {
+fn fail_all(
+    replies: impl Iterator<Item = oneshot::Sender<Result<Written, WriteError>>>,
+    error: StorageError,
+) {
     let error = Arc::new(error);
     for reply in replies {
         let _gone = reply.send(Err(WriteError::Storage(Arc::clone(&error))));

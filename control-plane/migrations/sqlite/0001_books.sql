@@ -248,3 +248,4 @@ CREATE TABLE answer (
     created_at  INTEGER NOT NULL,
     PRIMARY KEY (principal, key)
 ) STRICT;
+CREATE INDEX answer_by_age ON answer (created_at);

@@ -9,7 +9,10 @@ use creditgate_ledger::id::{AccountId, InstanceId};
 use creditgate_ledger::registry::{InstanceState, Registry};
 use creditgate_ledger::report::{self, Impossible, Reporter};
 use creditgate_ledger::top_up::{self, TopUp};
-use creditgate_ledger::{Book, ConsumerKey, Entry, Journal, LeaseState, QuarantineCause, Refusal, Timestamp, Wallet, balance, credential, customer, expiry, lend, quarantine, wallet};
+use creditgate_ledger::{
+    Book, ConsumerKey, Entry, Journal, LeaseState, QuarantineCause, Refusal, Timestamp, Wallet,
+    balance, credential, customer, expiry, lend, quarantine, wallet,
+};
 
 use super::{Command, CreateWallet, Outcome, TopUpCommand, TopUpValue};
 use crate::storage::{BookChange, ChangeSet, Loaded, Target};
@@ -42,6 +45,7 @@ pub struct Work<'a> {
     registry_changed: bool,
     entries: Vec<Entry>,
     touched: HashSet<usize>,
+    forget_answers_before: Option<Timestamp>,
 }
 
 impl<'a> Work<'a> {
@@ -50,13 +54,18 @@ impl<'a> Work<'a> {
         Self {
             clock,
             ids,
-            books: loaded.books.into_iter().map(|book| (Some(book.clone()), book)).collect(),
+            books: loaded
+                .books
+                .into_iter()
+                .map(|book| (Some(book.clone()), book))
+                .collect(),
             places: loaded.places,
             registry: (*loaded.registry).clone(),
             registry_before: loaded.registry,
             registry_changed: false,
             entries: Vec::new(),
             touched: HashSet::new(),
+            forget_answers_before: None,
         }
     }
 
@@ -68,60 +77,103 @@ impl<'a> Work<'a> {
     pub fn decide(&mut self, actor: &str, command: Command) -> Result<Outcome, Failure> {
         match command {
             Command::CreateCustomer(new) => self.create_customer(actor, new),
-            Command::ChangeCustomer { customer, change } => self.on(actor, &customer, |book, journal, context, _| {
-                Ok(Outcome::Customer(customer::change(book, journal, context, change)))
-            }),
-            Command::AddKey { customer, name, hash } => self.on(actor, &customer, |book, _, context, _| {
+            Command::ChangeCustomer { customer, change } => {
+                self.on(actor, &customer, |book, journal, context, _| {
+                    Ok(Outcome::Customer(customer::change(
+                        book, journal, context, change,
+                    )))
+                })
+            }
+            Command::AddKey {
+                customer,
+                name,
+                hash,
+            } => self.on(actor, &customer, |book, _, context, _| {
                 Ok(Outcome::Key(credential::add(book, context, name, hash)?))
             }),
-            Command::RevokeKey { key, at } => self.on(actor, &Target::Key(key), |book, _, context, _| {
-                let at = at.unwrap_or(context.now);
-                Ok(Outcome::Key(credential::revoke(book, context, key, at)?))
-            }),
-            Command::RotateKey { key, hash, overlap_ms } => self.on(actor, &Target::Key(key), |book, _, context, _| {
+            Command::RevokeKey { key, at } => {
+                self.on(actor, &Target::Key(key), |book, _, context, _| {
+                    let at = at.unwrap_or(context.now);
+                    Ok(Outcome::Key(credential::revoke(book, context, key, at)?))
+                })
+            }
+            Command::RotateKey {
+                key,
+                hash,
+                overlap_ms,
+            } => self.on(actor, &Target::Key(key), |book, _, context, _| {
                 let old = credential::revoke(book, context, key, context.now.plus_ms(overlap_ms))?;
-                Ok(Outcome::Key(credential::add(book, context, old.name, hash)?))
+                Ok(Outcome::Key(credential::add(
+                    book, context, old.name, hash,
+                )?))
             }),
             Command::MoveKey { key, customer } => self.move_key(actor, key, &customer),
             Command::CreateWallet(new) => self.create_wallet(actor, new),
-            Command::SetWalletStatus { wallet, status } => self.on(actor, &wallet.clone(), |book, journal, context, _| {
-                let id = wallet_of(book, &wallet)?.id;
-                let wallet = wallet::set_status(book, journal, context, id, status)?;
-                with_account(book, wallet, context.now)
-            }),
-            Command::TopUp(command) => self.top_up(actor, command),
-            Command::VoidLot { lot, reason } => self.on(actor, &Target::Lot(lot), |book, journal, context, _| {
-                let (lot, voided) = top_up::void(book, journal, context, lot, &reason)?;
-                let account = account_of(book, lot.account)?;
-                Ok(Outcome::Voided(Box::new((lot, voided, account))))
-            }),
-            Command::Resolve { instance, credential, lease, need, gateway } => {
-                self.resolve(actor, gateway, instance, credential, (lease, need))
+            Command::SetWalletStatus { wallet, status } => {
+                self.on(actor, &wallet.clone(), |book, journal, context, _| {
+                    let id = wallet_of(book, &wallet)?.id;
+                    let wallet = wallet::set_status(book, journal, context, id, status)?;
+                    with_account(book, wallet, context.now)
+                })
             }
+            Command::TopUp(command) => self.top_up(actor, command),
+            Command::VoidLot { lot, reason } => {
+                self.on(actor, &Target::Lot(lot), |book, journal, context, _| {
+                    let (lot, voided) = top_up::void(book, journal, context, lot, &reason)?;
+                    let account = account_of(book, lot.account)?;
+                    Ok(Outcome::Voided(Box::new((lot, voided, account))))
+                })
+            }
+            Command::Resolve {
+                instance,
+                credential,
+                lease,
+                need,
+                gateway,
+            } => self.resolve(actor, gateway, instance, credential, (lease, need)),
             Command::Report { instance, report } => self.report(actor, instance, &report),
-            Command::ResolveLease { lease, kind, reason } => self.on(actor, &Target::Lease(lease), |book, journal, context, _| {
+            Command::ResolveLease {
+                lease,
+                kind,
+                reason,
+            } => self.on(actor, &Target::Lease(lease), |book, journal, context, _| {
                 let amount = quarantine::resolve(book, journal, context, lease, kind, &reason)?;
                 let row = book.leases.iter().find(|row| row.id == lease).cloned();
-                let row = row.ok_or_else(|| Refusal::NotFound { what: "lease", id: lease.to_string() })?;
+                let row = row.ok_or_else(|| Refusal::NotFound {
+                    what: "lease",
+                    id: lease.to_string(),
+                })?;
                 let account = account_of(book, row.account)?;
                 Ok(Outcome::LeaseResolved(Box::new((row, amount, account))))
             }),
-            Command::TurnLeases { customer, instance } => self.on(actor, &customer, |book, journal, context, _| {
-                turn_leases(book, journal, context, instance);
-                Ok(Outcome::Done)
-            }),
-            Command::Quarantine { customer, instance, cause } => self.on(actor, &customer, |book, journal, context, _| {
+            Command::TurnLeases { customer, instance } => {
+                self.on(actor, &customer, |book, journal, context, _| {
+                    turn_leases(book, journal, context, instance);
+                    Ok(Outcome::Done)
+                })
+            }
+            Command::Quarantine {
+                customer,
+                instance,
+                cause,
+            } => self.on(actor, &customer, |book, journal, context, _| {
                 set_aside(book, journal, context, instance, cause);
                 Ok(Outcome::Done)
             }),
-            Command::PassTime { customer } => self.on(actor, &customer, |book, journal, context, _| {
-                credential::expire(book, context.now);
-                for place in 0..book.accounts.len() {
-                    expiry::pass(book, journal, context, place);
-                    lend::settle_waiters(book, journal, context, place);
-                }
+            Command::PassTime { customer } => {
+                self.on(actor, &customer, |book, journal, context, _| {
+                    credential::expire(book, context.now);
+                    for place in 0..book.accounts.len() {
+                        expiry::pass(book, journal, context, place);
+                        lend::settle_waiters(book, journal, context, place);
+                    }
+                    Ok(Outcome::Done)
+                })
+            }
+            Command::ForgetAnswers { before } => {
+                self.forget_answers_before = Some(before);
                 Ok(Outcome::Done)
-            }),
+            }
             Command::PutSettings(_)
             | Command::DefineCurrency { .. }
             | Command::CreateGateway { .. }
@@ -131,6 +183,7 @@ impl<'a> Work<'a> {
             | Command::RevokeOperatorKey { .. }
             | Command::PutRateCard { .. }
             | Command::SeeInstance { .. }
+            | Command::ForgetInstance { .. }
             | Command::SetInstanceState { .. } => self.decide_registry(command),
         }
     }
@@ -148,14 +201,20 @@ impl<'a> Work<'a> {
             .collect();
         ChangeSet {
             books,
-            registry: self.registry_changed.then_some((self.registry_before, self.registry)),
+            registry: self
+                .registry_changed
+                .then_some((self.registry_before, self.registry)),
             entries: self.entries,
             answers: Vec::new(),
+            forget_answers_before: self.forget_answers_before,
         }
     }
 
     fn place(&self, target: &Target) -> Result<usize, Refusal> {
-        self.places.get(target).copied().ok_or_else(|| not_found(target))
+        self.places
+            .get(target)
+            .copied()
+            .ok_or_else(|| not_found(target))
     }
 
     /// Runs a decision on a copy of the target's book; keeps the copy if it succeeds.
@@ -163,7 +222,12 @@ impl<'a> Work<'a> {
         &mut self,
         actor: &str,
         target: &Target,
-        decision: impl FnOnce(&mut Book, &mut Journal, &mut Context<'_>, &Registry) -> Result<T, Failure>,
+        decision: impl FnOnce(
+            &mut Book,
+            &mut Journal,
+            &mut Context<'_>,
+            &Registry,
+        ) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let place = self.place(target)?;
         let mut book = self.books[place].1.clone();
@@ -181,10 +245,18 @@ impl<'a> Work<'a> {
         Ok(outcome)
     }
 
-    fn create_customer(&mut self, actor: &str, new: customer::NewCustomer) -> Result<Outcome, Failure> {
+    fn create_customer(
+        &mut self,
+        actor: &str,
+        new: customer::NewCustomer,
+    ) -> Result<Outcome, Failure> {
         let name = Target::ExternalId(new.external_id.clone());
         if self.places.contains_key(&name) {
-            return Err(Refusal::Exists { what: "customer", id: new.external_id }.into());
+            return Err(Refusal::Exists {
+                what: "customer",
+                id: new.external_id,
+            }
+            .into());
         }
         let mut context = Context {
             now: self.clock,
@@ -202,7 +274,12 @@ impl<'a> Work<'a> {
         Ok(Outcome::Customer(customer))
     }
 
-    fn move_key(&mut self, actor: &str, key: creditgate_ledger::id::KeyId, to: &Target) -> Result<Outcome, Failure> {
+    fn move_key(
+        &mut self,
+        actor: &str,
+        key: creditgate_ledger::id::KeyId,
+        to: &Target,
+    ) -> Result<Outcome, Failure> {
         if self.place(to)? == self.place(&Target::Key(key))? {
             return Err(Refusal::Conflict {
                 code: "key_is_there",
@@ -214,9 +291,13 @@ impl<'a> Work<'a> {
             Ok(credential::release(book, context, key)?)
         })?;
         let back = released.clone();
-        let moved = self.on(actor, to, |book, _, context, _| Ok(credential::adopt(book, context, released)?));
+        let moved = self.on(actor, to, |book, _, context, _| {
+            Ok(credential::adopt(book, context, released)?)
+        });
         if let Err(failure) = moved {
-            self.on(actor, &Target::Key(key), |book, _, context, _| Ok(credential::adopt(book, context, back)?))?;
+            self.on(actor, &Target::Key(key), |book, _, context, _| {
+                Ok(credential::adopt(book, context, back)?)
+            })?;
             return Err(failure);
         }
         let place = self.place(to)?;
@@ -245,34 +326,50 @@ impl<'a> Work<'a> {
     }
 
     fn top_up(&mut self, actor: &str, command: TopUpCommand) -> Result<Outcome, Failure> {
-        self.on(actor, &command.wallet.clone(), |book, journal, context, _| {
-            let wallet = wallet_of(book, &command.wallet)?.clone();
-            let scale = account_of(book, wallet.account)?.scale;
-            let amount = match &command.value {
-                TopUpValue::Credits(credits) => wallet::credits_to_amount(&wallet, credits, scale)?,
-                TopUpValue::Amount(amount) => {
-                    creditgate_core::amount::parse_decimal(amount, scale).map_err(|error| Refusal::amount("/amount", &error))?
-                }
-            };
-            let top_up = TopUp {
-                wallet: wallet.id,
-                amount,
-                reason: command.reason,
-                priority: command.priority,
-                effective_at: command.effective_at,
-                expires_at: command.expires_at,
-                description: command.description,
-            };
-            let in_credits = matches!(command.value, TopUpValue::Credits(_));
-            let lot = top_up::top_up(book, journal, context, top_up).map_err(|refusal| match refusal {
-                Refusal::Invalid { field: "/amount", code, problem } if in_credits => {
-                    Refusal::Invalid { field: "/credits_to_add", code, problem }
-                }
-                other => other,
-            })?;
-            let account = account_of(book, lot.account)?;
-            Ok(Outcome::Lot(Box::new((lot, wallet, account))))
-        })
+        self.on(
+            actor,
+            &command.wallet.clone(),
+            |book, journal, context, _| {
+                let wallet = wallet_of(book, &command.wallet)?.clone();
+                let scale = account_of(book, wallet.account)?.scale;
+                let amount = match &command.value {
+                    TopUpValue::Credits(credits) => {
+                        wallet::credits_to_amount(&wallet, credits, scale)?
+                    }
+                    TopUpValue::Amount(amount) => {
+                        creditgate_core::amount::parse_decimal(amount, scale)
+                            .map_err(|error| Refusal::amount("/amount", &error))?
+                    }
+                };
+                let top_up = TopUp {
+                    wallet: wallet.id,
+                    amount,
+                    reason: command.reason,
+                    priority: command.priority,
+                    effective_at: command.effective_at,
+                    expires_at: command.expires_at,
+                    description: command.description,
+                };
+                let in_credits = matches!(command.value, TopUpValue::Credits(_));
+                let lot =
+                    top_up::top_up(book, journal, context, top_up).map_err(
+                        |refusal| match refusal {
+                            Refusal::Invalid {
+                                field: "/amount",
+                                code,
+                                problem,
+                            } if in_credits => Refusal::Invalid {
+                                field: "/credits_to_add",
+                                code,
+                                problem,
+                            },
+                            other => other,
+                        },
+                    )?;
+                let account = account_of(book, lot.account)?;
+                Ok(Outcome::Lot(Box::new((lot, wallet, account))))
+            },
+        )
     }
 
     fn resolve(
@@ -281,26 +378,50 @@ impl<'a> Work<'a> {
         gateway: creditgate_ledger::id::GatewayId,
         instance: InstanceId,
         credential: creditgate_core::key::CredentialHash,
-        question: (creditgate_core::lease::LeaseNumber, creditgate_core::amount::Amount),
+        question: (
+            creditgate_core::lease::LeaseNumber,
+            creditgate_core::amount::Amount,
+        ),
     ) -> Result<Outcome, Failure> {
         let target = Target::Credential(credential);
         if !self.places.contains_key(&target) {
             return Ok(Outcome::Resolved(None));
         }
-        let known = self.registry.gateways.iter().find(|known| known.id == gateway);
-        let known = known.ok_or_else(|| Refusal::NotFound { what: "gateway", id: gateway.to_string() })?;
+        let known = self
+            .registry
+            .gateways
+            .iter()
+            .find(|known| known.id == gateway);
+        let known = known.ok_or_else(|| Refusal::NotFound {
+            what: "gateway",
+            id: gateway.to_string(),
+        })?;
         let card = self.registry.rate_card(&known.rate_card);
-        let card = card.ok_or_else(|| Refusal::NotFound { what: "rate card", id: known.rate_card.clone() })?;
+        let card = card.ok_or_else(|| Refusal::NotFound {
+            what: "rate card",
+            id: known.rate_card.clone(),
+        })?;
         let currency = card.document.currency;
         let scale = self.registry.scale(&currency);
         let reporter = self.reporter(instance);
         let epoch = self.registry.epoch;
         self.on(actor, &target, |book, journal, context, _| {
             let now = context.now;
-            if !book.keys.iter().any(|key| key.hash == credential && key.is_valid(now)) {
+            if !book
+                .keys
+                .iter()
+                .any(|key| key.hash == credential && key.is_valid(now))
+            {
                 return Ok(Outcome::Resolved(None));
             }
-            let (opened, answer) = report::resolve(book, journal, context, reporter, (currency, scale), question);
+            let (opened, answer) = report::resolve(
+                book,
+                journal,
+                context,
+                reporter,
+                (currency, scale),
+                question,
+            );
             Ok(Outcome::Resolved(Some(Box::new(Resolved {
                 epoch,
                 customer: book.customer.external_id.clone(),
@@ -312,7 +433,12 @@ impl<'a> Work<'a> {
         })
     }
 
-    fn report(&mut self, actor: &str, instance: InstanceId, report: &creditgate_core::protocol::Report) -> Result<Outcome, Failure> {
+    fn report(
+        &mut self,
+        actor: &str,
+        instance: InstanceId,
+        report: &creditgate_core::protocol::Report,
+    ) -> Result<Outcome, Failure> {
         let target = Target::Account(report.account);
         if !self.places.contains_key(&target) {
             let unknown = creditgate_core::protocol::AccountState::unknown();
@@ -325,7 +451,13 @@ impl<'a> Work<'a> {
         if let Err(Failure::Impossible(impossible)) = &answered {
             self.freeze(instance, impossible.to_string());
             self.on(actor, &target, |book, journal, context, _| {
-                set_aside(book, journal, context, instance, QuarantineCause::ImpossibleReport);
+                set_aside(
+                    book,
+                    journal,
+                    context,
+                    instance,
+                    QuarantineCause::ImpossibleReport,
+                );
                 Ok(())
             })?;
         }
@@ -334,11 +466,19 @@ impl<'a> Work<'a> {
 
     fn reporter(&self, instance: InstanceId) -> Reporter {
         let known = self.registry.instance(instance);
-        Reporter { instance, barred: known.and_then(|known| known.state.barred()) }
+        Reporter {
+            instance,
+            barred: known.and_then(|known| known.state.barred()),
+        }
     }
 
     fn freeze(&mut self, instance: InstanceId, reason: String) {
-        if let Some(known) = self.registry.instances.iter_mut().find(|known| known.id == instance) {
+        if let Some(known) = self
+            .registry
+            .instances
+            .iter_mut()
+            .find(|known| known.id == instance)
+        {
             known.state = InstanceState::Frozen;
             known.reason = Some(reason);
             self.registry_changed = true;
@@ -346,20 +486,36 @@ impl<'a> Work<'a> {
     }
 }
 
-fn turn_leases(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, instance: InstanceId) {
+fn turn_leases(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    instance: InstanceId,
+) {
     for place in 0..book.accounts.len() {
         expiry::pass(book, journal, context, place);
         book.touch(place, context.now);
     }
-    for lease in book.leases.iter_mut().filter(|lease| lease.instance == instance) {
+    for lease in book
+        .leases
+        .iter_mut()
+        .filter(|lease| lease.instance == instance)
+    {
         expiry::turn(lease);
     }
 }
 
-fn set_aside(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, instance: InstanceId, cause: QuarantineCause) {
+fn set_aside(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    instance: InstanceId,
+    cause: QuarantineCause,
+) {
     for lease in 0..book.leases.len() {
         let row = &book.leases[lease];
-        if row.instance != instance || !matches!(row.state, LeaseState::Open | LeaseState::Draining) {
+        if row.instance != instance || !matches!(row.state, LeaseState::Open | LeaseState::Draining)
+        {
             continue;
         }
         if let Some(place) = book.account_place(row.account) {
@@ -380,7 +536,10 @@ fn wallet_of<'b>(book: &'b Book, target: &Target) -> Result<&'b Wallet, Refusal>
 
 fn account_of(book: &Book, id: AccountId) -> Result<creditgate_ledger::Account, Refusal> {
     let account = book.account(id).cloned();
-    account.ok_or_else(|| Refusal::NotFound { what: "account", id: id.to_string() })
+    account.ok_or_else(|| Refusal::NotFound {
+        what: "account",
+        id: id.to_string(),
+    })
 }
 
 fn with_account(book: &Book, wallet: Wallet, now: Timestamp) -> Result<Outcome, Failure> {

@@ -30,16 +30,23 @@ pub(super) async fn run(mut jobs: Jobs) {
     let mut done: BTreeSet<(Timestamp, CustomerId)> = BTreeSet::new();
     let mut wait = Duration::ZERO;
     while jobs.sleep(wait).await {
-        let Some(next) = jobs.read(move |reader| Ok(reader.next_instants(through, BATCH)?)).await else {
+        let Some(next) = jobs
+            .read(move |reader| Ok(reader.next_instants(through, BATCH)?))
+            .await
+        else {
             wait = Duration::from_secs(1);
             continue;
         };
         let now = jobs.clock.now();
-        let (due, coming): (Vec<_>, Vec<_>) = next.into_iter().partition(|(instant, _)| *instant <= now);
+        let (due, coming): (Vec<_>, Vec<_>) =
+            next.into_iter().partition(|(instant, _)| *instant <= now);
         let more = coming.is_empty() && due.len() >= usize::try_from(BATCH).unwrap_or(usize::MAX);
         let latest = due.last().map(|(instant, _)| *instant);
-        let fresh: BTreeSet<CustomerId> =
-            due.iter().filter(|instant| !done.contains(instant)).map(|(_, customer)| *customer).collect();
+        let fresh: BTreeSet<CustomerId> = due
+            .iter()
+            .filter(|instant| !done.contains(instant))
+            .map(|(_, customer)| *customer)
+            .collect();
         if !pass(&jobs, fresh).await {
             wait = Duration::from_secs(1);
             continue;
@@ -47,16 +54,28 @@ pub(super) async fn run(mut jobs: Jobs) {
         done.extend(due);
         // Go on where this page ended; once all is gone through, stay a little behind.
         let behind = Timestamp(now.0.saturating_sub(AGAIN_MS));
-        through = if more { latest.unwrap_or(through) } else { through.max(behind) };
+        through = if more {
+            latest.unwrap_or(through)
+        } else {
+            through.max(behind)
+        };
         done = done.split_off(&(Timestamp(through.0.saturating_add(1)), CustomerId(0)));
-        let until_next = coming.first().map_or(LOOK_MS, |(instant, _)| instant.since_ms(now).max(1));
-        wait = if more { Duration::ZERO } else { Duration::from_millis(until_next.min(LOOK_MS)) };
+        let until_next = coming
+            .first()
+            .map_or(LOOK_MS, |(instant, _)| instant.since_ms(now).max(1));
+        wait = if more {
+            Duration::ZERO
+        } else {
+            Duration::from_millis(until_next.min(LOOK_MS))
+        };
     }
 }
 
 async fn pass(jobs: &Jobs, customers: BTreeSet<CustomerId>) -> bool {
     for customer in customers {
-        let command = Command::PassTime { customer: Target::Customer(customer) };
+        let command = Command::PassTime {
+            customer: Target::Customer(customer),
+        };
         if let Err(error) = jobs.writer.execute("time", command).await {
             tracing::warn!(%error, "the passing of time could not be booked; it is tried again");
             return false;

@@ -14,17 +14,34 @@ pub(super) async fn run(mut jobs: Jobs) {
     loop {
         let settings = jobs.writer.registry().settings.clone();
         let after = settings.quarantine_policy_after_ms;
-        let period = Duration::from_millis(after / 8).clamp(Duration::from_millis(50), Duration::from_secs(1));
+        let period = Duration::from_millis(after / 8)
+            .clamp(Duration::from_millis(50), Duration::from_secs(1));
         if !jobs.sleep(period).await {
             return;
         }
-        let Some(kind) = settings.quarantine_policy.resolution() else { continue };
+        let Some(kind) = settings.quarantine_policy.resolution() else {
+            continue;
+        };
         let after = i64::try_from(after).unwrap_or(i64::MAX);
         let before = Timestamp(jobs.clock.now().0.saturating_sub(after));
-        let due = jobs.read(move |reader| Ok(reader.leases_quarantined_before(before, BATCH)?)).await.unwrap_or_default();
+        let due = jobs
+            .read(move |reader| Ok(reader.leases_quarantined_before(before, BATCH)?))
+            .await
+            .unwrap_or_default();
         for (_, lease) in due {
             let reason = "the quarantine lasted as long as the settings say".to_owned();
-            match jobs.writer.execute("policy", Command::ResolveLease { lease, kind, reason }).await {
+            match jobs
+                .writer
+                .execute(
+                    "policy",
+                    Command::ResolveLease {
+                        lease,
+                        kind,
+                        reason,
+                    },
+                )
+                .await
+            {
                 Ok(_) => tracing::info!(%lease, ?kind, "the policy resolved a quarantined lease"),
                 // A late report or an operator was first.
                 Err(WriteError::Failed(Failure::Refused(_))) => {}

@@ -25,7 +25,10 @@ struct Seen {
 
 impl Default for Presence {
     fn default() -> Self {
-        Self { started: Instant::now(), seen: Arc::default() }
+        Self {
+            started: Instant::now(),
+            seen: Arc::default(),
+        }
     }
 }
 
@@ -33,7 +36,10 @@ impl Presence {
     /// Notes that an instance spoke.
     pub fn spoke(&self, instance: InstanceId) {
         let at = Instant::now();
-        self.lock().entry(instance).or_insert(Seen { at, told: None }).at = at;
+        self.lock()
+            .entry(instance)
+            .or_insert(Seen { at, told: None })
+            .at = at;
     }
 
     /// Notes what a poll of the instance was answered; says whether that is news to it.
@@ -61,7 +67,13 @@ impl Presence {
     /// How long the instance has been silent at least: since it spoke, or since the service started.
     #[must_use]
     pub fn silent_at_least(&self, instance: InstanceId) -> Duration {
-        self.silent_for(instance).unwrap_or_else(|| self.started.elapsed())
+        self.silent_for(instance)
+            .unwrap_or_else(|| self.started.elapsed())
+    }
+
+    /// Forgets an instance that is gone for good.
+    pub fn forget(&self, instance: InstanceId) {
+        self.lock().remove(&instance);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<InstanceId, Seen>> {

@@ -23,7 +23,10 @@ pub(super) async fn run(mut jobs: Jobs) {
         if !jobs.sleep(period).await {
             return;
         }
-        let outstanding = jobs.read(|reader| Ok(reader.outstanding_instances()?)).await.unwrap_or_default();
+        let outstanding = jobs
+            .read(|reader| Ok(reader.outstanding_instances()?))
+            .await
+            .unwrap_or_default();
         for instance in outstanding {
             if jobs.presence.silent_at_least(instance) > silent_after {
                 quarantine(&jobs, instance).await;
@@ -33,7 +36,10 @@ pub(super) async fn run(mut jobs: Jobs) {
 }
 
 async fn quarantine(jobs: &Jobs, instance: InstanceId) {
-    let customers = jobs.read(move |reader| lending(reader, instance, &[LeaseState::Open, LeaseState::Draining])).await.unwrap_or_default();
+    let customers = jobs
+        .read(move |reader| lending(reader, instance, &[LeaseState::Open, LeaseState::Draining]))
+        .await
+        .unwrap_or_default();
     if customers.is_empty() {
         return;
     }
@@ -57,10 +63,18 @@ async fn quarantine(jobs: &Jobs, instance: InstanceId) {
 }
 
 /// Of whose credit the instance has leases in these states; at most a batch of them.
-pub(crate) fn lending(reader: &dyn Reader, instance: InstanceId, states: &[LeaseState]) -> Result<BTreeSet<CustomerId>, Problem> {
+pub(crate) fn lending(
+    reader: &dyn Reader,
+    instance: InstanceId,
+    states: &[LeaseState],
+) -> Result<BTreeSet<CustomerId>, Problem> {
     let mut customers = BTreeSet::new();
     for state in states {
-        let filter = LeaseFilter { instance: Some(instance), customer: None, state: Some(*state) };
+        let filter = LeaseFilter {
+            instance: Some(instance),
+            customer: None,
+            state: Some(*state),
+        };
         let mut page = PageRequest::first(PAGE);
         loop {
             let found = reader.leases(filter, page)?;

@@ -1,7 +1,8 @@
 //! What a commit does, and what it does not do.
 
 use creditgate::storage::{
-    BookChange, ChangeSet, EntryFilter, PageRequest, Reader, Storage, StorageError, Target,
+    BookChange, ChangeSet, EntryFilter, LoadPlan, PageRequest, Reader, Storage, StorageError,
+    StoredAnswer, Target,
 };
 use creditgate_core::key::credential_hash;
 use creditgate_core::rate_card::RateCardDocument;
@@ -27,6 +28,8 @@ crate::on_every_backend!(
     moved_key_keeps_its_id_and_hash,
     registry_reads_back_as_it_was_written,
     older_versions_of_a_rate_card_stay,
+    forgotten_instance_is_gone_and_its_leases_stay,
+    old_answers_are_forgotten_and_newer_ones_stay,
     what_was_committed_is_there_after_reopening,
 );
 
@@ -360,6 +363,52 @@ fn registry_reads_back_as_it_was_written<B: Backend>(mut desk: Desk<B>) {
     let mut desk = desk.reopen();
     assert_eq!(desk.load(&[]).registry, written);
     assert_eq!(desk.reader().registry().unwrap(), written);
+}
+
+fn forgotten_instance_is_gone_and_its_leases_stay<B: Backend>(mut desk: Desk<B>) {
+    let wallet = desk.funded("acme");
+    let instance = |id| Instance {
+        id: InstanceId(id),
+        gateway: GatewayId(1),
+        state: InstanceState::Active,
+        reason: None,
+        first_seen_at: Timestamp(4),
+    };
+    desk.change_registry(|registry| {
+        registry.gateways.push(gateway(1, "edge"));
+        registry.instances = vec![instance(1), instance(2)];
+    })
+    .unwrap();
+    desk.lend(&wallet, InstanceId(1), 5, 100);
+    desk.change_registry(|registry| registry.instances.retain(|known| known.id.0 == 2))
+        .unwrap();
+    let desk = desk.reopen();
+    assert_eq!(desk.reader().registry().unwrap().instances, [instance(2)]);
+    assert_eq!(desk.lease(&wallet, InstanceId(1), 5).counters.granted.get(), 100);
+}
+
+fn old_answers_are_forgotten_and_newer_ones_stay<B: Backend>(mut desk: Desk<B>) {
+    let answer = |at| StoredAnswer {
+        created_at: Timestamp(at),
+        ..stored_answer(b"x")
+    };
+    let answers = vec![(idempotency("old"), answer(4)), (idempotency("new"), answer(5))];
+    let remember = ChangeSet {
+        answers,
+        ..ChangeSet::default()
+    };
+    desk.backend.writer().commit(&remember).unwrap();
+    let forget = ChangeSet {
+        forget_answers_before: Some(Timestamp(5)),
+        ..ChangeSet::default()
+    };
+    desk.backend.writer().commit(&forget).unwrap();
+    let plan = LoadPlan {
+        idempotency: vec![idempotency("old"), idempotency("new")],
+        ..LoadPlan::default()
+    };
+    let known = desk.backend.writer().load(&plan).unwrap().answers;
+    assert_eq!(known.keys().collect::<Vec<_>>(), [&idempotency("new")]);
 }
 
 fn older_versions_of_a_rate_card_stay<B: Backend>(mut desk: Desk<B>) {

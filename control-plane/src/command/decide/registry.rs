@@ -4,7 +4,9 @@ use creditgate_core::amount::Currency;
 use creditgate_core::rate_card::RateCardDocument;
 use creditgate_ledger::Refusal;
 use creditgate_ledger::id::{GatewayId, InstanceId, KeyId};
-use creditgate_ledger::registry::{CurrencyDefinition, Gateway, GatewayKey, Instance, InstanceState, OperatorKey, RateCardVersion};
+use creditgate_ledger::registry::{
+    CurrencyDefinition, Gateway, GatewayKey, Instance, InstanceState, OperatorKey, RateCardVersion,
+};
 
 use super::{Failure, Work};
 use crate::command::{Command, Outcome};
@@ -21,42 +23,94 @@ impl Work<'_> {
                 Outcome::Settings(settings)
             }
             Command::DefineCurrency { code, scale } => {
-                if self.registry.currencies.iter().any(|known| known.code == code) {
-                    return Err(Refusal::Exists { what: "currency", id: code.as_str().to_owned() }.into());
+                if self
+                    .registry
+                    .currencies
+                    .iter()
+                    .any(|known| known.code == code)
+                {
+                    return Err(Refusal::Exists {
+                        what: "currency",
+                        id: code.as_str().to_owned(),
+                    }
+                    .into());
                 }
-                let defined = CurrencyDefinition { code, scale, created_at: self.clock };
+                let defined = CurrencyDefinition {
+                    code,
+                    scale,
+                    created_at: self.clock,
+                };
                 self.registry.currencies.push(defined.clone());
                 Outcome::Currency(defined)
             }
-            Command::CreateGateway { external_id, name, rate_card } => self.create_gateway(external_id, name, rate_card)?,
+            Command::CreateGateway {
+                external_id,
+                name,
+                rate_card,
+            } => self.create_gateway(external_id, name, rate_card)?,
             Command::AddGatewayKey { gateway, hash } => {
                 let gateway = self.gateway(&gateway)?;
-                let key = GatewayKey { id: KeyId(self.ids.next()), gateway, hash, created_at: self.clock, revoked_at: None };
+                let key = GatewayKey {
+                    id: KeyId(self.ids.next()),
+                    gateway,
+                    hash,
+                    created_at: self.clock,
+                    revoked_at: None,
+                };
                 self.registry.gateway_keys.push(key.clone());
                 Outcome::GatewayKey(key)
             }
             Command::RevokeGatewayKey { key } => {
                 let now = self.clock;
-                let found = self.registry.gateway_keys.iter_mut().find(|known| known.id == key);
-                let known = found.ok_or_else(|| Refusal::NotFound { what: "gateway key", id: key.to_string() })?;
+                let found = self
+                    .registry
+                    .gateway_keys
+                    .iter_mut()
+                    .find(|known| known.id == key);
+                let known = found.ok_or_else(|| Refusal::NotFound {
+                    what: "gateway key",
+                    id: key.to_string(),
+                })?;
                 known.revoked_at = known.revoked_at.or(Some(now));
                 Outcome::GatewayKey(known.clone())
             }
             Command::AddOperatorKey { name, role, hash } => {
-                let key = OperatorKey { id: KeyId(self.ids.next()), name, role, hash, created_at: self.clock, revoked_at: None };
+                let key = OperatorKey {
+                    id: KeyId(self.ids.next()),
+                    name,
+                    role,
+                    hash,
+                    created_at: self.clock,
+                    revoked_at: None,
+                };
                 self.registry.operator_keys.push(key.clone());
                 Outcome::OperatorKey(key)
             }
             Command::RevokeOperatorKey { key } => {
                 let now = self.clock;
-                let found = self.registry.operator_keys.iter_mut().find(|known| known.id == key);
-                let known = found.ok_or_else(|| Refusal::NotFound { what: "operator key", id: key.to_string() })?;
+                let found = self
+                    .registry
+                    .operator_keys
+                    .iter_mut()
+                    .find(|known| known.id == key);
+                let known = found.ok_or_else(|| Refusal::NotFound {
+                    what: "operator key",
+                    id: key.to_string(),
+                })?;
                 known.revoked_at = known.revoked_at.or(Some(now));
                 Outcome::OperatorKey(known.clone())
             }
             Command::PutRateCard { name, document } => self.put_rate_card(name, *document)?,
             Command::SeeInstance { gateway, instance } => self.see_instance(gateway, instance)?,
-            Command::SetInstanceState { instance, state, reason } => self.set_instance_state(instance, state, reason)?,
+            Command::ForgetInstance { instance } => {
+                self.registry.instances.retain(|known| known.id != instance);
+                Outcome::Done
+            }
+            Command::SetInstanceState {
+                instance,
+                state,
+                reason,
+            } => self.set_instance_state(instance, state, reason)?,
             _ => return Ok(Outcome::Done),
         };
         self.registry_changed = true;
@@ -68,39 +122,91 @@ impl Work<'_> {
     }
 
     fn gateway(&self, name: &str) -> Result<GatewayId, Refusal> {
-        let known = self.registry.gateways.iter().find(|known| known.external_id == name || known.id.to_string() == name);
+        let known = self
+            .registry
+            .gateways
+            .iter()
+            .find(|known| known.external_id == name || known.id.to_string() == name);
         known
             .map(|known| known.id)
-            .ok_or_else(|| Refusal::NotFound { what: "gateway", id: name.to_owned() })
+            .ok_or_else(|| Refusal::NotFound {
+                what: "gateway",
+                id: name.to_owned(),
+            })
     }
 
-    fn create_gateway(&mut self, external_id: String, name: Option<String>, rate_card: String) -> Result<Outcome, Failure> {
-        if self.registry.gateways.iter().any(|known| known.external_id == external_id) {
-            return Err(Refusal::Exists { what: "gateway", id: external_id }.into());
+    fn create_gateway(
+        &mut self,
+        external_id: String,
+        name: Option<String>,
+        rate_card: String,
+    ) -> Result<Outcome, Failure> {
+        if self
+            .registry
+            .gateways
+            .iter()
+            .any(|known| known.external_id == external_id)
+        {
+            return Err(Refusal::Exists {
+                what: "gateway",
+                id: external_id,
+            }
+            .into());
         }
-        let gateway = Gateway { id: GatewayId(self.ids.next()), external_id, name, rate_card, created_at: self.clock };
+        let gateway = Gateway {
+            id: GatewayId(self.ids.next()),
+            external_id,
+            name,
+            rate_card,
+            created_at: self.clock,
+        };
         self.registry.gateways.push(gateway.clone());
         Ok(Outcome::Gateway(gateway))
     }
 
     /// A currency that is used is fixed: its scale can't be chosen differently afterwards.
     pub(super) fn use_currency(&mut self, code: Currency) {
-        if !self.registry.currencies.iter().any(|known| known.code == code) {
+        if !self
+            .registry
+            .currencies
+            .iter()
+            .any(|known| known.code == code)
+        {
             let scale = self.registry.scale(&code);
-            self.registry.currencies.push(CurrencyDefinition { code, scale, created_at: self.clock });
+            self.registry.currencies.push(CurrencyDefinition {
+                code,
+                scale,
+                created_at: self.clock,
+            });
             self.registry_changed = true;
         }
     }
 
-    fn put_rate_card(&mut self, name: String, mut document: RateCardDocument) -> Result<Outcome, Failure> {
+    fn put_rate_card(
+        &mut self,
+        name: String,
+        mut document: RateCardDocument,
+    ) -> Result<Outcome, Failure> {
         let scale = self.registry.scale(&document.currency);
         if document.scale.is_some_and(|chosen| chosen != scale) {
-            let problem = format!("{} has {} digits after the point; leave the scale out", document.currency, scale.digits());
-            return Err(Refusal::Invalid { field: "/scale", code: "rate_card_scale", problem }.into());
+            let problem = format!(
+                "{} has {} digits after the point; leave the scale out",
+                document.currency,
+                scale.digits()
+            );
+            return Err(Refusal::Invalid {
+                field: "/scale",
+                code: "rate_card_scale",
+                problem,
+            }
+            .into());
         }
         // Gateways count prices in the digits of the card, so it says them.
         document.scale = Some(scale);
-        let version = self.registry.rate_card(&name).map_or(1, |card| card.version.saturating_add(1));
+        let version = self
+            .registry
+            .rate_card(&name)
+            .map_or(1, |card| card.version.saturating_add(1));
         if let Some(known) = self.registry.rate_card(&name)
             && known.document.currency != document.currency
         {
@@ -111,7 +217,12 @@ impl Work<'_> {
             .into());
         }
         self.use_currency(document.currency);
-        let card = RateCardVersion { name: name.clone(), version, document, created_at: self.clock };
+        let card = RateCardVersion {
+            name: name.clone(),
+            version,
+            document,
+            created_at: self.clock,
+        };
         self.registry.rate_cards.retain(|known| known.name != name);
         self.registry.rate_cards.push(card.clone());
         self.bump_config();
@@ -123,7 +234,9 @@ impl Work<'_> {
             if known.gateway != gateway {
                 return Err(Refusal::Conflict {
                     code: "instance_of_another_gateway",
-                    problem: format!("instance {id} belongs to another gateway; restart the proxy process"),
+                    problem: format!(
+                        "instance {id} belongs to another gateway; restart the proxy process"
+                    ),
                 }
                 .into());
             }
@@ -136,14 +249,32 @@ impl Work<'_> {
             }
             .into());
         }
-        let instance = Instance { id, gateway, state: InstanceState::Active, reason: None, first_seen_at: self.clock };
+        let instance = Instance {
+            id,
+            gateway,
+            state: InstanceState::Active,
+            reason: None,
+            first_seen_at: self.clock,
+        };
         self.registry.instances.push(instance.clone());
         Ok(Outcome::Instance(instance))
     }
 
-    fn set_instance_state(&mut self, id: InstanceId, state: InstanceState, reason: Option<String>) -> Result<Outcome, Failure> {
-        let found = self.registry.instances.iter_mut().find(|known| known.id == id);
-        let known = found.ok_or_else(|| Refusal::NotFound { what: "instance", id: id.to_string() })?;
+    fn set_instance_state(
+        &mut self,
+        id: InstanceId,
+        state: InstanceState,
+        reason: Option<String>,
+    ) -> Result<Outcome, Failure> {
+        let found = self
+            .registry
+            .instances
+            .iter_mut()
+            .find(|known| known.id == id);
+        let known = found.ok_or_else(|| Refusal::NotFound {
+            what: "instance",
+            id: id.to_string(),
+        })?;
         known.state = state;
         known.reason = reason;
         Ok(Outcome::Instance(known.clone()))

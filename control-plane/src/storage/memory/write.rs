@@ -95,6 +95,9 @@ impl Tables {
             .map(|entry| ((entry.account, entry.id), entry.clone()));
         self.entries.extend(entries);
         self.answers.extend(changes.answers.iter().cloned());
+        if let Some(before) = changes.forget_answers_before {
+            self.answers.retain(|_, answer| answer.created_at >= before);
+        }
         self.last_change
     }
 

@@ -7,7 +7,7 @@ use super::books::last_change;
 use super::columns::write_one;
 use super::{credit, journal, party, registry};
 use crate::storage::diff::changed;
-use crate::storage::{BookChange, ChangeSet, StorageError};
+use crate::storage::{BookChange, ChangeSet, FORGET_MAX, StorageError};
 
 /// Writes; answers the largest change number.
 pub(super) fn write(connection: &Connection, changes: &ChangeSet) -> Result<u64, StorageError> {
@@ -44,6 +44,10 @@ pub(super) fn write(connection: &Connection, changes: &ChangeSet) -> Result<u64,
             answer.created_at.0
         ];
         write_one(connection, sql, values)?;
+    }
+    if let Some(before) = changes.forget_answers_before {
+        let sql = "DELETE FROM answer WHERE rowid IN (SELECT rowid FROM answer WHERE created_at < ?1 LIMIT ?2)";
+        connection.prepare_cached(sql)?.execute(params![before.0, i64::try_from(FORGET_MAX).unwrap_or(i64::MAX)])?;
     }
     Ok(last)
 }

@@ -1,0 +1,74 @@
+//! What is forgotten with time, so that nothing grows without bound: answers to idempotency
+//! keys, and instances that are gone.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use creditgate_ledger::Timestamp;
+use creditgate_ledger::id::InstanceId;
+
+use super::Jobs;
+use crate::command::Command;
+
+/// How long a repeat of a write gets the original answer: thirty days.
+const ANSWERS_KEPT_MS: i64 = 30 * DAY_MS;
+/// How long an instance that holds nothing is remembered after it last spoke: seven days.
+const INSTANCES_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+const PERIOD: Duration = Duration::from_secs(60);
+
+pub(super) async fn run(mut jobs: Jobs) {
+    loop {
+        forget_answers(&jobs).await;
+        forget_instances(&jobs).await;
+        if !jobs.sleep(PERIOD).await {
+            return;
+        }
+    }
+}
+
+async fn forget_answers(jobs: &Jobs) {
+    let before = Timestamp(jobs.clock.now().0.saturating_sub(ANSWERS_KEPT_MS));
+    if let Err(error) = jobs
+        .writer
+        .execute("retention", Command::ForgetAnswers { before })
+        .await
+    {
+        tracing::warn!(%error, "old answers could not be forgotten; it is tried again");
+    }
+}
+
+async fn forget_instances(jobs: &Jobs) {
+    let registry = jobs.writer.registry();
+    let silent = |id: &InstanceId| jobs.presence.silent_at_least(*id) >= INSTANCES_KEPT;
+    let mut gone: BTreeSet<InstanceId> = registry
+        .instances
+        .iter()
+        .map(|known| known.id)
+        .filter(silent)
+        .collect();
+    if gone.is_empty() {
+        return;
+    }
+    let Some(outstanding) = jobs
+        .read(|reader| Ok(reader.outstanding_instances()?))
+        .await
+    else {
+        return;
+    };
+    for instance in outstanding {
+        gone.remove(&instance);
+    }
+    for instance in gone {
+        if let Err(error) = jobs
+            .writer
+            .execute("retention", Command::ForgetInstance { instance })
+            .await
+        {
+            tracing::warn!(%error, "an instance could not be forgotten; it is tried again");
+            return;
+        }
+        jobs.presence.forget(instance);
+        jobs.writer.changes().forget(instance);
+    }
+}
