@@ -135,8 +135,9 @@ impl Gate {
             self.push(host, sent_at_ms, now_ms, change);
         }
         for account in answer.overdue {
-            if let Some(found) = shared::find(host, account, self.config.limits.cells_max) {
-                self.watched.urge(found.slot, account, now_ms);
+            match shared::find(host, account, self.config.limits.cells_max) {
+                Some(found) => self.watched.urge(found.slot, account, now_ms),
+                None => self.tell_lost(host, now_ms, account),
             }
         }
         for _ in 0..UPDATE_ATTEMPTS {

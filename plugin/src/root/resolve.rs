@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use creditgate_core::amount::Amount;
 use creditgate_core::cell::{Cell, Reception};
+use creditgate_core::id::AccountId;
 use creditgate_core::key::CredentialHash;
 use creditgate_core::lease::{Counters, LeaseNumber};
 use creditgate_core::protocol::{
@@ -166,15 +167,10 @@ impl Gate {
     fn make_cell(&mut self, host: &dyn Host, hash: &CredentialHash, told: &Told<'_>) {
         let answer = &told.resolved.answer;
         let now_ms = told.reception.now_ms;
+        // Not counted as reported: a push that came before the cell was there found nobody,
+        // and the answer to the first report brings what it said.
         let mut cell = Cell::fresh(answer.account, answer.lease);
-        let sent_mark = Some(cell.mark());
-        cell.apply(
-            answer,
-            Reception {
-                sent_mark,
-                ..told.reception
-            },
-        );
+        cell.apply(answer, told.reception);
         match shared::place(
             host,
             &cell,
@@ -337,6 +333,22 @@ impl Gate {
             }
             Placed::Exists(found) => self.know(host, hash, found.slot, told),
             Placed::Full => self.no_room(host, hash),
+        }
+    }
+
+    /// The control plane misses reports of an account whose cell is gone. It is told so by a
+    /// new number: else what the lost cell held would be lent for ever.
+    pub(crate) fn tell_lost(&mut self, host: &dyn Host, now_ms: u64, account: AccountId) {
+        let cell = Cell::fresh(account, Self::draw(host, now_ms, LeaseNumber::NONE));
+        let cells_max = self.config.limits.cells_max;
+        match shared::place(host, &cell, cells_max, now_ms, &self.timing()) {
+            Placed::Made(slot) => {
+                self.count(Metric::CellsMade);
+                self.count(Metric::CellsLost);
+                self.watched.urge(slot, account, now_ms);
+            }
+            Placed::Exists(found) => self.watched.urge(found.slot, account, now_ms),
+            Placed::Full => self.count(Metric::CellsRefused),
         }
     }
 

@@ -311,3 +311,49 @@ fn a_cell_under_another_number_refuses_a_grant_and_hands_it_back() {
     assert!(handed_back);
     world.workers[0].finish(id);
 }
+
+#[test]
+fn a_lost_cell_that_the_control_plane_asks_for_is_reported_lost() {
+    let mut world = World::new(1, 100);
+    world.get_and_end(0, "/one", 200);
+    world.pass(1_600);
+    let lost = world.shared.cell().lease;
+    world.shared.erase_cells();
+    world.plane.overdue.push(account(1));
+    world.pass(5_000);
+    assert_eq!(world.plane.first().leases[&lost.0].phase, Phase::Closed);
+    assert_eq!(world.plane.first().leases.len(), 2);
+}
+
+#[test]
+fn a_push_that_came_before_the_cell_was_there_is_heard_all_the_same() {
+    let mut world = World::new(1, 100);
+    let worker = &mut world.workers[0];
+    let id = worker.begin(&[("x-api-key", &key(1))], "/one");
+    worker.wake_up();
+    let calls = worker.take_calls();
+    let now_ms = worker.now_ms();
+    let (resolve, others): (Vec<_>, Vec<_>) = calls
+        .into_iter()
+        .partition(|call| call.path.ends_with("resolve"));
+    let answer = world.plane.answer(&resolve[0], now_ms).unwrap();
+    others
+        .into_iter()
+        .for_each(|call| world.workers[0].put_back(call));
+    world.plane.change(|account| {
+        account.block = Some(creditgate_core::protocol::Block::CustomerSuspended)
+    });
+    world.settle();
+    world.workers[0].deliver(resolve[0].token, &answer);
+    world.pass(40);
+    assert_eq!(
+        world.workers[0].fate(id),
+        Fate::Passed,
+        "it was decided before"
+    );
+    let next = world.get(0, "/one");
+    assert_eq!(
+        world.workers[0].refusal(next),
+        (403, "customer_suspended".into())
+    );
+}
