@@ -71,7 +71,10 @@ pub fn router(app: Shared) -> Router {
     let (router, document) = documented(&app).split_for_parts();
     let document = openapi::json(&document);
     router
-        .route("/openapi.json", axum::routing::get(move || service::openapi(document)))
+        .route(
+            "/openapi.json",
+            axum::routing::get(move || service::openapi(document)),
+        )
         .fallback(service::not_found)
         .method_not_allowed_fallback(service::method_not_allowed)
         .with_state(app)
@@ -80,12 +83,17 @@ pub fn router(app: Shared) -> Router {
 /// The OpenAPI document, as JSON.
 #[must_use]
 pub fn openapi_json() -> String {
-    let (_, document) = admin::routes().merge(gateway::routes()).merge(service::routes()).split_for_parts();
+    let (_, document) = admin::routes()
+        .merge(gateway::routes())
+        .merge(service::routes())
+        .split_for_parts();
     openapi::json(&document)
 }
 
 fn documented(app: &Shared) -> OpenApiRouter<Shared> {
-    let operators = admin::routes().route_layer(from_fn_with_state(Arc::clone(app), auth::operators));
-    let gateways = gateway::routes().route_layer(from_fn_with_state(Arc::clone(app), auth::gateways));
+    let operators =
+        admin::routes().route_layer(from_fn_with_state(Arc::clone(app), auth::operators));
+    let gateways =
+        gateway::routes().route_layer(from_fn_with_state(Arc::clone(app), auth::gateways));
     operators.merge(gateways).merge(service::routes())
 }

@@ -45,6 +45,9 @@ impl Changes {
 
     /// Forgets an instance that is gone.
     pub fn forget(&self, instance: InstanceId) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&instance);
+        self.waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&instance);
     }
 }

@@ -56,7 +56,12 @@ impl Problem {
     /// a test keeps the list whole.
     #[must_use]
     pub fn new(code: &str, detail: impl Into<String>) -> Self {
-        Self { code: Code::find(code), detail: detail.into(), pointer: None, retry_after_s: None }
+        Self {
+            code: Code::find(code),
+            detail: detail.into(),
+            pointer: None,
+            retry_after_s: None,
+        }
     }
 
     /// With the field at fault, as a JSON pointer.
@@ -69,7 +74,11 @@ impl Problem {
     /// A field that this version does not know how to honour.
     #[must_use]
     pub fn not_supported_yet(pointer: &str, what: &str) -> Self {
-        Self::new("not_supported_yet", format!("{what} is not supported by this version; leave it out")).at(pointer)
+        Self::new(
+            "not_supported_yet",
+            format!("{what} is not supported by this version; leave it out"),
+        )
+        .at(pointer)
     }
 
     /// An object that does not exist.
@@ -91,7 +100,10 @@ impl Problem {
     }
 
     fn busy(code: &str, detail: impl Into<String>) -> Self {
-        Self { retry_after_s: Some(RETRY_AFTER_S), ..Self::new(code, detail) }
+        Self {
+            retry_after_s: Some(RETRY_AFTER_S),
+            ..Self::new(code, detail)
+        }
     }
 }
 
@@ -104,15 +116,25 @@ impl IntoResponse for Problem {
             detail: &self.detail,
             pointer: self.pointer.as_deref(),
         };
-        let status = StatusCode::from_u16(self.code.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(self.code.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         metrics::counter!("creditgate_refusals_total", "code" => self.code.code).increment(1);
         let body = serde_json::to_vec(&body).unwrap_or_default();
-        let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        let mut response = (
+            status,
+            [(header::CONTENT_TYPE, "application/problem+json")],
+            body,
+        )
+            .into_response();
         if let Some(seconds) = self.retry_after_s {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.code.status == 401 {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }
@@ -122,7 +144,15 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let problem = Self::new(refusal.code(), refusal.to_string());
         match refusal {
-            Refusal::Invalid { field, problem: text, .. } => Self { detail: text, ..problem }.at(field),
+            Refusal::Invalid {
+                field,
+                problem: text,
+                ..
+            } => Self {
+                detail: text,
+                ..problem
+            }
+            .at(field),
             _ => problem,
         }
     }
@@ -132,7 +162,9 @@ impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Refused(refusal) => refusal.into(),
-            Failure::Impossible(impossible) => Self::new("report_impossible", impossible.to_string()),
+            Failure::Impossible(impossible) => {
+                Self::new("report_impossible", impossible.to_string())
+            }
         }
     }
 }
@@ -143,8 +175,12 @@ impl From<WriteError> for Problem {
         match error {
             WriteError::Failed(failure) => failure.into(),
             WriteError::KeyReused => Self::new("idempotency_key_reused", detail),
-            WriteError::Busy => Self::busy("busy", "too many writes are waiting; come back in a second"),
-            WriteError::Stopping => Self::busy("stopping", "the service is stopping; come back in a second"),
+            WriteError::Busy => {
+                Self::busy("busy", "too many writes are waiting; come back in a second")
+            }
+            WriteError::Stopping => {
+                Self::busy("stopping", "the service is stopping; come back in a second")
+            }
             WriteError::Storage(error) => (*error).clone().into(),
         }
     }
@@ -153,14 +189,22 @@ impl From<WriteError> for Problem {
 impl From<StorageError> for Problem {
     fn from(error: StorageError) -> Self {
         match error {
-            StorageError::Conflict(what) => Self::new("already_exists", format!("{what} exists already")),
+            StorageError::Conflict(what) => {
+                Self::new("already_exists", format!("{what} exists already"))
+            }
             StorageError::Unavailable(_) => {
                 tracing::error!(%error, "storage");
-                Self::busy("storage_unavailable", "the database can't be reached now; nothing was written")
+                Self::busy(
+                    "storage_unavailable",
+                    "the database can't be reached now; nothing was written",
+                )
             }
             StorageError::Corrupt(_) => {
                 tracing::error!(%error, "storage");
-                Self::new("internal", "the database holds what this version can't read; see the service's log")
+                Self::new(
+                    "internal",
+                    "the database holds what this version can't read; see the service's log",
+                )
             }
         }
     }

@@ -24,7 +24,10 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(service: Service) -> anyhow::Result<Self> {
-        Ok(Self { http: reqwest::Client::builder().build()?, service })
+        Ok(Self {
+            http: reqwest::Client::builder().build()?,
+            service,
+        })
     }
 
     pub(super) async fn get(&self, path: &str) -> anyhow::Result<Value> {
@@ -37,16 +40,26 @@ impl Client {
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = format!("{}{path}", self.service.url.trim_end_matches('/'));
-        self.http.request(method, url).bearer_auth(&self.service.key)
+        self.http
+            .request(method, url)
+            .bearer_auth(&self.service.key)
     }
 
     async fn send(&self, request: RequestBuilder) -> anyhow::Result<Value> {
-        let response = request.send().await.with_context(|| format!("can't reach {}", self.service.url))?;
+        let response = request
+            .send()
+            .await
+            .with_context(|| format!("can't reach {}", self.service.url))?;
         let status = response.status();
         let body = response.bytes().await?;
         let body: Value = serde_json::from_slice(&body).unwrap_or_default();
         if !status.is_success() {
-            let word = |field: &str| body.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let word = |field: &str| {
+                body.get(field)
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned()
+            };
             bail!("{status}: {} ({})", word("detail"), word("code"));
         }
         Ok(body)
@@ -55,7 +68,10 @@ impl Client {
 
 /// Runs what asks a service.
 pub(super) fn block_on<T>(asking: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(asking)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(asking)
 }
 
 /// A field as people read it.
@@ -76,10 +92,17 @@ pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
         }
     }
     let line = |cells: Vec<&str>| {
-        let padded: Vec<String> = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let padded: Vec<String> = cells
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
         padded.join("  ").trim_end().to_owned()
     };
     let mut lines = vec![line(header.to_vec())];
-    lines.extend(rows.iter().map(|row| line(row.iter().map(String::as_str).collect())));
+    lines.extend(
+        rows.iter()
+            .map(|row| line(row.iter().map(String::as_str).collect())),
+    );
     lines.join("\n")
 }

@@ -37,7 +37,10 @@ impl Drain {
     async fn drain(self) -> anyhow::Result<ExitCode> {
         let client = Client::new(self.service)?;
         let path = format!("/v1/instances/{}", self.instance);
-        client.post(&format!("{path}/drain"), &json!({ "reason": self.reason })).await.context("can't drain")?;
+        client
+            .post(&format!("{path}/drain"), &json!({ "reason": self.reason }))
+            .await
+            .context("can't drain")?;
         let deadline = Instant::now() + Duration::from_secs(self.timeout);
         let mut told = String::new();
         loop {
@@ -70,6 +73,15 @@ fn status(instance: &Value) -> String {
         .flatten()
         .map(|(currency, amount)| format!("{} {currency}", amount.as_str().unwrap_or("?")))
         .collect();
-    let credit = if credit.is_empty() { "no credit".to_owned() } else { credit.join(", ") };
-    format!("{} leases open, {} draining, {} quarantined; {credit} out", count("open"), count("draining"), count("quarantined"))
+    let credit = if credit.is_empty() {
+        "no credit".to_owned()
+    } else {
+        credit.join(", ")
+    };
+    format!(
+        "{} leases open, {} draining, {} quarantined; {credit} out",
+        count("open"),
+        count("draining"),
+        count("quarantined")
+    )
 }

@@ -87,7 +87,10 @@ impl LeaseVerb {
                 Self::List(list) => list.run().await?,
                 Self::Explain(explain) => {
                     let path = format!("/v1/leases/{}", explain.lease);
-                    print(&Client::new(explain.service)?.get(&path).await?, explain.output);
+                    print(
+                        &Client::new(explain.service)?.get(&path).await?,
+                        explain.output,
+                    );
                 }
                 Self::Resolve(resolve) => {
                     let path = format!("/v1/leases/{}/resolve", resolve.lease);
@@ -96,7 +99,10 @@ impl LeaseVerb {
                         Action::Consume => "consume",
                     };
                     let body = json!({ "action": action, "reason": resolve.reason });
-                    print(&Client::new(resolve.service)?.post(&path, &body).await?, resolve.output);
+                    print(
+                        &Client::new(resolve.service)?.post(&path, &body).await?,
+                        resolve.output,
+                    );
                 }
             }
             Ok(ExitCode::SUCCESS)
@@ -106,7 +112,11 @@ impl LeaseVerb {
 
 impl List {
     async fn run(self) -> anyhow::Result<()> {
-        let given = [("instance", self.instance), ("customer", self.customer), ("state", self.state)];
+        let given = [
+            ("instance", self.instance),
+            ("customer", self.customer),
+            ("state", self.state),
+        ];
         let mut path = format!("/v1/leases?limit={}", self.limit);
         for (name, value) in given {
             if let Some(value) = value {
@@ -118,9 +128,24 @@ impl List {
             println!("{list}");
             return Ok(());
         }
-        let columns = ["id", "state", "customer_id", "instance_id", "outstanding", "held", "currency", "reported_at"];
-        let leases = list["data"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let rows: Vec<Vec<String>> = leases.iter().map(|lease| columns.map(|field| shown(lease, field)).to_vec()).collect();
+        let columns = [
+            "id",
+            "state",
+            "customer_id",
+            "instance_id",
+            "outstanding",
+            "held",
+            "currency",
+            "reported_at",
+        ];
+        let leases = list["data"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let rows: Vec<Vec<String>> = leases
+            .iter()
+            .map(|lease| columns.map(|field| shown(lease, field)).to_vec())
+            .collect();
         println!("{}", table(&columns, &rows));
         if !list["next_cursor"].is_null() {
             println!("there are more; narrow the list down or raise --limit");
@@ -136,24 +161,58 @@ fn print(lease: &Value, output: Output) {
     }
     println!("{}", lease["explanation"].as_str().unwrap_or_default());
     for field in [
-        "id", "state", "customer_id", "instance_id", "currency", "granted", "returned", "settled", "held", "outstanding",
-        "opened_at", "reported_at", "quarantined_at", "quarantine_cause", "possible_loss",
+        "id",
+        "state",
+        "customer_id",
+        "instance_id",
+        "currency",
+        "granted",
+        "returned",
+        "settled",
+        "held",
+        "outstanding",
+        "opened_at",
+        "reported_at",
+        "quarantined_at",
+        "quarantine_cause",
+        "possible_loss",
     ] {
         println!("{field:16}  {}", shown(lease, field));
     }
-    let pins = lease["pins"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let pins = lease["pins"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     for pin in pins {
-        println!("{:16}  {} of {}", "out", shown(pin, "amount"), shown(pin, "lot_id"));
+        println!(
+            "{:16}  {} of {}",
+            "out",
+            shown(pin, "amount"),
+            shown(pin, "lot_id")
+        );
     }
     if let Some(resolution) = lease["resolution"].as_object() {
         let resolution = Value::Object(resolution.clone());
-        let [action, amount, at, actor, reason] = ["action", "amount", "at", "actor", "reason"].map(|field| shown(&resolution, field));
-        println!("{:16}  {action} of {amount} at {at} by {actor}: {reason}", "resolved");
+        let [action, amount, at, actor, reason] =
+            ["action", "amount", "at", "actor", "reason"].map(|field| shown(&resolution, field));
+        println!(
+            "{:16}  {action} of {amount} at {at} by {actor}: {reason}",
+            "resolved"
+        );
     }
 }
 
 /// A value of a query, with everything escaped that has a meaning there.
 fn escaped(value: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    value.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    value
+        .bytes()
+        .map(|byte| {
+            if plain(byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
 }

@@ -23,7 +23,8 @@ impl PluginVerb {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Check { file } => {
-                let document = std::fs::read(&file).with_context(|| format!("can't read {}", file.display()))?;
+                let document = std::fs::read(&file)
+                    .with_context(|| format!("can't read {}", file.display()))?;
                 match Config::parse(&document) {
                     Ok(_) => println!("{}: fine", file.display()),
                     Err(error) => {
@@ -32,7 +33,10 @@ impl PluginVerb {
                     }
                 }
             }
-            Self::Schema => println!("{}", serde_json::to_string_pretty(&schemars::schema_for!(Config))?),
+            Self::Schema => println!(
+                "{}",
+                serde_json::to_string_pretty(&schemars::schema_for!(Config))?
+            ),
         }
         Ok(ExitCode::SUCCESS)
     }

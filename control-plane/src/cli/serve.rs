@@ -63,7 +63,9 @@ impl Serve {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         log(self.log_format);
         let admin_key = admin_key()?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?;
         runtime.block_on(self.serve(admin_key))?;
         Ok(ExitCode::SUCCESS)
     }
@@ -71,13 +73,15 @@ impl Serve {
     async fn serve(self, admin_key: Option<CredentialHash>) -> anyhow::Result<()> {
         let exposition = Exposition::of_process();
         let epoch = u64::from_be_bytes(random_bytes()) >> 1 | 1;
-        let (storage, reader) =
-            sqlite::open(&self.database, epoch).with_context(|| format!("can't open the database {}", self.database.display()))?;
+        let (storage, reader) = sqlite::open(&self.database, epoch)
+            .with_context(|| format!("can't open the database {}", self.database.display()))?;
         let writer = Writer::start(storage, SystemClock, RandomIds::new(SystemClock))?;
         if admin_key.is_none() {
             first_key(&writer).await?;
         }
-        let listener = TcpListener::bind(self.listen).await.with_context(|| format!("can't listen on {}", self.listen))?;
+        let listener = TcpListener::bind(self.listen)
+            .await
+            .with_context(|| format!("can't listen on {}", self.listen))?;
         let (stop, stopping) = watch::channel(false);
         let app = Arc::new(App {
             writer,
@@ -102,8 +106,11 @@ impl Serve {
         std::io::stdout().flush()?;
         tokio::spawn(ask_to_stop(stop));
         let writer = app.writer.clone();
-        let stopped = async |mut stopping: watch::Receiver<bool>| drop(stopping.wait_for(|stopping| *stopping).await);
-        let serving = axum::serve(listener, router(app)).with_graceful_shutdown(stopped(stopping.clone()));
+        let stopped = async |mut stopping: watch::Receiver<bool>| {
+            drop(stopping.wait_for(|stopping| *stopping).await)
+        };
+        let serving =
+            axum::serve(listener, router(app)).with_graceful_shutdown(stopped(stopping.clone()));
         tokio::select! {
             served = async { serving.await } => served?,
             () = writer.ended() => bail!("the ledger's writer ended by a defect; nothing was half written"),
@@ -139,7 +146,9 @@ async fn ask_to_stop(stop: watch::Sender<bool>) {
 
 fn log(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),
@@ -152,15 +161,21 @@ fn admin_key() -> anyhow::Result<Option<CredentialHash>> {
     let key = match (std::env::var(ADMIN_KEY).ok(), std::env::var(&file).ok()) {
         (Some(_), Some(_)) => bail!("{ADMIN_KEY} and {file} are both set; set one"),
         (Some(key), None) => key,
-        (None, Some(path)) => std::fs::read_to_string(&path).with_context(|| format!("can't read {file} {path}"))?,
+        (None, Some(path)) => {
+            std::fs::read_to_string(&path).with_context(|| format!("can't read {file} {path}"))?
+        }
         (None, None) => return Ok(None),
     };
     let key = key.trim();
     if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        bail!("{ADMIN_KEY} must be visible ASCII characters without spaces; `creditgate key new` makes one");
+        bail!(
+            "{ADMIN_KEY} must be visible ASCII characters without spaces; `creditgate key new` makes one"
+        );
     }
     if key::check(key) != Ok(KeyKind::Admin) {
-        tracing::warn!("{ADMIN_KEY} is none that `creditgate key new` makes; fine for trying out, too easily guessed for more");
+        tracing::warn!(
+            "{ADMIN_KEY} is none that `creditgate key new` makes; fine for trying out, too easily guessed for more"
+        );
     }
     Ok(Some(key::credential_hash(key)))
 }
@@ -168,7 +183,11 @@ fn admin_key() -> anyhow::Result<Option<CredentialHash>> {
 /// Makes the first administrator's key, if there is none.
 async fn first_key(writer: &Writer) -> anyhow::Result<()> {
     let registry = writer.registry();
-    if registry.operator_keys.iter().any(|key| key.role == OperatorRole::Admin && key.revoked_at.is_none()) {
+    if registry
+        .operator_keys
+        .iter()
+        .any(|key| key.role == OperatorRole::Admin && key.revoked_at.is_none())
+    {
         return Ok(());
     }
     let key = key::compose(KeyKind::Admin, &random_bytes());
@@ -177,7 +196,10 @@ async fn first_key(writer: &Writer) -> anyhow::Result<()> {
         role: OperatorRole::Admin,
         hash: key::credential_hash(&key),
     };
-    writer.execute("setup", command).await.context("can't store the first key")?;
+    writer
+        .execute("setup", command)
+        .await
+        .context("can't store the first key")?;
     eprintln!("first administrator's key, shown only now: {key}");
     Ok(())
 }

@@ -23,7 +23,8 @@ pub(super) struct Verify {
 
 impl Verify {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let reader = sqlite::open_reader(&self.database).with_context(|| format!("can't open the database {}", self.database.display()))?;
+        let reader = sqlite::open_reader(&self.database)
+            .with_context(|| format!("can't open the database {}", self.database.display()))?;
         let findings = verify(&reader).context("can't read the database")?;
         if self.output == Output::Json {
             let findings: Vec<_> = findings
@@ -33,13 +34,20 @@ impl Verify {
             println!("{}", serde_json::json!({ "findings": findings }));
         } else {
             for finding in &findings {
-                println!("invariant {}: {}: {}", finding.invariant, finding.subject, finding.problem);
+                println!(
+                    "invariant {}: {}: {}",
+                    finding.invariant, finding.subject, finding.problem
+                );
             }
             match findings.len() {
                 0 => println!("clean: every invariant holds"),
                 count => println!("{count} findings"),
             }
         }
-        Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if findings.is_empty() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     }
 }

@@ -44,7 +44,9 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
 
 /// A customer by id or by the operator's name.
 fn customer(named: &str) -> Target {
-    named.parse::<CustomerId>().map_or_else(|_| Target::ExternalId(named.to_owned()), Target::Customer)
+    named
+        .parse::<CustomerId>()
+        .map_or_else(|_| Target::ExternalId(named.to_owned()), Target::Customer)
 }
 
 /// An id of a path. One that can't be an id names nothing.

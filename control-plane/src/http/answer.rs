@@ -42,8 +42,21 @@ pub(crate) async fn written<V: Serialize>(
         Some(view) => (status, serde_json::to_vec(&view).unwrap_or_default()),
         None => (500, Vec::new()),
     };
-    match app.writer.answer(&raw.caller.actor, command, raw.idempotency(), Box::new(render)).await? {
-        Written::Answer { status, body, replayed } => {
+    match app
+        .writer
+        .answer(
+            &raw.caller.actor,
+            command,
+            raw.idempotency(),
+            Box::new(render),
+        )
+        .await?
+    {
+        Written::Answer {
+            status,
+            body,
+            replayed,
+        } => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             Ok((status, body, replayed))
         }
@@ -55,7 +68,9 @@ pub(crate) async fn written<V: Serialize>(
 pub(crate) fn json_bytes(status: StatusCode, body: Vec<u8>, replayed: bool) -> Response {
     let mut response = (status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
     if replayed {
-        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+        response
+            .headers_mut()
+            .insert(REPLAYED, HeaderValue::from_static("true"));
     }
     response
 }

@@ -33,23 +33,49 @@ pub(crate) struct Speaker {
     pub(crate) gateway: GatewayId,
 }
 
-pub(super) async fn operators(State(app): State<Shared>, mut request: Request, next: Next) -> Result<Response, Problem> {
+pub(super) async fn operators(
+    State(app): State<Shared>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
     let bearer = bearer(request.headers())?;
     let hash = key::credential_hash(bearer);
-    let seed = Sha256::new().chain_update(b"creditgate issued keys\0").chain_update(bearer).finalize().into();
+    let seed = Sha256::new()
+        .chain_update(b"creditgate issued keys\0")
+        .chain_update(bearer)
+        .finalize()
+        .into();
     let (role, caller) = if app.admin_key.is_some_and(|admin| same(&admin, &hash)) {
         // Another key in the environment is another principal: it can't make the same seed.
         let digits: String = hash.to_string().chars().take(16).collect();
-        (OperatorRole::Admin, Caller { principal: format!("admin:{digits}"), actor: "admin".to_owned(), seed })
+        (
+            OperatorRole::Admin,
+            Caller {
+                principal: format!("admin:{digits}"),
+                actor: "admin".to_owned(),
+                seed,
+            },
+        )
     } else {
-        match key::check(bearer).map_err(|error| Problem::new("credential_malformed", error.to_string()))? {
+        match key::check(bearer)
+            .map_err(|error| Problem::new("credential_malformed", error.to_string()))?
+        {
             KeyKind::Admin => {}
-            KeyKind::Gateway | KeyKind::Consumer => return Err(insufficient("an operator's key (cga_…)")),
+            KeyKind::Gateway | KeyKind::Consumer => {
+                return Err(insufficient("an operator's key (cga_…)"));
+            }
         }
         let registry = app.writer.registry();
         let known = registry.operator_key(&hash).ok_or_else(unknown)?;
         let id = known.id.to_string();
-        (known.role, Caller { principal: id.clone(), actor: id, seed })
+        (
+            known.role,
+            Caller {
+                principal: id.clone(),
+                actor: id,
+                seed,
+            },
+        )
     };
     if role == OperatorRole::Read && !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(insufficient("a key of the role admin"));
@@ -58,23 +84,42 @@ pub(super) async fn operators(State(app): State<Shared>, mut request: Request, n
     Ok(next.run(request).await)
 }
 
-pub(super) async fn gateways(State(app): State<Shared>, mut request: Request, next: Next) -> Result<Response, Problem> {
+pub(super) async fn gateways(
+    State(app): State<Shared>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
     let bearer = bearer(request.headers())?;
-    let kind = key::check(bearer).map_err(|error| Problem::new("credential_malformed", error.to_string()))?;
+    let kind = key::check(bearer)
+        .map_err(|error| Problem::new("credential_malformed", error.to_string()))?;
     if kind != KeyKind::Gateway {
         return Err(insufficient("a gateway's key (cgg_…)"));
     }
     let registry = app.writer.registry();
-    let gateway = registry.gateway_by_key(&key::credential_hash(bearer)).ok_or_else(unknown)?.id;
+    let gateway = registry
+        .gateway_by_key(&key::credential_hash(bearer))
+        .ok_or_else(unknown)?
+        .id;
     request.extensions_mut().insert(Speaker { gateway });
     Ok(next.run(request).await)
 }
 
 fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let missing = || Problem::new("credential_missing", "send the header Authorization: Bearer KEY, once");
-    let (Some(value), None) = (values.next(), values.next()) else { return Err(missing()) };
-    let (scheme, key) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(missing)?;
+    let missing = || {
+        Problem::new(
+            "credential_missing",
+            "send the header Authorization: Bearer KEY, once",
+        )
+    };
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(missing());
+    };
+    let (scheme, key) = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .ok_or_else(missing)?;
     if !scheme.eq_ignore_ascii_case("bearer") || key.trim().is_empty() {
         return Err(missing());
     }
@@ -83,12 +128,19 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
 
 /// Compares without telling by its duration where two hashes differ.
 fn same(one: &CredentialHash, other: &CredentialHash) -> bool {
-    let differences = one.as_bytes().iter().zip(other.as_bytes()).fold(0, |all, (a, b)| all | (a ^ b));
+    let differences = one
+        .as_bytes()
+        .iter()
+        .zip(other.as_bytes())
+        .fold(0, |all, (a, b)| all | (a ^ b));
     differences == 0
 }
 
 fn unknown() -> Problem {
-    Problem::new("credential_unknown", "the key is not known here, or was revoked")
+    Problem::new(
+        "credential_unknown",
+        "the key is not known here, or was revoked",
+    )
 }
 
 fn insufficient(needed: &str) -> Problem {

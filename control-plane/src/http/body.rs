@@ -52,14 +52,22 @@ impl RawWrite {
         let key = idempotency_key(&parts.headers)?;
         let body = bytes(body, limit).await?;
         let fingerprint = fingerprint(&parts.method, &parts.uri, &body);
-        Ok(Self { caller, body, fingerprint, key })
+        Ok(Self {
+            caller,
+            body,
+            fingerprint,
+            key,
+        })
     }
 
     /// The idempotency key with what it was sent with, if there is one.
     pub(crate) fn idempotency(&self) -> Option<Idempotency> {
         let key = self.key.clone()?;
         let principal = self.caller.principal.clone();
-        Some(Idempotency { key: IdempotencyKey { principal, key }, fingerprint: self.fingerprint.clone() })
+        Some(Idempotency {
+            key: IdempotencyKey { principal, key },
+            fingerprint: self.fingerprint.clone(),
+        })
     }
 
     /// Takes the idempotency key of the body, if the header gave none.
@@ -84,7 +92,11 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Write<T> {
 
     async fn from_request(request: Request, _: &Shared) -> Result<Self, Problem> {
         let raw = RawWrite::read(request, BODY_MAX).await?;
-        let body = object(if raw.body.is_empty() { b"{}" } else { &raw.body })?;
+        let body = object(if raw.body.is_empty() {
+            b"{}"
+        } else {
+            &raw.body
+        })?;
         Ok(Self { body, raw })
     }
 }
@@ -97,7 +109,9 @@ impl<T: DeserializeOwned> FromRequestParts<Shared> for Params<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &Shared) -> Result<Self, Problem> {
         let query = Query::<T>::try_from_uri(&parts.uri);
-        query.map(|Query(params)| Self(params)).map_err(|error| Problem::new("query_invalid", error.body_text()))
+        query
+            .map(|Query(params)| Self(params))
+            .map_err(|error| Problem::new("query_invalid", error.body_text()))
     }
 }
 
@@ -111,8 +125,11 @@ pub(super) async fn bytes(body: Body, limit: usize) -> Result<Bytes, Problem> {
 /// Reads a JSON document as a whole.
 pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| fault(error.path(), error.inner()))?;
-    reader.end().map_err(|error| Problem::new("json_invalid", error.to_string()))?;
+    let value = serde_path_to_error::deserialize(&mut reader)
+        .map_err(|error| fault(error.path(), error.inner()))?;
+    reader
+        .end()
+        .map_err(|error| Problem::new("json_invalid", error.to_string()))?;
     Ok(value)
 }
 
@@ -130,13 +147,21 @@ fn fault(path: &serde_path_to_error::Path, error: &serde_json::Error) -> Problem
     if !error.is_data() {
         return Problem::new("json_invalid", text);
     }
-    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
+    let text = text
+        .rsplit_once(" at line ")
+        .map_or(text.as_str(), |(text, _)| text);
     let mut pointer = pointer(path);
     // An input type that has a code of its own puts it before its words.
-    if let Some((code, words)) = text.strip_prefix('[').and_then(|rest| rest.split_once("] ")) {
+    if let Some((code, words)) = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once("] "))
+    {
         return Problem::new(code, words).at(pointer);
     }
-    let named = |prefix: &str| text.strip_prefix(prefix).and_then(|rest| rest.split('`').next());
+    let named = |prefix: &str| {
+        text.strip_prefix(prefix)
+            .and_then(|rest| rest.split('`').next())
+    };
     let (code, field) = match (named("unknown field `"), named("missing field `")) {
         (Some(field), _) => ("unknown_field", Some(field)),
         (None, Some(field)) => ("field_missing", Some(field)),
@@ -180,16 +205,30 @@ fn fingerprint(method: &Method, uri: &Uri, body: &[u8]) -> String {
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let mut values = headers.get_all("idempotency-key").iter();
-    let Some(value) = values.next() else { return Ok(None) };
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
     let once = values.next().is_none();
     let key = value.to_str().ok().filter(|_| once);
-    let key = key.ok_or_else(|| Problem::new("idempotency_key_invalid", "send the header once, of visible ASCII characters"))?;
+    let key = key.ok_or_else(|| {
+        Problem::new(
+            "idempotency_key_invalid",
+            "send the header once, of visible ASCII characters",
+        )
+    })?;
     check_key(key)?;
     Ok(Some(key.to_owned()))
 }
 
 fn check_key(key: &str) -> Result<(), Problem> {
-    let fine = !key.is_empty() && key.len() <= IDEMPOTENCY_KEY_MAX && key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    let problem = || Problem::new("idempotency_key_invalid", format!("must be 1 to {IDEMPOTENCY_KEY_MAX} visible ASCII characters"));
+    let fine = !key.is_empty()
+        && key.len() <= IDEMPOTENCY_KEY_MAX
+        && key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    let problem = || {
+        Problem::new(
+            "idempotency_key_invalid",
+            format!("must be 1 to {IDEMPOTENCY_KEY_MAX} visible ASCII characters"),
+        )
+    };
     fine.then_some(()).ok_or_else(problem)
 }

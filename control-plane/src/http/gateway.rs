@@ -46,7 +46,8 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Message<T> {
     async fn from_request(request: Request<Body>, _: &Shared) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         let speaker = parts.extensions.get::<Speaker>().copied();
-        let speaker = speaker.ok_or_else(|| Problem::new("internal", "the route lacks its guard"))?;
+        let speaker =
+            speaker.ok_or_else(|| Problem::new("internal", "the route lacks its guard"))?;
         let bytes = body::bytes(body, MESSAGE_MAX).await?;
         let head: Head = body::object(&bytes)?;
         if head.protocol != PROTOCOL_VERSION {
@@ -56,16 +57,26 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Message<T> {
             );
             return Err(Problem::new("protocol_version", detail));
         }
-        Ok(Self { speaker, message: body::object(&bytes)? })
+        Ok(Self {
+            speaker,
+            message: body::object(&bytes)?,
+        })
     }
 }
 
 impl App {
     /// Notes that the instance spoke, and makes it known if it is new.
     async fn meet(&self, speaker: Speaker, hello: &Hello) -> Result<(), Problem> {
-        let known = self.writer.registry().instance(hello.instance).is_some_and(|known| known.gateway == speaker.gateway);
+        let known = self
+            .writer
+            .registry()
+            .instance(hello.instance)
+            .is_some_and(|known| known.gateway == speaker.gateway);
         if !known {
-            let command = Command::SeeInstance { gateway: speaker.gateway, instance: hello.instance };
+            let command = Command::SeeInstance {
+                gateway: speaker.gateway,
+                instance: hello.instance,
+            };
             self.writer.execute("gateway", command).await?;
         }
         self.presence.spoke(hello.instance);

@@ -19,7 +19,8 @@ const METADATA_KEY_MAX: usize = 40;
 const METADATA_VALUE_MAX: usize = 500;
 
 /// The earliest and latest instants that are taken: years 2000 to 9999.
-const INSTANTS: (Timestamp, Timestamp) = (Timestamp(946_684_800_000), Timestamp(253_402_300_799_999));
+const INSTANTS: (Timestamp, Timestamp) =
+    (Timestamp(946_684_800_000), Timestamp(253_402_300_799_999));
 
 fn coded<E: de::Error>(code: &str, words: impl Display) -> E {
     E::custom(format_args!("[{code}] {words}"))
@@ -29,10 +30,16 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D, max: usize) -> Result<String
     let text = String::deserialize(deserializer)?;
     let length = text.chars().count();
     if length == 0 || length > max {
-        return Err(coded("text_invalid", format_args!("must have 1 to {max} characters, has {length}")));
+        return Err(coded(
+            "text_invalid",
+            format_args!("must have 1 to {max} characters, has {length}"),
+        ));
     }
     if text.chars().any(char::is_control) || text.trim().len() != text.len() {
-        return Err(coded("text_invalid", "must have no control characters, and no spaces at its ends"));
+        return Err(coded(
+            "text_invalid",
+            "must have no control characters, and no spaces at its ends",
+        ));
     }
     Ok(text)
 }
@@ -45,10 +52,15 @@ impl<'de> Deserialize<'de> for ExternalId {
         let text = text(deserializer, EXTERNAL_ID_MAX)?;
         // Objects answer to both; so one must never be taken for the other.
         let own = text.split_once('_').is_some_and(|(prefix, digits)| {
-            prefix.len() == 3 && digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+            prefix.len() == 3
+                && digits.len() == 32
+                && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
         });
         if own {
-            return Err(coded("external_id_reserved", "must not look like an id of this service"));
+            return Err(coded(
+                "external_id_reserved",
+                "must not look like an id of this service",
+            ));
         }
         Ok(Self(text))
     }
@@ -80,16 +92,23 @@ impl<'de> Deserialize<'de> for Metadata {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let entries = BTreeMap::<String, String>::deserialize(deserializer)?;
         if entries.len() > METADATA_MAX {
-            return Err(coded("metadata_invalid", format_args!("may have {METADATA_MAX} entries, has {}", entries.len())));
+            return Err(coded(
+                "metadata_invalid",
+                format_args!("may have {METADATA_MAX} entries, has {}", entries.len()),
+            ));
         }
         for (key, value) in &entries {
             let key_length = key.chars().count();
-            if key_length == 0 || key_length > METADATA_KEY_MAX || key.chars().any(char::is_control) {
-                let words = format_args!("a key must have 1 to {METADATA_KEY_MAX} printable characters: {key:?}");
+            if key_length == 0 || key_length > METADATA_KEY_MAX || key.chars().any(char::is_control)
+            {
+                let words = format_args!(
+                    "a key must have 1 to {METADATA_KEY_MAX} printable characters: {key:?}"
+                );
                 return Err(coded("metadata_invalid", words));
             }
             if value.chars().count() > METADATA_VALUE_MAX {
-                let words = format_args!("the value of {key:?} may have {METADATA_VALUE_MAX} characters");
+                let words =
+                    format_args!("the value of {key:?} may have {METADATA_VALUE_MAX} characters");
                 return Err(coded("metadata_invalid", words));
             }
         }
@@ -105,7 +124,10 @@ impl<'de> Deserialize<'de> for TimeZone {
         let name = String::deserialize(deserializer)?;
         match name.parse::<chrono_tz::Tz>() {
             Ok(zone) => Ok(Self(zone.name().to_owned())),
-            Err(_) => Err(coded("time_zone_unknown", "must be an IANA time zone, such as Europe/Berlin or UTC")),
+            Err(_) => Err(coded(
+                "time_zone_unknown",
+                "must be an IANA time zone, such as Europe/Berlin or UTC",
+            )),
         }
     }
 }
@@ -120,7 +142,12 @@ impl<'de> Deserialize<'de> for DecimalText {
         let text: String = match text.as_bytes().first() {
             Some(b'"') => serde_json::from_str(text).map_err(D::Error::custom)?,
             Some(b'-' | b'0'..=b'9') => text.to_owned(),
-            _ => return Err(coded("amount_invalid", "must be a number, or a decimal number in a string")),
+            _ => {
+                return Err(coded(
+                    "amount_invalid",
+                    "must be a number, or a decimal number in a string",
+                ));
+            }
         };
         match parse_exact(&text, Scale::MAX) {
             // What is too large or too fine for this scale may be right for the currency's.
@@ -136,7 +163,9 @@ pub(crate) struct CurrencyName(pub(crate) Currency);
 impl<'de> Deserialize<'de> for CurrencyName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
-        Currency::new(&name).map(Self).map_err(|error| coded(error.code(), error))
+        Currency::new(&name)
+            .map(Self)
+            .map_err(|error| coded(error.code(), error))
     }
 }
 
@@ -146,7 +175,8 @@ pub(crate) struct When(pub(crate) Timestamp);
 impl<'de> Deserialize<'de> for When {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let wrong = || D::Error::custom("must be an RFC 3339 date and time, such as 2026-01-31T00:00:00Z");
+        let wrong =
+            || D::Error::custom("must be an RFC 3339 date and time, such as 2026-01-31T00:00:00Z");
         let instant = Timestamp::parse(&text).map_err(|_| wrong())?;
         if instant < INSTANTS.0 || instant > INSTANTS.1 {
             return Err(D::Error::custom("must be in the years 2000 to 9999"));
@@ -181,11 +211,16 @@ pub(crate) struct NotYet;
 impl<'de> Deserialize<'de> for NotYet {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         de::IgnoredAny::deserialize(deserializer)?;
-        Err(coded("not_supported_yet", "is not supported by this version; leave it out"))
+        Err(coded(
+            "not_supported_yet",
+            "is not supported by this version; leave it out",
+        ))
     }
 }
 
 /// For fields that may be left out but not be null.
-pub(crate) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub(crate) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }

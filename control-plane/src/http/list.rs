@@ -34,7 +34,10 @@ impl PageQuery {
     pub(crate) fn request(&self) -> Result<PageRequest, Problem> {
         let limit = self.limit.unwrap_or(LIMIT_DEFAULT);
         if !(1..=LIMIT_MAX).contains(&limit) {
-            return Err(Problem::new("query_invalid", format!("limit must be 1 to {LIMIT_MAX}")));
+            return Err(Problem::new(
+                "query_invalid",
+                format!("limit must be 1 to {LIMIT_MAX}"),
+            ));
         }
         let cursor = self.cursor.as_deref().map(str::parse).transpose()?;
         Ok(PageRequest { cursor, limit })
@@ -44,11 +47,17 @@ impl PageQuery {
 impl<T> List<T> {
     pub(crate) fn of<I>(page: Page<I>, view: impl FnMut(I) -> T) -> Self {
         let next_cursor = page.next.map(|cursor| cursor.to_string());
-        Self { data: page.items.into_iter().map(view).collect(), next_cursor }
+        Self {
+            data: page.items.into_iter().map(view).collect(),
+            next_cursor,
+        }
     }
 
     /// A list that is always whole.
     pub(crate) const fn whole(data: Vec<T>) -> Self {
-        Self { data, next_cursor: None }
+        Self {
+            data,
+            next_cursor: None,
+        }
     }
 }

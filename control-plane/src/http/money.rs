@@ -50,7 +50,10 @@ mod tests {
         assert_eq!(credits_of(1, 0, "3"), "0.333333333");
         assert_eq!(credits_of(-1, 0, "3"), "-0.333333333");
         assert_eq!(credits_of(0, 9, "7"), "0");
-        assert_eq!(credits_of(i64::MAX, 0, "0.000000001"), "9223372036854775807000000000");
+        assert_eq!(
+            credits_of(i64::MAX, 0, "0.000000001"),
+            "9223372036854775807000000000"
+        );
     }
 
     #[test]

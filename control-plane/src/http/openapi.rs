@@ -19,7 +19,8 @@ pub(super) fn json(document: &utoipa::openapi::OpenApi) -> String {
         "gateway": { "type": "http", "scheme": "bearer", "description": "A gateway's key, cgg_…" },
     });
     let problem = <ProblemBody<'_> as utoipa::PartialSchema>::schema();
-    document["components"]["schemas"]["Problem"] = serde_json::to_value(problem).unwrap_or_default();
+    document["components"]["schemas"]["Problem"] =
+        serde_json::to_value(problem).unwrap_or_default();
     let paths = document["paths"].as_object_mut().into_iter().flatten();
     for (path, item) in paths {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
@@ -32,8 +33,10 @@ pub(super) fn json(document: &utoipa::openapi::OpenApi) -> String {
 fn complete(path: &str, method: &str, operation: &mut Value) {
     let reads = method == "get";
     let content = json!({ "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } });
-    operation["responses"]["4XX"] = json!({ "description": "The request can't be honoured", "content": content });
-    operation["responses"]["5XX"] = json!({ "description": "The service can't honour it now", "content": content });
+    operation["responses"]["4XX"] =
+        json!({ "description": "The request can't be honoured", "content": content });
+    operation["responses"]["5XX"] =
+        json!({ "description": "The service can't honour it now", "content": content });
     if path.starts_with("/v1/gateway/") {
         operation["security"] = json!([{ "gateway": [] }]);
     } else if path.starts_with("/v1/") {

@@ -28,7 +28,9 @@ impl Exposition {
             let recorder = PrometheusBuilder::new().build_recorder();
             let handle = recorder.handle();
             if metrics::set_global_recorder(recorder).is_err() {
-                tracing::warn!("metrics are recorded elsewhere in this process; /metrics stays empty");
+                tracing::warn!(
+                    "metrics are recorded elsewhere in this process; /metrics stays empty"
+                );
             }
             handle
         });
@@ -37,7 +39,10 @@ impl Exposition {
 }
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
-    OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz)).routes(routes!(metrics_text))
+    OpenApiRouter::new()
+        .routes(routes!(healthz))
+        .routes(routes!(readyz))
+        .routes(routes!(metrics_text))
 }
 
 /// How the service is.
@@ -51,7 +56,10 @@ struct Health {
     version: &'static str,
 }
 
-const HEALTHY: Health = Health { status: "ok", version: env!("CARGO_PKG_VERSION") };
+const HEALTHY: Health = Health {
+    status: "ok",
+    version: env!("CARGO_PKG_VERSION"),
+};
 
 /// Says that the process is alive.
 #[utoipa::path(get, path = "/healthz", tag = "service", security(()), responses((status = 200, body = Health)))]
@@ -79,12 +87,25 @@ async fn metrics_text(State(app): State<Shared>) -> Response {
         (InstanceState::Draining, "draining"),
         (InstanceState::Frozen, "frozen"),
     ] {
-        let count = registry.instances.iter().filter(|known| known.state == state).count();
-        metrics::gauge!("creditgate_instances", "state" => name).set(u32::try_from(count).unwrap_or(u32::MAX));
+        let count = registry
+            .instances
+            .iter()
+            .filter(|known| known.state == state)
+            .count();
+        metrics::gauge!("creditgate_instances", "state" => name)
+            .set(u32::try_from(count).unwrap_or(u32::MAX));
     }
-    metrics::gauge!("creditgate_queue_depth").set(u32::try_from(app.writer.queued()).unwrap_or(u32::MAX));
+    metrics::gauge!("creditgate_queue_depth")
+        .set(u32::try_from(app.writer.queued()).unwrap_or(u32::MAX));
     app.exposition.0.run_upkeep();
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.exposition.0.render()).into_response()
+    (
+        [(
+            header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        )],
+        app.exposition.0.render(),
+    )
+        .into_response()
 }
 
 pub(super) async fn openapi(document: String) -> Response {
@@ -92,9 +113,19 @@ pub(super) async fn openapi(document: String) -> Response {
 }
 
 pub(super) async fn not_found(request: Request) -> Problem {
-    Problem::new("route_unknown", format!("nothing is at {}; see /openapi.json", request.uri().path()))
+    Problem::new(
+        "route_unknown",
+        format!("nothing is at {}; see /openapi.json", request.uri().path()),
+    )
 }
 
 pub(super) async fn method_not_allowed(request: Request) -> Problem {
-    Problem::new("method_not_allowed", format!("{} has no {}; see /openapi.json", request.uri().path(), request.method()))
+    Problem::new(
+        "method_not_allowed",
+        format!(
+            "{} has no {}; see /openapi.json",
+            request.uri().path(),
+            request.method()
+        ),
+    )
 }

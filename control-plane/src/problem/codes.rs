@@ -12,7 +12,11 @@ pub struct Code {
 }
 
 const fn code(status: u16, code: &'static str, title: &'static str) -> Code {
-    Code { code, status, title }
+    Code {
+        code,
+        status,
+        title,
+    }
 }
 
 /// All codes; the last is for what should not happen.
@@ -20,64 +24,160 @@ pub const CODES: &[Code] = &[
     code(400, "json_invalid", "The body is not JSON"),
     code(400, "query_invalid", "A query parameter is not acceptable"),
     code(400, "cursor_invalid", "The cursor is none of this list"),
-    code(400, "idempotency_key_invalid", "The Idempotency-Key header is not acceptable"),
-    code(401, "credential_missing", "No Authorization header with a bearer key"),
-    code(401, "credential_malformed", "The key is mistyped, cut or made up"),
-    code(401, "credential_unknown", "The key is not known here, or was revoked"),
+    code(
+        400,
+        "idempotency_key_invalid",
+        "The Idempotency-Key header is not acceptable",
+    ),
+    code(
+        401,
+        "credential_missing",
+        "No Authorization header with a bearer key",
+    ),
+    code(
+        401,
+        "credential_malformed",
+        "The key is mistyped, cut or made up",
+    ),
+    code(
+        401,
+        "credential_unknown",
+        "The key is not known here, or was revoked",
+    ),
     code(403, "role_insufficient", "The key may not do this"),
     code(404, "not_found", "No such object"),
     code(404, "route_unknown", "No such address"),
     code(405, "method_not_allowed", "The address has no such method"),
     code(409, "already_exists", "An object of that name exists"),
-    code(409, "instance_of_another_gateway", "The instance belongs to another gateway"),
+    code(
+        409,
+        "instance_of_another_gateway",
+        "The instance belongs to another gateway",
+    ),
     code(409, "instance_state", "The instance is in another state"),
     code(409, "instances_max", "Too many instances"),
-    code(409, "key_is_there", "The key belongs to that customer already"),
+    code(
+        409,
+        "key_is_there",
+        "The key belongs to that customer already",
+    ),
     code(409, "keys_max", "Too many keys"),
     code(409, "lease_not_quarantined", "The lease is not quarantined"),
     code(409, "lot_not_live", "Nothing is left of the lot"),
     code(409, "lots_max", "Too many lots"),
-    code(409, "rate_card_currency", "The currency of a rate card can't change"),
+    code(
+        409,
+        "rate_card_currency",
+        "The currency of a rate card can't change",
+    ),
     code(409, "wallets_max", "Too many wallets"),
     code(413, "body_too_large", "The body is too large"),
     code(413, "too_many_reports", "Too many reports in one sync"),
     code(422, "body_invalid", "A field of the body is not acceptable"),
-    code(422, "unknown_field", "The body has a field that does not exist"),
+    code(
+        422,
+        "unknown_field",
+        "The body has a field that does not exist",
+    ),
     code(422, "field_missing", "The body lacks a field"),
-    code(422, "text_invalid", "A text is empty, too long or not printable"),
-    code(422, "external_id_reserved", "The name looks like an id of this service"),
-    code(422, "metadata_invalid", "Metadata has too many or too long entries"),
+    code(
+        422,
+        "text_invalid",
+        "A text is empty, too long or not printable",
+    ),
+    code(
+        422,
+        "external_id_reserved",
+        "The name looks like an id of this service",
+    ),
+    code(
+        422,
+        "metadata_invalid",
+        "Metadata has too many or too long entries",
+    ),
     code(422, "time_zone_unknown", "Not an IANA time zone"),
-    code(422, "amount_ambiguous", "Exactly one way of saying how much is wanted"),
+    code(
+        422,
+        "amount_ambiguous",
+        "Exactly one way of saying how much is wanted",
+    ),
     code(422, "amount_invalid", "Not a decimal number"),
     code(422, "amount_not_positive", "The amount is not above zero"),
-    code(422, "amount_overflow", "The amount or the balance would be too large to count"),
+    code(
+        422,
+        "amount_overflow",
+        "The amount or the balance would be too large to count",
+    ),
     code(422, "amount_too_long", "The number has too many digits"),
-    code(422, "amount_too_precise", "The number has digits that the currency can't hold"),
-    code(422, "conversion_rate_not_positive", "The conversion rate is not above zero"),
+    code(
+        422,
+        "amount_too_precise",
+        "The number has digits that the currency can't hold",
+    ),
+    code(
+        422,
+        "conversion_rate_not_positive",
+        "The conversion rate is not above zero",
+    ),
     code(422, "currency_invalid", "Not the name of a currency"),
     code(422, "scale_invalid", "The scale is out of range"),
     code(422, "expiry_in_the_past", "The expiry has passed"),
-    code(422, "expiry_before_effective", "The expiry comes before the credit is effective"),
-    code(422, "reason_not_for_top_ups", "The reason code is not one of top-ups"),
+    code(
+        422,
+        "expiry_before_effective",
+        "The expiry comes before the credit is effective",
+    ),
+    code(
+        422,
+        "reason_not_for_top_ups",
+        "The reason code is not one of top-ups",
+    ),
     code(422, "settings_invalid", "A setting is out of range"),
     code(422, "rate_card_invalid", "The rate card can't be read"),
-    code(422, "name_invalid", "A name is empty, too long or has other characters"),
+    code(
+        422,
+        "name_invalid",
+        "A name is empty, too long or has other characters",
+    ),
     code(422, "method_invalid", "Not an HTTP method"),
     code(422, "path_invalid", "The path pattern is not acceptable"),
     code(422, "price_negative", "A price is below zero"),
     code(422, "price_too_large", "A price is too large"),
     code(422, "rule_id_invalid", "The id of a rule is not acceptable"),
     code(422, "rule_id_taken", "Two rules have one id"),
-    code(422, "rule_unreachable", "Earlier rules take all requests of a rule"),
+    code(
+        422,
+        "rule_unreachable",
+        "Earlier rules take all requests of a rule",
+    ),
     code(422, "too_many_free_paths", "Too many free paths"),
     code(422, "too_many_methods", "Too many methods in a rule"),
     code(422, "too_many_rules", "Too many rules"),
-    code(422, "rate_card_scale", "The rate card counts in other digits than its currency"),
-    code(422, "not_supported_yet", "A field or value that this version can't honour"),
-    code(422, "idempotency_key_reused", "The idempotency key was used with another request"),
-    code(422, "report_impossible", "A report contradicts itself or what was lent"),
-    code(426, "protocol_version", "The filter speaks another protocol version"),
+    code(
+        422,
+        "rate_card_scale",
+        "The rate card counts in other digits than its currency",
+    ),
+    code(
+        422,
+        "not_supported_yet",
+        "A field or value that this version can't honour",
+    ),
+    code(
+        422,
+        "idempotency_key_reused",
+        "The idempotency key was used with another request",
+    ),
+    code(
+        422,
+        "report_impossible",
+        "A report contradicts itself or what was lent",
+    ),
+    code(
+        426,
+        "protocol_version",
+        "The filter speaks another protocol version",
+    ),
     code(503, "busy", "Too many writes are waiting"),
     code(503, "stopping", "The service is stopping"),
     code(503, "storage_unavailable", "The database can't be reached"),
@@ -88,7 +188,10 @@ impl Code {
     /// The code of this word; `internal` if it is none.
     pub(super) fn find(word: &str) -> &'static Self {
         let internal = &CODES[CODES.len() - 1];
-        CODES.iter().find(|code| code.code == word).unwrap_or(internal)
+        CODES
+            .iter()
+            .find(|code| code.code == word)
+            .unwrap_or(internal)
     }
 }
 
@@ -99,7 +202,11 @@ mod tests {
     #[test]
     fn every_code_is_listed_once() {
         for (place, code) in CODES.iter().enumerate() {
-            assert!(CODES[..place].iter().all(|other| other.code != code.code), "{}", code.code);
+            assert!(
+                CODES[..place].iter().all(|other| other.code != code.code),
+                "{}",
+                code.code
+            );
             assert!((400..=599).contains(&code.status), "{}", code.code);
         }
         assert_eq!(Code::find("what is this").code, "internal");

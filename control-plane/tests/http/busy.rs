@@ -1,6 +1,6 @@
 //! A full queue: told at once, nothing lost.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use creditgate::clock::{RandomIds, SystemClock};
 use creditgate::command::Command;
@@ -12,15 +12,34 @@ use serde_json::json;
 
 use crate::plane::Plane;
 
-/// A storage that does nothing while its gate is locked.
+/// Whether the storage behind it does anything.
+#[derive(Default)]
+struct Gate {
+    open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    fn pass(&self) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.opened.wait_while(open, |open| !*open));
+    }
+
+    fn set(&self, open: bool) {
+        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = open;
+        self.opened.notify_all();
+    }
+}
+
+/// A storage that does nothing until its gate is open.
 struct Gated {
     inner: MemoryStorage,
-    gate: Arc<Mutex<()>>,
+    gate: Arc<Gate>,
 }
 
 impl Storage for Gated {
     fn load(&mut self, plan: &LoadPlan) -> Result<Loaded, StorageError> {
-        drop(self.gate.lock());
+        self.gate.pass();
         self.inner.load(plan)
     }
 
@@ -35,26 +54,41 @@ impl Storage for Gated {
 
 #[tokio::test]
 async fn a_full_queue_says_come_back_and_loses_nothing() {
-    let gate = Arc::new(Mutex::new(()));
+    let gate = Arc::new(Gate::default());
+    gate.set(true);
     let inner = MemoryStorage::new(7);
-    let storage = Gated { inner: inner.clone(), gate: Arc::clone(&gate) };
+    let storage = Gated {
+        inner: inner.clone(),
+        gate: Arc::clone(&gate),
+    };
     let writer = Writer::start(storage, SystemClock, RandomIds::new(SystemClock)).unwrap();
     let plane = Plane::over(writer, Arc::new(inner), None);
-    let closed = gate.lock().unwrap();
+    gate.set(false);
     let mut accepted = Vec::new();
-    while let Ok(reply) = plane.app.writer.submit("test", create(accepted.len()), None, None) {
+    while let Ok(reply) = plane
+        .app
+        .writer
+        .submit("test", create(accepted.len()), None, None)
+    {
         accepted.push(reply);
     }
     assert!(accepted.len() >= QUEUE_MAX);
-    #[expect(clippy::await_holding_lock, reason = "the writer must be stuck while this is asked, and nothing here waits for it")]
-    let refused = plane.post("/v1/customers", json!({ "external_id": "one more" })).await;
+    let refused = plane
+        .post("/v1/customers", json!({ "external_id": "one more" }))
+        .await;
     assert_eq!((refused.status, refused.code()), (503, "busy"));
     assert_eq!(refused.headers["retry-after"], "1");
-    drop(closed);
+    gate.set(true);
     for reply in accepted {
         reply.await.unwrap().unwrap();
     }
-    assert_eq!(plane.post("/v1/customers", json!({ "external_id": "one more" })).await.status, 201);
+    assert_eq!(
+        plane
+            .post("/v1/customers", json!({ "external_id": "one more" }))
+            .await
+            .status,
+        201
+    );
 }
 
 fn create(number: usize) -> Command {

@@ -43,14 +43,18 @@ pub(crate) struct Answer {
 impl Answer {
     /// The stable code of a problem.
     pub(crate) fn code(&self) -> &str {
-        assert_eq!(self.headers["content-type"], "application/problem+json", "{self:?}");
+        assert_eq!(
+            self.headers["content-type"], "application/problem+json",
+            "{self:?}"
+        );
         assert_eq!(self.body["status"], self.status);
         self.body["code"].as_str().unwrap_or_default()
     }
 
     pub(crate) fn text(&self, field: &str) -> String {
         let text = self.body[field].as_str();
-        text.unwrap_or_else(|| panic!("{field} of {}", self.body)).to_owned()
+        text.unwrap_or_else(|| panic!("{field} of {}", self.body))
+            .to_owned()
     }
 
     pub(crate) fn replayed(&self) -> bool {
@@ -65,11 +69,16 @@ impl Plane {
 
     fn open(directory: TempDir) -> Self {
         let (storage, reader) = sqlite::open(&database(&directory), 7).expect("the database opens");
-        let writer = Writer::start(storage, SystemClock, RandomIds::new(SystemClock)).expect("the writer starts");
+        let writer = Writer::start(storage, SystemClock, RandomIds::new(SystemClock))
+            .expect("the writer starts");
         Self::over(writer, Arc::new(reader), Some(directory))
     }
 
-    pub(crate) fn over(writer: Writer, reader: Arc<dyn Reader>, directory: Option<TempDir>) -> Self {
+    pub(crate) fn over(
+        writer: Writer,
+        reader: Arc<dyn Reader>,
+        directory: Option<TempDir>,
+    ) -> Self {
         let (stop, stopping) = watch::channel(false);
         let app = Arc::new(App {
             writer,
@@ -88,7 +97,13 @@ impl Plane {
             stopping,
         }
         .start();
-        Self { router: router(Arc::clone(&app)), app, stop, jobs, directory }
+        Self {
+            router: router(Arc::clone(&app)),
+            app,
+            stop,
+            jobs,
+            directory,
+        }
     }
 
     /// Ends the service and starts another on the same database.
@@ -104,7 +119,14 @@ impl Plane {
         self.app.clock.now().0
     }
 
-    pub(crate) async fn call(&self, method: Method, path: &str, key: &str, body: impl Into<Vec<u8>>, more: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        key: &str,
+        body: impl Into<Vec<u8>>,
+        more: &[(&str, &str)],
+    ) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
         if !key.is_empty() {
             request = request.header("authorization", format!("Bearer {key}"));
@@ -113,11 +135,24 @@ impl Plane {
             request = request.header(*name, *value);
         }
         let request = request.body(Body::from(body.into())).expect("a request");
-        let response = self.router.clone().oneshot(request).await.expect("an answer");
+        let response = self
+            .router
+            .clone()
+            .oneshot(request)
+            .await
+            .expect("an answer");
         let (parts, body) = response.into_parts();
-        let bytes = axum::body::to_bytes(body, usize::MAX).await.expect("a body").to_vec();
+        let bytes = axum::body::to_bytes(body, usize::MAX)
+            .await
+            .expect("a body")
+            .to_vec();
         let body = serde_json::from_slice(&bytes).unwrap_or_default();
-        Answer { status: parts.status.as_u16(), headers: parts.headers, bytes, body }
+        Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            bytes,
+            body,
+        }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -125,11 +160,13 @@ impl Plane {
     }
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
-        self.call(Method::POST, path, ADMIN, body.to_string(), &[]).await
+        self.call(Method::POST, path, ADMIN, body.to_string(), &[])
+            .await
     }
 
     pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
-        self.call(Method::PUT, path, ADMIN, body.to_string(), &[]).await
+        self.call(Method::PUT, path, ADMIN, body.to_string(), &[])
+            .await
     }
 
     /// Settings that tests need not wait for.
@@ -144,9 +181,16 @@ impl Plane {
 
     /// A customer of this name with a wallet of `currency` that has `amount`; answers the wallet's id.
     pub(crate) async fn funded(&self, name: &str, currency: &str, amount: &str) -> String {
-        let made = self.post("/v1/customers", json!({ "external_id": name })).await;
+        let made = self
+            .post("/v1/customers", json!({ "external_id": name }))
+            .await;
         assert_eq!(made.status, 201, "{made:?}");
-        let wallet = self.post("/v1/wallets", json!({ "customer_id": name, "currency": currency })).await;
+        let wallet = self
+            .post(
+                "/v1/wallets",
+                json!({ "customer_id": name, "currency": currency }),
+            )
+            .await;
         assert_eq!(wallet.status, 201, "{wallet:?}");
         let wallet = wallet.text("id");
         if amount != "0" {
@@ -156,19 +200,30 @@ impl Plane {
     }
 
     pub(crate) async fn top_up(&self, wallet: &str, amount: &str) -> Answer {
-        let answer = self.post(&format!("/v1/wallets/{wallet}/top-up"), json!({ "amount": amount })).await;
+        let answer = self
+            .post(
+                &format!("/v1/wallets/{wallet}/top-up"),
+                json!({ "amount": amount }),
+            )
+            .await;
         assert_eq!(answer.status, 201, "{answer:?}");
         answer
     }
 
     pub(crate) async fn key_of(&self, customer: &str) -> String {
-        let answer = self.post(&format!("/v1/customers/{customer}/keys"), json!({})).await;
+        let answer = self
+            .post(&format!("/v1/customers/{customer}/keys"), json!({}))
+            .await;
         assert_eq!(answer.status, 201, "{answer:?}");
         answer.text("key")
     }
 
     /// The parts of a wallet's balance that are asked for.
-    pub(crate) async fn balance<const N: usize>(&self, wallet: &str, parts: [&str; N]) -> [String; N] {
+    pub(crate) async fn balance<const N: usize>(
+        &self,
+        wallet: &str,
+        parts: [&str; N],
+    ) -> [String; N] {
         let answer = self.get(&format!("/v1/wallets/{wallet}/balance")).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         parts.map(|part| answer.text(part))

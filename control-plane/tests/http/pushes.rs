@@ -1,9 +1,10 @@
 //! The long poll: what changed arrives while it waits, or with the next.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use creditgate_core::protocol::{Block, Phase};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::edge::{Edge, counters};
 use crate::plane::Plane;
@@ -18,11 +19,18 @@ async fn the_first_poll_brings_the_configuration_and_the_next_waits() {
     let mut edge = Edge::of(&plane, "edge", "usd").await;
     let first = edge.poll(&plane).await;
     let config = first.config.expect("a configuration");
-    assert_eq!((first.epoch, config.rate_card_version, config.timing.sync_ms), (7, 1, 50));
+    assert_eq!(
+        (first.epoch, config.rate_card_version, config.timing.sync_ms),
+        (7, 1, 50)
+    );
     assert_eq!(config.rate_card.scale, Some(config.scale));
     let before = Instant::now();
     let second = edge.poll(&plane).await;
-    assert!(before.elapsed() >= Duration::from_millis(200), "{:?}", before.elapsed());
+    assert!(
+        before.elapsed() >= Duration::from_millis(200),
+        "{:?}",
+        before.elapsed()
+    );
     assert!(second.config.is_none() && second.changes.is_empty());
 }
 
@@ -36,7 +44,11 @@ async fn a_top_up_reaches_the_waiting_poll_of_an_exhausted_customer() {
     let lent = edge.know(&plane, &key, 1, 1_000_000_000).await.answer;
     let spent = counters([1_000_000_000, 0, 1_000_000_000, 0, 1_000_000_000]);
     let refused = edge.report(&plane, &lent, spent, 1_000_000_000).await;
-    assert_eq!(refused.state.ceiling.map(|ceiling| ceiling.get()), Some(0), "{refused:?}");
+    assert_eq!(
+        refused.state.ceiling.map(|ceiling| ceiling.get()),
+        Some(0),
+        "{refused:?}"
+    );
     edge.cursor = edge.poll_until_quiet(&plane).await;
 
     let top_up = async {
@@ -46,10 +58,19 @@ async fn a_top_up_reaches_the_waiting_poll_of_an_exhausted_customer() {
     };
     let (told, written) = tokio::join!(async { (edge.poll(&plane).await, Instant::now()) }, top_up);
     let (told, arrived) = told;
-    println!("the top-up arrived {:?} after it was answered", arrived.saturating_duration_since(written));
+    println!(
+        "the top-up arrived {:?} after it was answered",
+        arrived.saturating_duration_since(written)
+    );
     assert!(arrived.saturating_duration_since(written) < AT_ONCE);
     assert_eq!(told.changes.len(), 1, "{told:?}");
-    assert!(told.changes[0].state.ceiling.is_none_or(|ceiling| ceiling.get() >= 1_000_000_000), "{told:?}");
+    assert!(
+        told.changes[0]
+            .state
+            .ceiling
+            .is_none_or(|ceiling| ceiling.get() >= 1_000_000_000),
+        "{told:?}"
+    );
     assert_eq!(told.changes[0].state.balance.get(), 3_000_000_000);
     let lent = edge.report(&plane, &lent, spent, 1_000_000_000).await;
     assert!(lent.granted.get() >= 2_000_000_000, "{lent:?}");
@@ -64,7 +85,9 @@ async fn a_change_while_no_poll_waited_comes_with_the_next() {
     let mut edge = Edge::of(&plane, "edge", "usd").await;
     edge.poll(&plane).await;
     edge.know(&plane, &key, 1, 1).await;
-    plane.post("/v1/customers/ada/suspend", json!({ "reason": "unpaid" })).await;
+    plane
+        .post("/v1/customers/ada/suspend", json!({ "reason": "unpaid" }))
+        .await;
     let before = Instant::now();
     let told = edge.poll(&plane).await;
     assert!(before.elapsed() < AT_ONCE);
@@ -81,13 +104,18 @@ async fn a_lost_answer_a_restart_or_a_foreign_cursor_loses_nothing() {
     let mut edge = Edge::of(&plane, "edge", "usd").await;
     edge.poll(&plane).await;
     edge.know(&plane, &key, 1, 1).await;
-    plane.post(&format!("/v1/wallets/{wallet}/freeze"), json!({})).await;
+    plane
+        .post(&format!("/v1/wallets/{wallet}/freeze"), json!({}))
+        .await;
     let cursor = edge.cursor;
     let lost = edge.poll(&plane).await;
     edge.cursor = cursor;
     let plane = plane.restart().await;
     let again = edge.poll(&plane).await;
-    assert_eq!((lost.changes.len(), again.changes[0].state.block), (1, Some(Block::WalletFrozen)));
+    assert_eq!(
+        (lost.changes.len(), again.changes[0].state.block),
+        (1, Some(Block::WalletFrozen))
+    );
     assert_eq!(again.changes[0].phase, Phase::Turn);
     edge.cursor = 1_000_000;
     let resynced = edge.poll(&plane).await;
@@ -109,11 +137,22 @@ async fn a_new_rate_card_and_new_settings_are_pushed() {
     let (told, _) = tokio::join!(edge.poll(&plane), put);
     assert!(before.elapsed() < AT_ONCE);
     assert_eq!(told.config.expect("a configuration").rate_card_version, 2);
-    plane.put("/v1/settings", json!({ "top_up_url": "https://pay.example" })).await;
+    plane
+        .put(
+            "/v1/settings",
+            json!({ "top_up_url": "https://pay.example" }),
+        )
+        .await;
     let config = edge.poll(&plane).await.config.expect("a configuration");
     assert_eq!(config.top_up_url.as_deref(), Some("https://pay.example"));
     let old = plane.get("/v1/rate-cards/edge?version=1").await;
-    assert_eq!((old.body["version"].as_u64(), &old.body["document"]["default"]["price"]), (Some(1), &json!("1")));
+    assert_eq!(
+        (
+            old.body["version"].as_u64(),
+            &old.body["document"]["default"]["price"]
+        ),
+        (Some(1), &json!("1"))
+    );
 }
 
 #[tokio::test]
@@ -127,28 +166,43 @@ async fn credit_that_lies_unused_elsewhere_is_recalled_for_a_waiter() {
     there.poll(&plane).await;
     let held = there.know(&plane, &key, 1, 5_000).await.answer;
     // The request it was lent for is paid back in full, so nothing protects it any more.
-    there.report(&plane, &held, counters([5_000, 0, 5_000, 5_000, 0]), 0).await;
+    there
+        .report(&plane, &held, counters([5_000, 0, 5_000, 5_000, 0]), 0)
+        .await;
     let asked = here.know(&plane, &key, 1, 2_000).await.answer;
     assert!(asked.waiting && asked.granted.is_zero(), "{asked:?}");
     let recall = there.poll(&plane).await;
-    assert_eq!(recall.changes[0].keep.map(|keep| keep.get()), Some(0), "{recall:?}");
+    assert_eq!(
+        recall.changes[0].keep.map(|keep| keep.get()),
+        Some(0),
+        "{recall:?}"
+    );
     let back = async {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        there.report(&plane, &held, counters([5_000, 5_000, 5_000, 5_000, 0]), 0).await
+        there
+            .report(&plane, &held, counters([5_000, 5_000, 5_000, 5_000, 0]), 0)
+            .await
     };
     here.cursor = 0;
     let (mut told, _) = tokio::join!(here.poll(&plane), back);
     while told.changes.iter().all(|change| change.granted.is_zero()) {
         told = here.poll(&plane).await;
     }
-    assert!(told.changes.iter().any(|change| change.granted.get() >= 2_000), "{told:?}");
+    assert!(
+        told.changes
+            .iter()
+            .any(|change| change.granted.get() >= 2_000),
+        "{told:?}"
+    );
     plane.assert_clean();
 }
 
 impl Edge {
     /// Takes all that is there to be told; answers the cursor.
     async fn poll_until_quiet(&mut self, plane: &Plane) -> u64 {
-        while let Ok(answer) = tokio::time::timeout(Duration::from_millis(300), self.poll(plane)).await {
+        while let Ok(answer) =
+            tokio::time::timeout(Duration::from_millis(300), self.poll(plane)).await
+        {
             self.cursor = answer.cursor;
         }
         self.cursor

@@ -1,9 +1,10 @@
 //! Instances that fall silent, and what becomes of the credit they had.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use creditgate_core::protocol::{LeaseAnswer, Phase};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::edge::{Edge, counters};
 use crate::plane::{Answer, Plane};
@@ -28,14 +29,31 @@ async fn silent() -> (Plane, Edge, LeaseAnswer, String, String) {
     let key = plane.key_of("ada").await;
     let edge = Edge::of(&plane, "edge", "tokens").await;
     let lent = edge.know(&plane, &key, 1, 4_000).await.answer;
-    edge.report(&plane, &lent, counters([4_000, 0, 2_000, 0, 1_000]), 0).await;
+    edge.report(&plane, &lent, counters([4_000, 0, 2_000, 0, 1_000]), 0)
+        .await;
     let lease = until_quarantined(&plane).await;
-    assert_eq!(plane.balance(&wallet, ["balance", "available", "quarantined", "spent"]).await, ["6", "6", "3", "1"]);
-    (plane, edge, lent, wallet, lease["id"].as_str().unwrap().to_owned())
+    assert_eq!(
+        plane
+            .balance(&wallet, ["balance", "available", "quarantined", "spent"])
+            .await,
+        ["6", "6", "3", "1"]
+    );
+    (
+        plane,
+        edge,
+        lent,
+        wallet,
+        lease["id"].as_str().unwrap().to_owned(),
+    )
 }
 
 async fn resolve(plane: &Plane, lease: &str, action: &str) -> Answer {
-    plane.post(&format!("/v1/leases/{lease}/resolve"), json!({ "action": action, "reason": "its log was lost" })).await
+    plane
+        .post(
+            &format!("/v1/leases/{lease}/resolve"),
+            json!({ "action": action, "reason": "its log was lost" }),
+        )
+        .await
 }
 
 #[tokio::test]
@@ -43,10 +61,18 @@ async fn a_silent_instance_s_credit_is_set_aside_and_explained() {
     let (plane, _, _, _, lease) = silent().await;
     let explained = plane.get(&format!("/v1/leases/{lease}")).await;
     assert_eq!(explained.text("quarantine_cause"), "instance_silent");
-    assert_eq!((explained.text("outstanding"), explained.text("possible_loss")), ("3".to_owned(), "3".to_owned()));
+    assert_eq!(
+        (
+            explained.text("outstanding"),
+            explained.text("possible_loss")
+        ),
+        ("3".to_owned(), "3".to_owned())
+    );
     assert_eq!(explained.body["actions"], json!(["release", "consume"]));
     assert_eq!(explained.body["pins"][0]["amount"], "3");
-    let of_instance = plane.get(&format!("/v1/instances/{}", explained.text("instance_id"))).await;
+    let of_instance = plane
+        .get(&format!("/v1/instances/{}", explained.text("instance_id")))
+        .await;
     assert_eq!(of_instance.body["leases"]["quarantined"], 1);
     plane.assert_clean();
 }
@@ -54,9 +80,16 @@ async fn a_silent_instance_s_credit_is_set_aside_and_explained() {
 #[tokio::test]
 async fn a_late_report_settles_a_quarantined_lease_by_itself() {
     let (plane, edge, lent, wallet, _) = silent().await;
-    let late = edge.report(&plane, &lent, counters([4_000, 2_000, 2_000, 0, 2_000]), 0).await;
+    let late = edge
+        .report(&plane, &lent, counters([4_000, 2_000, 2_000, 0, 2_000]), 0)
+        .await;
     assert_eq!(late.phase, Phase::Closed);
-    assert_eq!(plane.balance(&wallet, ["balance", "quarantined", "spent"]).await, ["8", "0", "2"]);
+    assert_eq!(
+        plane
+            .balance(&wallet, ["balance", "quarantined", "spent"])
+            .await,
+        ["8", "0", "2"]
+    );
     plane.assert_clean();
 }
 
@@ -64,12 +97,26 @@ async fn a_late_report_settles_a_quarantined_lease_by_itself() {
 async fn released_credit_is_the_customers_and_late_use_the_operators_loss() {
     let (plane, edge, lent, wallet, lease) = silent().await;
     let released = resolve(&plane, &lease, "release").await;
-    assert_eq!((released.status, released.text("state").as_str()), (200, "closed"), "{released:?}");
+    assert_eq!(
+        (released.status, released.text("state").as_str()),
+        (200, "closed"),
+        "{released:?}"
+    );
     assert_eq!(released.body["resolution"]["action"], "release");
-    assert_eq!(plane.balance(&wallet, ["balance", "quarantined", "spent"]).await, ["9", "0", "1"]);
-    let late = edge.report(&plane, &lent, counters([4_000, 2_000, 2_000, 0, 2_000]), 0).await;
+    assert_eq!(
+        plane
+            .balance(&wallet, ["balance", "quarantined", "spent"])
+            .await,
+        ["9", "0", "1"]
+    );
+    let late = edge
+        .report(&plane, &lent, counters([4_000, 2_000, 2_000, 0, 2_000]), 0)
+        .await;
     assert_eq!(late.phase, Phase::Closed);
-    assert_eq!(plane.balance(&wallet, ["balance", "spent"]).await, ["9", "1"]);
+    assert_eq!(
+        plane.balance(&wallet, ["balance", "spent"]).await,
+        ["9", "1"]
+    );
     let account = plane.get("/v1/customers/ada/balance?currency=tokens").await;
     assert_eq!(account.text("lease_loss"), "1");
     let again = resolve(&plane, &lease, "consume").await;
@@ -81,12 +128,24 @@ async fn released_credit_is_the_customers_and_late_use_the_operators_loss() {
 async fn consumed_credit_is_spent_without_a_report_of_its_use() {
     let (plane, edge, lent, wallet, lease) = silent().await;
     assert_eq!(resolve(&plane, &lease, "CONSUME").await.status, 200);
-    assert_eq!(plane.balance(&wallet, ["balance", "quarantined", "spent"]).await, ["6", "0", "4"]);
+    assert_eq!(
+        plane
+            .balance(&wallet, ["balance", "quarantined", "spent"])
+            .await,
+        ["6", "0", "4"]
+    );
     let account = plane.get("/v1/customers/ada/balance?currency=tokens").await;
-    assert_eq!((account.text("spent"), account.text("spent_unattributed")), ("4".to_owned(), "3".to_owned()));
-    edge.report(&plane, &lent, counters([4_000, 2_000, 2_000, 0, 2_000]), 0).await;
+    assert_eq!(
+        (account.text("spent"), account.text("spent_unattributed")),
+        ("4".to_owned(), "3".to_owned())
+    );
+    edge.report(&plane, &lent, counters([4_000, 2_000, 2_000, 0, 2_000]), 0)
+        .await;
     let account = plane.get("/v1/customers/ada/balance?currency=tokens").await;
-    assert_eq!((account.text("spent"), account.text("spent_unattributed")), ("4".to_owned(), "2".to_owned()));
+    assert_eq!(
+        (account.text("spent"), account.text("spent_unattributed")),
+        ("4".to_owned(), "2".to_owned())
+    );
     plane.assert_clean();
 }
 
@@ -121,6 +180,14 @@ async fn an_instance_that_polls_is_not_silent() {
     while Instant::now() < until {
         overdue.extend(edge.poll(&plane).await.overdue);
     }
-    assert!(plane.get("/v1/leases?state=quarantined").await.body["data"].as_array().unwrap().is_empty());
-    assert!(!overdue.is_empty(), "what is lent and not reported is asked for");
+    assert!(
+        plane.get("/v1/leases?state=quarantined").await.body["data"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
+    assert!(
+        !overdue.is_empty(),
+        "what is lent and not reported is asked for"
+    );
 }

@@ -6,7 +6,9 @@ use serde_json::json;
 use crate::plane::{ADMIN, Answer, Plane};
 
 async fn post(plane: &Plane, path: &str, body: &str, key: &str) -> Answer {
-    plane.call(Method::POST, path, ADMIN, body, &[("idempotency-key", key)]).await
+    plane
+        .call(Method::POST, path, ADMIN, body, &[("idempotency-key", key)])
+        .await
 }
 
 #[tokio::test]
@@ -35,10 +37,21 @@ async fn a_key_with_another_request_is_refused() {
     let plane = Plane::start();
     let wallet = plane.funded("ada", "usd", "0").await;
     let path = format!("/v1/wallets/{wallet}/top-up");
-    assert_eq!(post(&plane, &path, r#"{"amount": 5}"#, "once").await.status, 201);
-    for (path, body) in [(path.as_str(), r#"{"amount": 6}"#), (path.as_str(), r#"{"amount":5}"#), ("/v1/customers", r#"{"external_id": "b"}"#)] {
+    assert_eq!(
+        post(&plane, &path, r#"{"amount": 5}"#, "once").await.status,
+        201
+    );
+    for (path, body) in [
+        (path.as_str(), r#"{"amount": 6}"#),
+        (path.as_str(), r#"{"amount":5}"#),
+        ("/v1/customers", r#"{"external_id": "b"}"#),
+    ] {
         let reused = post(&plane, path, body, "once").await;
-        assert_eq!((reused.status, reused.code()), (422, "idempotency_key_reused"), "{path} {body}");
+        assert_eq!(
+            (reused.status, reused.code()),
+            (422, "idempotency_key_reused"),
+            "{path} {body}"
+        );
     }
     assert_eq!(plane.balance(&wallet, ["balance"]).await, ["5"]);
 }
@@ -60,10 +73,24 @@ async fn a_repeat_of_a_made_key_shows_it_again_but_it_is_not_kept_in_the_open() 
 #[tokio::test]
 async fn a_refused_write_may_be_tried_again_under_its_key() {
     let plane = Plane::start();
-    let refused = post(&plane, "/v1/wallets", r#"{"customer_id": "ada", "currency": "usd"}"#, "w").await;
+    let refused = post(
+        &plane,
+        "/v1/wallets",
+        r#"{"customer_id": "ada", "currency": "usd"}"#,
+        "w",
+    )
+    .await;
     assert_eq!((refused.status, refused.code()), (404, "not_found"));
-    plane.post("/v1/customers", json!({ "external_id": "ada" })).await;
-    let made = post(&plane, "/v1/wallets", r#"{"customer_id": "ada", "currency": "usd"}"#, "w").await;
+    plane
+        .post("/v1/customers", json!({ "external_id": "ada" }))
+        .await;
+    let made = post(
+        &plane,
+        "/v1/wallets",
+        r#"{"customer_id": "ada", "currency": "usd"}"#,
+        "w",
+    )
+    .await;
     assert_eq!((made.status, made.replayed()), (201, false));
 }
 
@@ -74,32 +101,66 @@ async fn every_kind_of_write_honours_a_key() {
     let lots = plane.get(&format!("/v1/wallets/{wallet}/lots")).await;
     let lot = lots.body["data"][0]["id"].as_str().unwrap().to_owned();
     let card = r#"{"name": "n", "currency": "usd", "default": "deny"}"#;
-    let key = post(&plane, "/v1/customers/ada/keys", "{}", "first").await.text("id");
+    let key = post(&plane, "/v1/customers/ada/keys", "{}", "first")
+        .await
+        .text("id");
     let writes: Vec<(Method, String, &str)> = vec![
-        (Method::POST, "/v1/customers".into(), r#"{"external_id": "bob"}"#),
-        (Method::PATCH, "/v1/customers/ada".into(), r#"{"name": "Ada"}"#),
+        (
+            Method::POST,
+            "/v1/customers".into(),
+            r#"{"external_id": "bob"}"#,
+        ),
+        (
+            Method::PATCH,
+            "/v1/customers/ada".into(),
+            r#"{"name": "Ada"}"#,
+        ),
         (Method::POST, "/v1/customers/ada/suspend".into(), "{}"),
         (Method::POST, "/v1/customers/ada/resume".into(), ""),
         (Method::POST, format!("/v1/keys/{key}/rotate"), "{}"),
         (Method::POST, format!("/v1/wallets/{wallet}/freeze"), "{}"),
         (Method::POST, format!("/v1/wallets/{wallet}/unfreeze"), "{}"),
-        (Method::POST, format!("/v1/lots/{lot}/void"), r#"{"reason": "r"}"#),
-        (Method::POST, "/v1/currencies".into(), r#"{"code": "gold", "scale": 2}"#),
+        (
+            Method::POST,
+            format!("/v1/lots/{lot}/void"),
+            r#"{"reason": "r"}"#,
+        ),
+        (
+            Method::POST,
+            "/v1/currencies".into(),
+            r#"{"code": "gold", "scale": 2}"#,
+        ),
         (Method::PUT, "/v1/rate-cards/n".into(), card),
-        (Method::POST, "/v1/gateways".into(), r#"{"external_id": "g"}"#),
+        (
+            Method::POST,
+            "/v1/gateways".into(),
+            r#"{"external_id": "g"}"#,
+        ),
         (Method::POST, "/v1/gateways/g/keys".into(), ""),
         (Method::PUT, "/v1/settings".into(), r#"{"sync_ms": 100}"#),
         (Method::PATCH, "/v1/settings".into(), r#"{"sync_ms": 110}"#),
-        (Method::POST, "/v1/operator-keys".into(), r#"{"role": "read"}"#),
+        (
+            Method::POST,
+            "/v1/operator-keys".into(),
+            r#"{"role": "read"}"#,
+        ),
     ];
     for (place, (method, path, body)) in writes.into_iter().enumerate() {
         let key = format!("write-{place}");
         let header = [("idempotency-key", key.as_str())];
-        let first = plane.call(method.clone(), &path, ADMIN, body, &header).await;
+        let first = plane
+            .call(method.clone(), &path, ADMIN, body, &header)
+            .await;
         assert!(first.status < 300, "{method} {path}: {first:?}");
-        let again = plane.call(method.clone(), &path, ADMIN, body, &header).await;
+        let again = plane
+            .call(method.clone(), &path, ADMIN, body, &header)
+            .await;
         assert!(again.replayed(), "{method} {path}");
-        assert_eq!((again.status, again.bytes), (first.status, first.bytes), "{method} {path}");
+        assert_eq!(
+            (again.status, again.bytes),
+            (first.status, first.bytes),
+            "{method} {path}"
+        );
     }
     plane.assert_clean();
 }

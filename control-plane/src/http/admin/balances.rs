@@ -24,7 +24,9 @@ use crate::storage::{LotFilter, PageRequest, Reader, Target};
 const PAGE: u32 = 1_000;
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
-    OpenApiRouter::new().routes(routes!(get_wallet_balance)).routes(routes!(get_customer_balance))
+    OpenApiRouter::new()
+        .routes(routes!(get_wallet_balance))
+        .routes(routes!(get_customer_balance))
 }
 
 /// A balance and its parts, in the currency.
@@ -113,13 +115,22 @@ impl Balance {
         }
     }
 
-    fn of_wallet(reader: &dyn Reader, book: &Book, wallet: &Wallet, now: Timestamp) -> Result<Self, Problem> {
+    fn of_wallet(
+        reader: &dyn Reader,
+        book: &Book,
+        wallet: &Wallet,
+        now: Timestamp,
+    ) -> Result<Self, Problem> {
         let account = account_of(book, wallet)?;
         let parts = balance::parts(book, account.id, Some(wallet.id), now);
         let totals = totals(reader, wallet.id)?;
         Ok(Self {
             wallet_id: Some(wallet.id.to_string()),
-            credit_balance: Some(credits(parts.balance(), account.scale, &wallet.conversion_rate)),
+            credit_balance: Some(credits(
+                parts.balance(),
+                account.scale,
+                &wallet.conversion_rate,
+            )),
             ..Self::of(account, &parts, &totals)
         })
     }
@@ -185,7 +196,10 @@ fn totals(reader: &dyn Reader, wallet: WalletId) -> Result<Totals, Problem> {
 #[utoipa::path(get, path = "/v1/wallets/{id}/balance", tag = "credit",
     params(("id" = String, Path, description = "Id of the wallet")),
     responses((status = 200, body = Balance)))]
-async fn get_wallet_balance(State(app): State<Shared>, Path(text): Path<String>) -> Result<Json<Balance>, Problem> {
+async fn get_wallet_balance(
+    State(app): State<Shared>,
+    Path(text): Path<String>,
+) -> Result<Json<Balance>, Problem> {
     let wallet: WalletId = id("wallet", &text)?;
     let now = app.clock.now();
     let balance = app
@@ -193,7 +207,11 @@ async fn get_wallet_balance(State(app): State<Shared>, Path(text): Path<String>)
             let reader = reader.snapshot()?;
             let missing = || Problem::not_found("wallet", &wallet.to_string());
             let book = reader.book(&Target::Wallet(wallet))?.ok_or_else(missing)?;
-            let row = book.wallets.iter().find(|known| known.id == wallet).ok_or_else(missing)?;
+            let row = book
+                .wallets
+                .iter()
+                .find(|known| known.id == wallet)
+                .ok_or_else(missing)?;
             Balance::of_wallet(&*reader, &book, row, book.instant(now))
         })
         .await?;
@@ -218,7 +236,9 @@ async fn get_customer_balance(
     Path(named): Path<String>,
     Params(query): Params<CurrencyQuery>,
 ) -> Result<Json<Balance>, Problem> {
-    let wrong = |error: creditgate_core::amount::AmountError| Problem::new("query_invalid", format!("currency: {error}"));
+    let wrong = |error: creditgate_core::amount::AmountError| {
+        Problem::new("query_invalid", format!("currency: {error}"))
+    };
     let currency = Currency::new(&query.currency).map_err(wrong)?;
     let scale = app.writer.registry().scale(&currency);
     let now = app.clock.now();

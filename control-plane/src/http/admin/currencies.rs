@@ -65,18 +65,39 @@ struct DefineCurrency {
 /// have nine digits, less where a unit is worth little; units of your own have three.
 #[utoipa::path(post, path = "/v1/currencies", tag = "settings", request_body = DefineCurrency,
     responses((status = 201, body = CurrencyView)))]
-async fn define_currency(State(app): State<Shared>, Write { body, raw }: Write<DefineCurrency>) -> Result<Response, Problem> {
+async fn define_currency(
+    State(app): State<Shared>,
+    Write { body, raw }: Write<DefineCurrency>,
+) -> Result<Response, Problem> {
     let code = body.code.0;
-    let scale = body.scale.map_or_else(|| Ok(default_scale(&code)), Scale::new).map_err(|error| ("/scale", error))?;
-    write(&app, &raw, Command::DefineCurrency { code, scale }, StatusCode::CREATED, |outcome| {
-        let Outcome::Currency(currency) = outcome else { return None };
-        Some(CurrencyView::of(currency))
-    })
+    let scale = body
+        .scale
+        .map_or_else(|| Ok(default_scale(&code)), Scale::new)
+        .map_err(|error| ("/scale", error))?;
+    write(
+        &app,
+        &raw,
+        Command::DefineCurrency { code, scale },
+        StatusCode::CREATED,
+        |outcome| {
+            let Outcome::Currency(currency) = outcome else {
+                return None;
+            };
+            Some(CurrencyView::of(currency))
+        },
+    )
     .await
 }
 
 /// Lists the currencies that are defined or in use.
 #[utoipa::path(get, path = "/v1/currencies", tag = "settings", responses((status = 200, body = List<CurrencyView>)))]
 async fn list_currencies(State(app): State<Shared>) -> Json<List<CurrencyView>> {
-    Json(List::whole(app.writer.registry().currencies.iter().map(CurrencyView::of).collect()))
+    Json(List::whole(
+        app.writer
+            .registry()
+            .currencies
+            .iter()
+            .map(CurrencyView::of)
+            .collect(),
+    ))
 }

@@ -70,7 +70,9 @@ impl CustomerView {
     }
 
     fn shown(outcome: &Outcome) -> Option<Self> {
-        let Outcome::Customer(customer) = outcome else { return None };
+        let Outcome::Customer(customer) = outcome else {
+            return None;
+        };
         Some(Self::of(customer))
     }
 }
@@ -97,30 +99,50 @@ struct CreateCustomer {
 /// Makes a customer.
 #[utoipa::path(post, path = "/v1/customers", tag = "customers", request_body = CreateCustomer,
     responses((status = 201, body = CustomerView)))]
-async fn create_customer(State(app): State<Shared>, Write { body, raw }: Write<CreateCustomer>) -> Result<Response, Problem> {
+async fn create_customer(
+    State(app): State<Shared>,
+    Write { body, raw }: Write<CreateCustomer>,
+) -> Result<Response, Problem> {
     let new = NewCustomer {
         external_id: body.external_id.0,
         name: body.name.map(|name| name.0),
-        time_zone: body.time_zone.map_or_else(|| "UTC".to_owned(), |zone| zone.0),
+        time_zone: body
+            .time_zone
+            .map_or_else(|| "UTC".to_owned(), |zone| zone.0),
         metadata: body.metadata.unwrap_or_default().0,
     };
-    write(&app, &raw, Command::CreateCustomer(new), StatusCode::CREATED, CustomerView::shown).await
+    write(
+        &app,
+        &raw,
+        Command::CreateCustomer(new),
+        StatusCode::CREATED,
+        CustomerView::shown,
+    )
+    .await
 }
 
 /// Lists customers.
 #[utoipa::path(get, path = "/v1/customers", tag = "customers", params(PageQuery),
     responses((status = 200, body = List<CustomerView>)))]
-async fn list_customers(State(app): State<Shared>, Params(page): Params<PageQuery>) -> Result<Json<List<CustomerView>>, Problem> {
+async fn list_customers(
+    State(app): State<Shared>,
+    Params(page): Params<PageQuery>,
+) -> Result<Json<List<CustomerView>>, Problem> {
     let page = page.request()?;
     let customers = app.read(move |reader| Ok(reader.customers(page)?)).await?;
-    Ok(Json(List::of(customers, |customer| CustomerView::of(&customer))))
+    Ok(Json(List::of(customers, |customer| {
+        CustomerView::of(&customer)
+    })))
 }
 
 /// Shows a customer.
 #[utoipa::path(get, path = "/v1/customers/{id}", tag = "customers",
     params(("id" = String, Path, description = "Id or external id")),
     responses((status = 200, body = CustomerView)))]
-async fn get_customer(State(app): State<Shared>, Path(named): Path<String>) -> Result<Json<CustomerView>, Problem> {
+async fn get_customer(
+    State(app): State<Shared>,
+    Path(named): Path<String>,
+) -> Result<Json<CustomerView>, Problem> {
     let found = app
         .read(move |reader| {
             let found = reader.customer(&customer(&named))?;
@@ -168,7 +190,10 @@ async fn change_customer(
         metadata: body.metadata.map(|metadata| metadata.0),
         status: None,
     };
-    let command = Command::ChangeCustomer { customer: customer(&named), change };
+    let command = Command::ChangeCustomer {
+        customer: customer(&named),
+        change,
+    };
     write(&app, &raw, command, StatusCode::OK, CustomerView::shown).await
 }
 
@@ -185,7 +210,11 @@ struct Because {
 #[utoipa::path(post, path = "/v1/customers/{id}/suspend", tag = "customers", request_body = Because,
     params(("id" = String, Path, description = "Id or external id")),
     responses((status = 200, body = CustomerView)))]
-async fn suspend_customer(State(app): State<Shared>, Path(named): Path<String>, write: Write<Because>) -> Result<Response, Problem> {
+async fn suspend_customer(
+    State(app): State<Shared>,
+    Path(named): Path<String>,
+    write: Write<Because>,
+) -> Result<Response, Problem> {
     set_status(&app, &named, write, CustomerStatus::Suspended).await
 }
 
@@ -193,14 +222,35 @@ async fn suspend_customer(State(app): State<Shared>, Path(named): Path<String>, 
 #[utoipa::path(post, path = "/v1/customers/{id}/resume", tag = "customers", request_body = Because,
     params(("id" = String, Path, description = "Id or external id")),
     responses((status = 200, body = CustomerView)))]
-async fn resume_customer(State(app): State<Shared>, Path(named): Path<String>, write: Write<Because>) -> Result<Response, Problem> {
+async fn resume_customer(
+    State(app): State<Shared>,
+    Path(named): Path<String>,
+    write: Write<Because>,
+) -> Result<Response, Problem> {
     set_status(&app, &named, write, CustomerStatus::Active).await
 }
 
-async fn set_status(app: &Shared, named: &str, Write { body, raw }: Write<Because>, status: CustomerStatus) -> Result<Response, Problem> {
+async fn set_status(
+    app: &Shared,
+    named: &str,
+    Write { body, raw }: Write<Because>,
+    status: CustomerStatus,
+) -> Result<Response, Problem> {
     let reason = body.reason.map(|reason| reason.0);
-    tracing::info!(customer = named, ?status, actor = raw.caller.actor, reason, "a customer's status is set");
-    let change = CustomerChange { status: Some(status), ..CustomerChange::default() };
-    let command = Command::ChangeCustomer { customer: customer(named), change };
+    tracing::info!(
+        customer = named,
+        ?status,
+        actor = raw.caller.actor,
+        reason,
+        "a customer's status is set"
+    );
+    let change = CustomerChange {
+        status: Some(status),
+        ..CustomerChange::default()
+    };
+    let command = Command::ChangeCustomer {
+        customer: customer(named),
+        change,
+    };
     write(app, &raw, command, StatusCode::OK, CustomerView::shown).await
 }

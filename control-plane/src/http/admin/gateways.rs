@@ -106,8 +106,13 @@ struct CreateGateway {
 /// Makes a gateway.
 #[utoipa::path(post, path = "/v1/gateways", tag = "gateways", request_body = CreateGateway,
     responses((status = 201, body = GatewayView)))]
-async fn create_gateway(State(app): State<Shared>, Write { body, raw }: Write<CreateGateway>) -> Result<Response, Problem> {
-    let rate_card = body.rate_card.unwrap_or_else(|| RATE_CARD_DEFAULT.to_owned());
+async fn create_gateway(
+    State(app): State<Shared>,
+    Write { body, raw }: Write<CreateGateway>,
+) -> Result<Response, Problem> {
+    let rate_card = body
+        .rate_card
+        .unwrap_or_else(|| RATE_CARD_DEFAULT.to_owned());
     super::rate_cards::check_name(&rate_card).map_err(|problem| problem.at("/rate_card"))?;
     let command = Command::CreateGateway {
         external_id: body.external_id.0,
@@ -115,7 +120,9 @@ async fn create_gateway(State(app): State<Shared>, Write { body, raw }: Write<Cr
         rate_card,
     };
     write(&app, &raw, command, StatusCode::CREATED, |outcome| {
-        let Outcome::Gateway(gateway) = outcome else { return None };
+        let Outcome::Gateway(gateway) = outcome else {
+            return None;
+        };
         Some(GatewayView::of(gateway))
     })
     .await
@@ -124,21 +131,35 @@ async fn create_gateway(State(app): State<Shared>, Write { body, raw }: Write<Cr
 /// Lists gateways.
 #[utoipa::path(get, path = "/v1/gateways", tag = "gateways", responses((status = 200, body = List<GatewayView>)))]
 async fn list_gateways(State(app): State<Shared>) -> Json<List<GatewayView>> {
-    Json(List::whole(app.writer.registry().gateways.iter().map(GatewayView::of).collect()))
+    Json(List::whole(
+        app.writer
+            .registry()
+            .gateways
+            .iter()
+            .map(GatewayView::of)
+            .collect(),
+    ))
 }
 
 /// Shows a gateway.
 #[utoipa::path(get, path = "/v1/gateways/{id}", tag = "gateways",
     params(("id" = String, Path, description = "Id or external id of the gateway")),
     responses((status = 200, body = GatewayView)))]
-async fn get_gateway(State(app): State<Shared>, Path(named): Path<String>) -> Result<Json<GatewayView>, Problem> {
+async fn get_gateway(
+    State(app): State<Shared>,
+    Path(named): Path<String>,
+) -> Result<Json<GatewayView>, Problem> {
     let registry = app.writer.registry();
     find(&registry, &named).map(|gateway| Json(GatewayView::of(gateway)))
 }
 
 fn find<'r>(registry: &'r Registry, named: &str) -> Result<&'r Gateway, Problem> {
     let is = |known: &&Gateway| known.external_id == named || known.id.to_string() == named;
-    registry.gateways.iter().find(is).ok_or_else(|| Problem::not_found("gateway", named))
+    registry
+        .gateways
+        .iter()
+        .find(is)
+        .ok_or_else(|| Problem::not_found("gateway", named))
 }
 
 /// Nothing is needed to make a gateway's key.
@@ -157,24 +178,41 @@ async fn create_gateway_key(
     Write { raw, .. }: Write<CreateGatewayKey>,
 ) -> Result<Response, Problem> {
     let issued = Issued::new(KeyKind::Gateway, &raw.caller);
-    let command = Command::AddGatewayKey { gateway, hash: issued.hash() };
+    let command = Command::AddGatewayKey {
+        gateway,
+        hash: issued.hash(),
+    };
     let view = move |outcome: &Outcome| {
-        let Outcome::GatewayKey(key) = outcome else { return None };
+        let Outcome::GatewayKey(key) = outcome else {
+            return None;
+        };
         Some(GatewayKeyView::of(key, Some(issued.sealed())))
     };
     let (status, body, replayed) = written(&app, &raw, command, StatusCode::CREATED, view).await?;
-    Ok(json_bytes(status, reveal(body, KeyKind::Gateway, &raw.caller), replayed))
+    Ok(json_bytes(
+        status,
+        reveal(body, KeyKind::Gateway, &raw.caller),
+        replayed,
+    ))
 }
 
 /// Lists a gateway's keys, revoked ones too.
 #[utoipa::path(get, path = "/v1/gateways/{id}/keys", tag = "gateways",
     params(("id" = String, Path, description = "Id or external id of the gateway")),
     responses((status = 200, body = List<GatewayKeyView>)))]
-async fn list_gateway_keys(State(app): State<Shared>, Path(named): Path<String>) -> Result<Json<List<GatewayKeyView>>, Problem> {
+async fn list_gateway_keys(
+    State(app): State<Shared>,
+    Path(named): Path<String>,
+) -> Result<Json<List<GatewayKeyView>>, Problem> {
     let registry = app.writer.registry();
     let gateway = find(&registry, &named)?.id;
-    let keys = registry.gateway_keys.iter().filter(|key| key.gateway == gateway);
-    Ok(Json(List::whole(keys.map(|key| GatewayKeyView::of(key, None)).collect())))
+    let keys = registry
+        .gateway_keys
+        .iter()
+        .filter(|key| key.gateway == gateway);
+    Ok(Json(List::whole(
+        keys.map(|key| GatewayKeyView::of(key, None)).collect(),
+    )))
 }
 
 /// Revokes a key of a gateway.
@@ -186,9 +224,13 @@ async fn revoke_gateway_key(
     Path(text): Path<String>,
     Write { raw, .. }: Write<CreateGatewayKey>,
 ) -> Result<Response, Problem> {
-    let command = Command::RevokeGatewayKey { key: id("gateway key", &text)? };
+    let command = Command::RevokeGatewayKey {
+        key: id("gateway key", &text)?,
+    };
     write(&app, &raw, command, StatusCode::OK, |outcome| {
-        let Outcome::GatewayKey(key) = outcome else { return None };
+        let Outcome::GatewayKey(key) = outcome else {
+            return None;
+        };
         Some(GatewayKeyView::of(key, None))
     })
     .await

@@ -107,8 +107,16 @@ impl Holding {
         let mut leases = LeaseCounts::default();
         let mut sums: BTreeMap<Currency, (Scale, Amount)> = BTreeMap::new();
         let mut accounts: BTreeMap<AccountId, (Currency, Scale)> = BTreeMap::new();
-        for state in [LeaseState::Open, LeaseState::Draining, LeaseState::Quarantined] {
-            let filter = LeaseFilter { instance: Some(instance), customer: None, state: Some(state) };
+        for state in [
+            LeaseState::Open,
+            LeaseState::Draining,
+            LeaseState::Quarantined,
+        ] {
+            let filter = LeaseFilter {
+                instance: Some(instance),
+                customer: None,
+                state: Some(state),
+            };
             let mut page = PageRequest::first(PAGE);
             loop {
                 let found = reader.leases(filter, page)?;
@@ -118,12 +126,17 @@ impl Holding {
                     LeaseState::Draining => leases.draining += count,
                     LeaseState::Quarantined | LeaseState::Closed => leases.quarantined += count,
                 }
-                for (_, lease) in found.items.iter().filter(|_| state != LeaseState::Quarantined) {
+                for (_, lease) in found
+                    .items
+                    .iter()
+                    .filter(|_| state != LeaseState::Quarantined)
+                {
                     let outstanding = lease.counters.outstanding();
                     if outstanding.is_zero() {
                         continue;
                     }
-                    let (currency, scale) = super::leases::unit(&*reader, &mut accounts, lease.account)?;
+                    let (currency, scale) =
+                        super::leases::unit(&*reader, &mut accounts, lease.account)?;
                     let sum = &mut sums.entry(currency).or_insert((scale, Amount::ZERO)).1;
                     *sum = sum.saturating_add(outstanding);
                 }
@@ -133,30 +146,50 @@ impl Holding {
                 }
             }
         }
-        let outstanding = sums.into_iter().map(|(currency, (scale, sum))| (currency.to_string(), decimal(sum, scale)));
-        Ok(Self { leases, outstanding: outstanding.collect() })
+        let outstanding = sums
+            .into_iter()
+            .map(|(currency, (scale, sum))| (currency.to_string(), decimal(sum, scale)));
+        Ok(Self {
+            leases,
+            outstanding: outstanding.collect(),
+        })
     }
 }
 
 /// Lists the instances that are known.
 #[utoipa::path(get, path = "/v1/instances", tag = "gateways", responses((status = 200, body = List<InstanceView>)))]
 async fn list_instances(State(app): State<Shared>) -> Json<List<InstanceView>> {
-    Json(List::whole(app.writer.registry().instances.iter().map(InstanceView::of).collect()))
+    Json(List::whole(
+        app.writer
+            .registry()
+            .instances
+            .iter()
+            .map(InstanceView::of)
+            .collect(),
+    ))
 }
 
 /// Shows an instance and what it holds.
 #[utoipa::path(get, path = "/v1/instances/{id}", tag = "gateways",
     params(("id" = String, Path, description = "Id of the instance")),
     responses((status = 200, body = InstanceDetail)))]
-async fn get_instance(State(app): State<Shared>, Path(text): Path<String>) -> Result<Json<InstanceDetail>, Problem> {
+async fn get_instance(
+    State(app): State<Shared>,
+    Path(text): Path<String>,
+) -> Result<Json<InstanceDetail>, Problem> {
     let instance: InstanceId = id("instance", &text)?;
     let registry = app.writer.registry();
-    let known = registry.instance(instance).ok_or_else(|| Problem::not_found("instance", &text))?;
-    let holding = app.read(move |reader| Holding::look(reader, instance)).await?;
+    let known = registry
+        .instance(instance)
+        .ok_or_else(|| Problem::not_found("instance", &text))?;
+    let holding = app
+        .read(move |reader| Holding::look(reader, instance))
+        .await?;
     let silent = app.presence.silent_for(instance);
     Ok(Json(InstanceDetail {
         instance: InstanceView::of(known),
-        last_seen_ms_ago: silent.map(|silent| u64::try_from(silent.as_millis()).unwrap_or(u64::MAX)),
+        last_seen_ms_ago: silent
+            .map(|silent| u64::try_from(silent.as_millis()).unwrap_or(u64::MAX)),
         holding,
     }))
 }
@@ -175,7 +208,11 @@ struct InstanceBecause {
 #[utoipa::path(post, path = "/v1/instances/{id}/drain", tag = "gateways", request_body = InstanceBecause,
     params(("id" = String, Path, description = "Id of the instance")),
     responses((status = 200, body = InstanceDetail)))]
-async fn drain_instance(State(app): State<Shared>, Path(text): Path<String>, asked: Write<InstanceBecause>) -> Result<Response, Problem> {
+async fn drain_instance(
+    State(app): State<Shared>,
+    Path(text): Path<String>,
+    asked: Write<InstanceBecause>,
+) -> Result<Response, Problem> {
     let instance: InstanceId = id("instance", &text)?;
     let response = set_state(&app, instance, asked, InstanceState::Draining).await?;
     turn_leases(&app, instance).await?;
@@ -186,7 +223,11 @@ async fn drain_instance(State(app): State<Shared>, Path(text): Path<String>, ask
 #[utoipa::path(post, path = "/v1/instances/{id}/undrain", tag = "gateways", request_body = InstanceBecause,
     params(("id" = String, Path, description = "Id of the instance")),
     responses((status = 200, body = InstanceDetail)))]
-async fn undrain_instance(State(app): State<Shared>, Path(text): Path<String>, asked: Write<InstanceBecause>) -> Result<Response, Problem> {
+async fn undrain_instance(
+    State(app): State<Shared>,
+    Path(text): Path<String>,
+    asked: Write<InstanceBecause>,
+) -> Result<Response, Problem> {
     resume(&app, &text, asked, InstanceState::Draining).await
 }
 
@@ -194,34 +235,68 @@ async fn undrain_instance(State(app): State<Shared>, Path(text): Path<String>, a
 #[utoipa::path(post, path = "/v1/instances/{id}/thaw", tag = "gateways", request_body = InstanceBecause,
     params(("id" = String, Path, description = "Id of the instance")),
     responses((status = 200, body = InstanceDetail)))]
-async fn thaw_instance(State(app): State<Shared>, Path(text): Path<String>, asked: Write<InstanceBecause>) -> Result<Response, Problem> {
+async fn thaw_instance(
+    State(app): State<Shared>,
+    Path(text): Path<String>,
+    asked: Write<InstanceBecause>,
+) -> Result<Response, Problem> {
     resume(&app, &text, asked, InstanceState::Frozen).await
 }
 
-async fn resume(app: &Shared, text: &str, asked: Write<InstanceBecause>, from: InstanceState) -> Result<Response, Problem> {
+async fn resume(
+    app: &Shared,
+    text: &str,
+    asked: Write<InstanceBecause>,
+    from: InstanceState,
+) -> Result<Response, Problem> {
     let instance: InstanceId = id("instance", text)?;
     let registry = app.writer.registry();
-    let known = registry.instance(instance).ok_or_else(|| Problem::not_found("instance", text))?;
+    let known = registry
+        .instance(instance)
+        .ok_or_else(|| Problem::not_found("instance", text))?;
     if known.state != from && known.state != InstanceState::Active {
-        let detail = format!("the instance is {:?}; {}", known.state, "drain ends with undrain, freezing with thaw");
+        let detail = format!(
+            "the instance is {:?}; {}",
+            known.state, "drain ends with undrain, freezing with thaw"
+        );
         return Err(Problem::new("instance_state", detail));
     }
     set_state(app, instance, asked, InstanceState::Active).await
 }
 
-async fn set_state(app: &Shared, instance: InstanceId, asked: Write<InstanceBecause>, state: InstanceState) -> Result<Response, Problem> {
+async fn set_state(
+    app: &Shared,
+    instance: InstanceId,
+    asked: Write<InstanceBecause>,
+    state: InstanceState,
+) -> Result<Response, Problem> {
     let Write { body, raw } = asked;
     let reason = body.reason.map(|reason| reason.0);
-    let holding = app.read(move |reader| Holding::look(reader, instance)).await?;
+    let holding = app
+        .read(move |reader| Holding::look(reader, instance))
+        .await?;
     let silent = app.presence.silent_for(instance);
-    write(app, &raw, Command::SetInstanceState { instance, state, reason }, StatusCode::OK, move |outcome| {
-        let Outcome::Instance(instance) = outcome else { return None };
-        Some(InstanceDetail {
-            instance: InstanceView::of(instance),
-            last_seen_ms_ago: silent.map(|silent| u64::try_from(silent.as_millis()).unwrap_or(u64::MAX)),
-            holding,
-        })
-    })
+    write(
+        app,
+        &raw,
+        Command::SetInstanceState {
+            instance,
+            state,
+            reason,
+        },
+        StatusCode::OK,
+        move |outcome| {
+            let Outcome::Instance(instance) = outcome else {
+                return None;
+            };
+            Some(InstanceDetail {
+                instance: InstanceView::of(instance),
+                last_seen_ms_ago: silent
+                    .map(|silent| u64::try_from(silent.as_millis()).unwrap_or(u64::MAX)),
+                holding,
+            })
+        },
+    )
     .await
 }
 
@@ -234,7 +309,10 @@ async fn turn_leases(app: &App, instance: InstanceId) -> Result<(), Problem> {
         }
         let mut replies = Vec::with_capacity(customers.len());
         for customer in customers {
-            let command = Command::TurnLeases { customer: Target::Customer(customer), instance };
+            let command = Command::TurnLeases {
+                customer: Target::Customer(customer),
+                instance,
+            };
             replies.push(app.writer.submit("drain", command, None, None)?);
         }
         for reply in replies {
@@ -244,6 +322,11 @@ async fn turn_leases(app: &App, instance: InstanceId) -> Result<(), Problem> {
 }
 
 /// A batch of customers of whose credit the instance has an open lease.
-fn open(reader: &dyn Reader, instance: InstanceId) -> Result<Vec<creditgate_ledger::id::CustomerId>, Problem> {
-    Ok(lending(reader, instance, &[LeaseState::Open])?.into_iter().collect())
+fn open(
+    reader: &dyn Reader,
+    instance: InstanceId,
+) -> Result<Vec<creditgate_ledger::id::CustomerId>, Problem> {
+    Ok(lending(reader, instance, &[LeaseState::Open])?
+        .into_iter()
+        .collect())
 }

@@ -26,7 +26,11 @@ pub(super) struct Issued {
 
 impl Issued {
     pub(super) fn new(kind: KeyKind, caller: &Caller) -> Self {
-        Self { kind, salt: random_bytes(), seed: caller.seed }
+        Self {
+            kind,
+            salt: random_bytes(),
+            seed: caller.seed,
+        }
     }
 
     /// What is stored.
@@ -57,7 +61,11 @@ fn open(text: &str, kind: KeyKind, caller: &Caller) -> Option<String> {
 }
 
 fn compose(kind: KeyKind, seed: &[u8; 32], salt: &[u8; SALT_LENGTH]) -> String {
-    let secret: [u8; 32] = Sha256::new().chain_update(seed).chain_update(salt).finalize().into();
+    let secret: [u8; 32] = Sha256::new()
+        .chain_update(seed)
+        .chain_update(salt)
+        .finalize()
+        .into();
     key::compose(kind, &secret)
 }
 
@@ -67,14 +75,35 @@ mod tests {
 
     #[test]
     fn a_sealed_key_opens_for_its_caller_alone() {
-        let caller = |seed| Caller { principal: String::new(), actor: String::new(), seed: [seed; 32] };
+        let caller = |seed| Caller {
+            principal: String::new(),
+            actor: String::new(),
+            seed: [seed; 32],
+        };
         let issued = Issued::new(KeyKind::Consumer, &caller(1));
-        let body = format!(r#"{{"name":"a \"key\":\"!","key":"{}","x":1}}"#, issued.sealed()).into_bytes();
-        let opened = String::from_utf8(reveal(body.clone(), KeyKind::Consumer, &caller(1))).unwrap();
-        let key = opened.split("\"key\":\"").nth(1).unwrap().split('"').next().unwrap();
+        let body = format!(
+            r#"{{"name":"a \"key\":\"!","key":"{}","x":1}}"#,
+            issued.sealed()
+        )
+        .into_bytes();
+        let opened =
+            String::from_utf8(reveal(body.clone(), KeyKind::Consumer, &caller(1))).unwrap();
+        let key = opened
+            .split("\"key\":\"")
+            .nth(1)
+            .unwrap()
+            .split('"')
+            .next()
+            .unwrap();
         assert_eq!(key::check(key), Ok(KeyKind::Consumer));
         assert_eq!(key::credential_hash(key), issued.hash());
-        assert_eq!(opened.as_bytes(), reveal(body.clone(), KeyKind::Consumer, &caller(1)));
-        assert_ne!(opened.as_bytes(), reveal(body, KeyKind::Consumer, &caller(2)));
+        assert_eq!(
+            opened.as_bytes(),
+            reveal(body.clone(), KeyKind::Consumer, &caller(1))
+        );
+        assert_ne!(
+            opened.as_bytes(),
+            reveal(body, KeyKind::Consumer, &caller(2))
+        );
     }
 }

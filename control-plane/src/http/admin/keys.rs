@@ -91,9 +91,18 @@ struct CreateKey {
 #[utoipa::path(post, path = "/v1/customers/{id}/keys", tag = "keys", request_body = CreateKey,
     params(("id" = String, Path, description = "Id or external id of the customer")),
     responses((status = 201, body = KeyView)))]
-async fn create_key(State(app): State<Shared>, Path(named): Path<String>, Write { body, raw }: Write<CreateKey>) -> Result<Response, Problem> {
+async fn create_key(
+    State(app): State<Shared>,
+    Path(named): Path<String>,
+    Write { body, raw }: Write<CreateKey>,
+) -> Result<Response, Problem> {
     let name = body.name.map(|name| name.0);
-    issue(&app, &raw, |hash| Command::AddKey { customer: customer(&named), name, hash }).await
+    issue(&app, &raw, |hash| Command::AddKey {
+        customer: customer(&named),
+        name,
+        hash,
+    })
+    .await
 }
 
 async fn issue(
@@ -105,18 +114,28 @@ async fn issue(
     let command = command(issued.hash());
     let now = app.clock.now();
     let view = move |outcome: &Outcome| {
-        let Outcome::Key(key) = outcome else { return None };
+        let Outcome::Key(key) = outcome else {
+            return None;
+        };
         Some(KeyView::of(key, now, Some(issued.sealed())))
     };
     let (status, body, replayed) = written(app, raw, command, StatusCode::CREATED, view).await?;
-    Ok(json_bytes(status, reveal(body, KeyKind::Consumer, &raw.caller), replayed))
+    Ok(json_bytes(
+        status,
+        reveal(body, KeyKind::Consumer, &raw.caller),
+        replayed,
+    ))
 }
 
 /// Lists a customer's keys, revoked ones too.
 #[utoipa::path(get, path = "/v1/customers/{id}/keys", tag = "keys",
     params(("id" = String, Path, description = "Id or external id of the customer"), PageQuery),
     responses((status = 200, body = List<KeyView>)))]
-async fn list_keys(State(app): State<Shared>, Path(named): Path<String>, Params(page): Params<PageQuery>) -> Result<Json<List<KeyView>>, Problem> {
+async fn list_keys(
+    State(app): State<Shared>,
+    Path(named): Path<String>,
+    Params(page): Params<PageQuery>,
+) -> Result<Json<List<KeyView>>, Problem> {
     let page = page.request()?;
     let now = app.clock.now();
     let keys = app
@@ -133,7 +152,10 @@ async fn list_keys(State(app): State<Shared>, Path(named): Path<String>, Params(
 #[utoipa::path(get, path = "/v1/keys/{id}", tag = "keys",
     params(("id" = String, Path, description = "Id of the key")),
     responses((status = 200, body = KeyView)))]
-async fn get_key(State(app): State<Shared>, Path(text): Path<String>) -> Result<Json<KeyView>, Problem> {
+async fn get_key(
+    State(app): State<Shared>,
+    Path(text): Path<String>,
+) -> Result<Json<KeyView>, Problem> {
     let key = id("key", &text)?;
     let found = app.read(move |reader| Ok(reader.key(key)?)).await?;
     let found = found.ok_or_else(|| Problem::not_found("key", &text))?;
@@ -153,8 +175,15 @@ struct RevokeKey {
 #[utoipa::path(post, path = "/v1/keys/{id}/revoke", tag = "keys", request_body = RevokeKey,
     params(("id" = String, Path, description = "Id of the key")),
     responses((status = 200, body = KeyView)))]
-async fn revoke_key(State(app): State<Shared>, Path(text): Path<String>, Write { body, raw }: Write<RevokeKey>) -> Result<Response, Problem> {
-    let command = Command::RevokeKey { key: id("key", &text)?, at: body.at.map(|at| at.0) };
+async fn revoke_key(
+    State(app): State<Shared>,
+    Path(text): Path<String>,
+    Write { body, raw }: Write<RevokeKey>,
+) -> Result<Response, Problem> {
+    let command = Command::RevokeKey {
+        key: id("key", &text)?,
+        at: body.at.map(|at| at.0),
+    };
     show(&app, &raw, command).await
 }
 
@@ -171,13 +200,25 @@ struct RotateKey {
 #[utoipa::path(post, path = "/v1/keys/{id}/rotate", tag = "keys", request_body = RotateKey,
     params(("id" = String, Path, description = "Id of the old key")),
     responses((status = 201, body = KeyView)))]
-async fn rotate_key(State(app): State<Shared>, Path(text): Path<String>, Write { body, raw }: Write<RotateKey>) -> Result<Response, Problem> {
+async fn rotate_key(
+    State(app): State<Shared>,
+    Path(text): Path<String>,
+    Write { body, raw }: Write<RotateKey>,
+) -> Result<Response, Problem> {
     let overlap_s = body.overlap_seconds.unwrap_or(0);
     if overlap_s > OVERLAP_MAX_S {
-        return Err(Problem::new("body_invalid", format!("must be at most {OVERLAP_MAX_S}")).at("/overlap_seconds"));
+        return Err(
+            Problem::new("body_invalid", format!("must be at most {OVERLAP_MAX_S}"))
+                .at("/overlap_seconds"),
+        );
     }
     let key = id("key", &text)?;
-    issue(&app, &raw, |hash| Command::RotateKey { key, hash, overlap_ms: overlap_s.saturating_mul(1_000) }).await
+    issue(&app, &raw, |hash| Command::RotateKey {
+        key,
+        hash,
+        overlap_ms: overlap_s.saturating_mul(1_000),
+    })
+    .await
 }
 
 /// Whose a key becomes.
@@ -192,15 +233,24 @@ struct MoveKey {
 #[utoipa::path(post, path = "/v1/keys/{id}/move", tag = "keys", request_body = MoveKey,
     params(("id" = String, Path, description = "Id of the key")),
     responses((status = 200, body = KeyView)))]
-async fn move_key(State(app): State<Shared>, Path(text): Path<String>, Write { body, raw }: Write<MoveKey>) -> Result<Response, Problem> {
-    let command = Command::MoveKey { key: id("key", &text)?, customer: customer(&body.customer_id) };
+async fn move_key(
+    State(app): State<Shared>,
+    Path(text): Path<String>,
+    Write { body, raw }: Write<MoveKey>,
+) -> Result<Response, Problem> {
+    let command = Command::MoveKey {
+        key: id("key", &text)?,
+        customer: customer(&body.customer_id),
+    };
     show(&app, &raw, command).await
 }
 
 async fn show(app: &Shared, raw: &RawWrite, command: Command) -> Result<Response, Problem> {
     let now = app.clock.now();
     write(app, raw, command, StatusCode::OK, move |outcome| {
-        let Outcome::Key(key) = outcome else { return None };
+        let Outcome::Key(key) = outcome else {
+            return None;
+        };
         Some(KeyView::of(key, now, None))
     })
     .await

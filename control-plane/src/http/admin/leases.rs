@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use creditgate_core::amount::{Amount, Currency, Scale};
 use creditgate_ledger::id::{AccountId, CustomerId, LeaseId};
-use creditgate_ledger::{Lease, LeaseState, QuarantineCause, ResolutionKind};
+use creditgate_ledger::{Lease, LeaseState, ResolutionKind};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -25,6 +25,9 @@ use crate::http::list::{List, PageQuery};
 use crate::http::money::decimal;
 use crate::problem::Problem;
 use crate::storage::{LeaseFilter, Reader, Target};
+use explained::LeaseExplained;
+
+mod explained;
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
@@ -75,8 +78,16 @@ impl LeaseView {
         let amount = |amount| decimal(amount, scale);
         let counters = &lease.counters;
         // What was decided over is no longer out, whatever its counters say.
-        let outstanding = if lease.resolution.is_some() { Amount::ZERO } else { counters.outstanding() };
-        let held = if lease.resolution.is_some() { Amount::ZERO } else { counters.held() };
+        let outstanding = if lease.resolution.is_some() {
+            Amount::ZERO
+        } else {
+            counters.outstanding()
+        };
+        let held = if lease.resolution.is_some() {
+            Amount::ZERO
+        } else {
+            counters.held()
+        };
         Self {
             id: lease.id.to_string(),
             customer_id: owner.to_string(),
@@ -135,9 +146,20 @@ struct LeaseQuery {
 
 /// Lists leases, newest first.
 #[utoipa::path(get, path = "/v1/leases", tag = "leases", params(LeaseQuery), responses((status = 200, body = List<LeaseView>)))]
-async fn list_leases(State(app): State<Shared>, Params(query): Params<LeaseQuery>) -> Result<Json<List<LeaseView>>, Problem> {
-    let page = PageQuery { cursor: query.cursor, limit: query.limit }.request()?;
-    let instance = query.instance.as_deref().map(|text| id("instance", text)).transpose()?;
+async fn list_leases(
+    State(app): State<Shared>,
+    Params(query): Params<LeaseQuery>,
+) -> Result<Json<List<LeaseView>>, Problem> {
+    let page = PageQuery {
+        cursor: query.cursor,
+        limit: query.limit,
+    }
+    .request()?;
+    let instance = query
+        .instance
+        .as_deref()
+        .map(|text| id("instance", text))
+        .transpose()?;
     let state = query.state.map(|state| state.0);
     let list = app
         .read(move |reader| {
@@ -145,17 +167,34 @@ async fn list_leases(State(app): State<Shared>, Params(query): Params<LeaseQuery
             let owner = match &query.customer {
                 Some(named) => {
                     let found = reader.customer(&customer(named))?;
-                    Some(found.ok_or_else(|| Problem::not_found("customer", named))?.id)
+                    Some(
+                        found
+                            .ok_or_else(|| Problem::not_found("customer", named))?
+                            .id,
+                    )
                 }
                 None => None,
             };
-            let found = reader.leases(LeaseFilter { instance, customer: owner, state }, page)?;
+            let found = reader.leases(
+                LeaseFilter {
+                    instance,
+                    customer: owner,
+                    state,
+                },
+                page,
+            )?;
             let mut units = BTreeMap::new();
             let next_cursor = found.next.map(|cursor| cursor.to_string());
             let data = found
                 .items
                 .iter()
-                .map(|(owner, lease)| Ok(LeaseView::of(lease, *owner, unit(&*reader, &mut units, lease.account)?)))
+                .map(|(owner, lease)| {
+                    Ok(LeaseView::of(
+                        lease,
+                        *owner,
+                        unit(&*reader, &mut units, lease.account)?,
+                    ))
+                })
                 .collect::<Result<_, Problem>>()?;
             Ok(List { data, next_cursor })
         })
@@ -163,108 +202,21 @@ async fn list_leases(State(app): State<Shared>, Params(query): Params<LeaseQuery
     Ok(Json(list))
 }
 
-/// A lease, and why it is as it is.
-#[derive(Serialize, ToSchema)]
-struct LeaseExplained {
-    /// The lease.
-    #[serde(flatten)]
-    lease: LeaseView,
-    /// Its state in words, and what may be done.
-    explanation: String,
-    /// Why it was quarantined.
-    #[schema(value_type = Option<String>)]
-    quarantine_cause: Option<QuarantineCause>,
-    /// What `release` may cost: use that is reported later is the operator's loss.
-    possible_loss: Option<String>,
-    /// What may be asked of it: `release`, `consume`, or nothing.
-    #[schema(value_type = Vec<String>)]
-    actions: &'static [&'static str],
-    /// The lots behind what is outstanding, those that were lent first coming first.
-    pins: Vec<PinView>,
-    /// How its quarantine, or its hold, was decided.
-    resolution: Option<ResolutionView>,
-}
-
-/// A part of a lot that is out.
-#[derive(Serialize, ToSchema)]
-struct PinView {
-    /// The lot; null for what is covered by debt.
-    lot_id: Option<String>,
-    /// How much of it.
-    amount: String,
-}
-
-/// How a quarantine or a hold was decided.
-#[derive(Serialize, ToSchema)]
-struct ResolutionView {
-    /// `release`, `consume` or `unsettled_hold`.
-    #[schema(value_type = String)]
-    action: ResolutionKind,
-    /// Over how much.
-    amount: String,
-    /// When.
-    at: String,
-    /// By whom.
-    actor: String,
-    /// Why.
-    reason: String,
-}
-
-impl LeaseExplained {
-    fn of(lease: &Lease, owner: CustomerId, unit: (Currency, Scale)) -> Self {
-        let amount = |amount| decimal(amount, unit.1);
-        let is_quarantined = lease.state == LeaseState::Quarantined;
-        Self {
-            explanation: explanation(lease).to_owned(),
-            quarantine_cause: lease.quarantine_cause,
-            possible_loss: is_quarantined.then(|| amount(lease.counters.outstanding())),
-            actions: if is_quarantined { &["release", "consume"] } else { &[] },
-            pins: lease
-                .pins
-                .iter()
-                .map(|pin| PinView { lot_id: pin.lot.map(|lot| lot.to_string()), amount: amount(pin.amount) })
-                .collect(),
-            resolution: lease.resolution.as_ref().map(|resolution| ResolutionView {
-                action: resolution.kind,
-                amount: amount(resolution.amount),
-                at: resolution.at.to_string(),
-                actor: resolution.actor.clone(),
-                reason: resolution.reason.clone(),
-            }),
-            lease: LeaseView::of(lease, owner, unit),
-        }
-    }
-}
-
-fn explanation(lease: &Lease) -> &'static str {
-    match (lease.state, lease.quarantine_cause, &lease.resolution) {
-        (LeaseState::Open, ..) => "The instance spends from it and may get more. Nothing need be done.",
-        (LeaseState::Draining, ..) => "It gets no more; the instance gives back what remains and settles what is in flight. Nothing need be done.",
-        (LeaseState::Quarantined, Some(QuarantineCause::InstanceSilent), _) => {
-            "The instance fell silent, so nobody knows how much of what is outstanding was used. A late report settles it by itself. Else release it to the customer, at the operator's risk, or consume it, at the customer's."
-        }
-        (LeaseState::Quarantined, Some(QuarantineCause::CellLost), _) => {
-            "The instance lost its record of this lease, so how much of what is outstanding was used can only be told from its access log. Release it to the customer, at the operator's risk, or consume it, at the customer's."
-        }
-        (LeaseState::Quarantined, ..) => {
-            "The instance reported what can't be true and was frozen. Find out what happened from its access log, then release what is outstanding to the customer or consume it; thaw the instance when it can be trusted."
-        }
-        (LeaseState::Closed, _, Some(_)) => "It was decided over; late reports move money only within that decision, never the customer's balance twice.",
-        (LeaseState::Closed, ..) => "All that was lent in it was used or given back.",
-    }
-}
-
 /// Explains a lease: its state, what is behind it, and what may be done.
 #[utoipa::path(get, path = "/v1/leases/{id}", tag = "leases",
     params(("id" = String, Path, description = "Id of the lease")),
     responses((status = 200, body = LeaseExplained)))]
-async fn explain_lease(State(app): State<Shared>, Path(text): Path<String>) -> Result<Json<LeaseExplained>, Problem> {
+async fn explain_lease(
+    State(app): State<Shared>,
+    Path(text): Path<String>,
+) -> Result<Json<LeaseExplained>, Problem> {
     let lease: LeaseId = id("lease", &text)?;
     let explained = app
         .read(move |reader| {
             let reader = reader.snapshot()?;
             let found = reader.lease(lease)?;
-            let (owner, lease) = found.ok_or_else(|| Problem::not_found("lease", &lease.to_string()))?;
+            let (owner, lease) =
+                found.ok_or_else(|| Problem::not_found("lease", &lease.to_string()))?;
             let unit = unit(&*reader, &mut BTreeMap::new(), lease.account)?;
             Ok(LeaseExplained::of(&lease, owner, unit))
         })
@@ -288,18 +240,37 @@ struct ResolveLease {
 #[utoipa::path(post, path = "/v1/leases/{id}/resolve", tag = "leases", request_body = ResolveLease,
     params(("id" = String, Path, description = "Id of the lease")),
     responses((status = 200, body = LeaseExplained)))]
-async fn resolve_lease(State(app): State<Shared>, Path(text): Path<String>, Write { body, raw }: Write<ResolveLease>) -> Result<Response, Problem> {
+async fn resolve_lease(
+    State(app): State<Shared>,
+    Path(text): Path<String>,
+    Write { body, raw }: Write<ResolveLease>,
+) -> Result<Response, Problem> {
     let kind = match body.action.to_ascii_lowercase().as_str() {
         "release" => ResolutionKind::Release,
         "consume" => ResolutionKind::Consume,
-        "hold" => return Err(Problem::not_supported_yet("/action", "holding one lease against the policy of the settings")),
+        "hold" => {
+            return Err(Problem::not_supported_yet(
+                "/action",
+                "holding one lease against the policy of the settings",
+            ));
+        }
         _ => return Err(Problem::new("body_invalid", "must be release or consume").at("/action")),
     };
-    let command = Command::ResolveLease { lease: id("lease", &text)?, kind, reason: body.reason.0 };
+    let command = Command::ResolveLease {
+        lease: id("lease", &text)?,
+        kind,
+        reason: body.reason.0,
+    };
     write(&app, &raw, command, StatusCode::OK, |outcome| {
-        let Outcome::LeaseResolved(resolved) = outcome else { return None };
+        let Outcome::LeaseResolved(resolved) = outcome else {
+            return None;
+        };
         let (lease, _, account) = &**resolved;
-        Some(LeaseExplained::of(lease, account.customer, (account.currency, account.scale)))
+        Some(LeaseExplained::of(
+            lease,
+            account.customer,
+            (account.currency, account.scale),
+        ))
     })
     .await
 }

@@ -150,14 +150,25 @@ struct TopUpBody {
 #[utoipa::path(post, path = "/v1/wallets/{id}/top-up", tag = "credit", request_body = TopUpBody,
     params(("id" = String, Path, description = "Id of the wallet")),
     responses((status = 201, body = LotView)))]
-async fn top_up_wallet(State(app): State<Shared>, Path(text): Path<String>, Write { body, mut raw }: Write<TopUpBody>) -> Result<Response, Problem> {
+async fn top_up_wallet(
+    State(app): State<Shared>,
+    Path(text): Path<String>,
+    Write { body, mut raw }: Write<TopUpBody>,
+) -> Result<Response, Problem> {
     raw.key_from_body(body.idempotency_key)?;
-    let reason = body.reason_code.map_or(ReasonCode::PurchasedCreditDirect, |reason| reason.0);
+    let reason = body
+        .reason_code
+        .map_or(ReasonCode::PurchasedCreditDirect, |reason| reason.0);
     check_reason(reason)?;
     let value = match (body.credits_to_add, body.amount) {
         (Some(credits), None) => TopUpValue::Credits(credits.0),
         (None, Some(amount)) => TopUpValue::Amount(amount.0),
-        _ => return Err(Problem::new("amount_ambiguous", "give either credits_to_add or amount").at("/credits_to_add")),
+        _ => {
+            return Err(
+                Problem::new("amount_ambiguous", "give either credits_to_add or amount")
+                    .at("/credits_to_add"),
+            );
+        }
     };
     let command = Command::TopUp(TopUpCommand {
         wallet: Target::Wallet(id("wallet", &text)?),
@@ -170,9 +181,16 @@ async fn top_up_wallet(State(app): State<Shared>, Path(text): Path<String>, Writ
     });
     let now = app.clock.now();
     write(&app, &raw, command, StatusCode::CREATED, move |outcome| {
-        let Outcome::Lot(made) = outcome else { return None };
+        let Outcome::Lot(made) = outcome else {
+            return None;
+        };
         let (lot, wallet, account) = &**made;
-        Some(LotView::of(lot, wallet, account.scale, now.max(account.last_instant)))
+        Some(LotView::of(
+            lot,
+            wallet,
+            account.scale,
+            now.max(account.last_instant),
+        ))
     })
     .await
 }
@@ -180,10 +198,14 @@ async fn top_up_wallet(State(app): State<Shared>, Path(text): Path<String>, Writ
 fn check_reason(reason: ReasonCode) -> Result<(), Problem> {
     use ReasonCode as R;
     match reason {
-        R::PurchasedCreditDirect | R::PurchasedCreditBonus | R::FreeCreditGrant | R::CreditNote | R::CreditAdjustment => Ok(()),
-        R::PurchasedCreditInvoiced | R::SubscriptionCreditGrant | R::InvoiceVoidRefund => {
-            Err(Problem::not_supported_yet("/reason_code", "a top-up for this reason"))
-        }
+        R::PurchasedCreditDirect
+        | R::PurchasedCreditBonus
+        | R::FreeCreditGrant
+        | R::CreditNote
+        | R::CreditAdjustment => Ok(()),
+        R::PurchasedCreditInvoiced | R::SubscriptionCreditGrant | R::InvoiceVoidRefund => Err(
+            Problem::not_supported_yet("/reason_code", "a top-up for this reason"),
+        ),
         _ => {
             let detail = "must be PURCHASED_CREDIT_DIRECT, PURCHASED_CREDIT_BONUS, FREE_CREDIT_GRANT, CREDIT_NOTE or CREDIT_ADJUSTMENT";
             Err(Problem::new("reason_not_for_top_ups", detail).at("/reason_code"))
@@ -195,7 +217,11 @@ fn check_reason(reason: ReasonCode) -> Result<(), Problem> {
 #[utoipa::path(get, path = "/v1/wallets/{id}/lots", tag = "credit",
     params(("id" = String, Path, description = "Id of the wallet"), PageQuery),
     responses((status = 200, body = List<LotView>)))]
-async fn list_lots(State(app): State<Shared>, Path(text): Path<String>, Params(page): Params<PageQuery>) -> Result<Json<List<LotView>>, Problem> {
+async fn list_lots(
+    State(app): State<Shared>,
+    Path(text): Path<String>,
+    Params(page): Params<PageQuery>,
+) -> Result<Json<List<LotView>>, Problem> {
     let (page, wallet) = (page.request()?, id("wallet", &text)?);
     let now = app.clock.now();
     let list = app
@@ -204,16 +230,25 @@ async fn list_lots(State(app): State<Shared>, Path(text): Path<String>, Params(p
             let (wallet, account) = wallet_with_account(&*reader, wallet)?;
             let lots = reader.lots(LotFilter::Wallet(wallet.id), page)?;
             let now = now.max(account.last_instant);
-            Ok(List::of(lots, |lot| LotView::of(&lot, &wallet, account.scale, now)))
+            Ok(List::of(lots, |lot| {
+                LotView::of(&lot, &wallet, account.scale, now)
+            }))
         })
         .await?;
     Ok(Json(list))
 }
 
-fn wallet_with_account(reader: &dyn crate::storage::Reader, wallet: WalletId) -> Result<(Wallet, Account), Problem> {
+fn wallet_with_account(
+    reader: &dyn crate::storage::Reader,
+    wallet: WalletId,
+) -> Result<(Wallet, Account), Problem> {
     let book = reader.book(&Target::Wallet(wallet))?;
     let found = book.and_then(|book| {
-        let wallet = book.wallets.iter().find(|known| known.id == wallet)?.clone();
+        let wallet = book
+            .wallets
+            .iter()
+            .find(|known| known.id == wallet)?
+            .clone();
         let account = book.account(wallet.account)?.clone();
         Some((wallet, account))
     });
@@ -224,15 +259,25 @@ fn wallet_with_account(reader: &dyn crate::storage::Reader, wallet: WalletId) ->
 #[utoipa::path(get, path = "/v1/lots/{id}", tag = "credit",
     params(("id" = String, Path, description = "Id of the lot")),
     responses((status = 200, body = LotView)))]
-async fn get_lot(State(app): State<Shared>, Path(text): Path<String>) -> Result<Json<LotView>, Problem> {
+async fn get_lot(
+    State(app): State<Shared>,
+    Path(text): Path<String>,
+) -> Result<Json<LotView>, Problem> {
     let lot: LotId = id("lot", &text)?;
     let now = app.clock.now();
     let view = app
         .read(move |reader| {
             let reader = reader.snapshot()?;
-            let found = reader.lot(lot)?.ok_or_else(|| Problem::not_found("lot", &lot.to_string()))?;
+            let found = reader
+                .lot(lot)?
+                .ok_or_else(|| Problem::not_found("lot", &lot.to_string()))?;
             let (wallet, account) = wallet_with_account(&*reader, found.1.wallet)?;
-            Ok(LotView::of(&found.1, &wallet, account.scale, now.max(account.last_instant)))
+            Ok(LotView::of(
+                &found.1,
+                &wallet,
+                account.scale,
+                now.max(account.last_instant),
+            ))
         })
         .await?;
     Ok(Json(view))
@@ -268,10 +313,19 @@ struct VoidedLot {
 #[utoipa::path(post, path = "/v1/lots/{id}/void", tag = "credit", request_body = VoidLot,
     params(("id" = String, Path, description = "Id of the lot")),
     responses((status = 200, body = VoidedLot)))]
-async fn void_lot(State(app): State<Shared>, Path(text): Path<String>, Write { body, raw }: Write<VoidLot>) -> Result<Response, Problem> {
-    let command = Command::VoidLot { lot: id("lot", &text)?, reason: body.reason.0 };
+async fn void_lot(
+    State(app): State<Shared>,
+    Path(text): Path<String>,
+    Write { body, raw }: Write<VoidLot>,
+) -> Result<Response, Problem> {
+    let command = Command::VoidLot {
+        lot: id("lot", &text)?,
+        reason: body.reason.0,
+    };
     write(&app, &raw, command, StatusCode::OK, |outcome| {
-        let Outcome::Voided(voided) = outcome else { return None };
+        let Outcome::Voided(voided) = outcome else {
+            return None;
+        };
         let (lot, parts, account) = &**voided;
         Some(VoidedLot {
             id: lot.id.to_string(),

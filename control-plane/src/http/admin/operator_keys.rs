@@ -75,23 +75,42 @@ struct CreateOperatorKey {
 /// Makes an operator's key. It is shown in this answer only.
 #[utoipa::path(post, path = "/v1/operator-keys", tag = "settings", request_body = CreateOperatorKey,
     responses((status = 201, body = OperatorKeyView)))]
-async fn create_operator_key(State(app): State<Shared>, Write { body, raw }: Write<CreateOperatorKey>) -> Result<Response, Problem> {
+async fn create_operator_key(
+    State(app): State<Shared>,
+    Write { body, raw }: Write<CreateOperatorKey>,
+) -> Result<Response, Problem> {
     let issued = Issued::new(KeyKind::Admin, &raw.caller);
     let name = body.name.map(|name| name.0);
-    let command = Command::AddOperatorKey { name, role: body.role.0, hash: issued.hash() };
+    let command = Command::AddOperatorKey {
+        name,
+        role: body.role.0,
+        hash: issued.hash(),
+    };
     let view = move |outcome: &Outcome| {
-        let Outcome::OperatorKey(key) = outcome else { return None };
+        let Outcome::OperatorKey(key) = outcome else {
+            return None;
+        };
         Some(OperatorKeyView::of(key, Some(issued.sealed())))
     };
     let (status, body, replayed) = written(&app, &raw, command, StatusCode::CREATED, view).await?;
-    Ok(json_bytes(status, reveal(body, KeyKind::Admin, &raw.caller), replayed))
+    Ok(json_bytes(
+        status,
+        reveal(body, KeyKind::Admin, &raw.caller),
+        replayed,
+    ))
 }
 
 /// Lists operators' keys, revoked ones too.
 #[utoipa::path(get, path = "/v1/operator-keys", tag = "settings", responses((status = 200, body = List<OperatorKeyView>)))]
 async fn list_operator_keys(State(app): State<Shared>) -> Json<List<OperatorKeyView>> {
     let registry = app.writer.registry();
-    Json(List::whole(registry.operator_keys.iter().map(|key| OperatorKeyView::of(key, None)).collect()))
+    Json(List::whole(
+        registry
+            .operator_keys
+            .iter()
+            .map(|key| OperatorKeyView::of(key, None))
+            .collect(),
+    ))
 }
 
 /// Nothing is needed to revoke a key.
@@ -108,9 +127,13 @@ async fn revoke_operator_key(
     Path(text): Path<String>,
     Write { raw, .. }: Write<RevokeOperatorKey>,
 ) -> Result<Response, Problem> {
-    let command = Command::RevokeOperatorKey { key: id("operator key", &text)? };
+    let command = Command::RevokeOperatorKey {
+        key: id("operator key", &text)?,
+    };
     write(&app, &raw, command, StatusCode::OK, |outcome| {
-        let Outcome::OperatorKey(key) = outcome else { return None };
+        let Outcome::OperatorKey(key) = outcome else {
+            return None;
+        };
         Some(OperatorKeyView::of(key, None))
     })
     .await

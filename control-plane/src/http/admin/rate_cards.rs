@@ -21,7 +21,9 @@ use crate::problem::Problem;
 const NAME_MAX: usize = 64;
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
-    OpenApiRouter::new().routes(routes!(put_rate_card, get_rate_card)).routes(routes!(list_rate_cards))
+    OpenApiRouter::new()
+        .routes(routes!(put_rate_card, get_rate_card))
+        .routes(routes!(list_rate_cards))
 }
 
 /// A version of a rate card.
@@ -55,25 +57,39 @@ impl RateCardView {
 
 pub(super) fn check_name(name: &str) -> Result<(), Problem> {
     let fits = (1..=NAME_MAX).contains(&name.len());
-    let fine = fits && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-    let detail = format!("the name of a rate card is 1 to {NAME_MAX} of letters, digits, `.`, `_` and `-`");
-    fine.then_some(()).ok_or_else(|| Problem::new("name_invalid", detail))
+    let fine = fits
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    let detail =
+        format!("the name of a rate card is 1 to {NAME_MAX} of letters, digits, `.`, `_` and `-`");
+    fine.then_some(())
+        .ok_or_else(|| Problem::new("name_invalid", detail))
 }
 
 /// Makes a new version of a rate card. It holds from now on, and reaches gateways by push.
 #[utoipa::path(put, path = "/v1/rate-cards/{name}", tag = "prices", request_body = Object,
     params(("name" = String, Path, description = "1 to 64 of letters, digits, `.`, `_` and `-`")),
     responses((status = 200, body = RateCardView)))]
-async fn put_rate_card(State(app): State<Shared>, Path(name): Path<String>, raw: RawWrite) -> Result<Response, Problem> {
+async fn put_rate_card(
+    State(app): State<Shared>,
+    Path(name): Path<String>,
+    raw: RawWrite,
+) -> Result<Response, Problem> {
     check_name(&name)?;
     let mut document = RateCardDocument::from_json(&raw.body)?;
     let scale = app.writer.registry().scale(&document.currency);
     document.scale.get_or_insert(scale);
     // The version does not matter here: this is to find what is wrong with it.
     RateCard::compile(&document, 0)?;
-    let command = Command::PutRateCard { name, document: Box::new(document) };
+    let command = Command::PutRateCard {
+        name,
+        document: Box::new(document),
+    };
     write(&app, &raw, command, StatusCode::OK, |outcome| {
-        let Outcome::RateCard(card) = outcome else { return None };
+        let Outcome::RateCard(card) = outcome else {
+            return None;
+        };
         Some(RateCardView::of(card))
     })
     .await
@@ -100,14 +116,28 @@ async fn get_rate_card(
     let missing = Problem::not_found("rate card", &name);
     let newest = app.writer.registry().rate_card(&name).cloned();
     let found = match query.version {
-        Some(version) => app.read(move |reader| Ok(reader.rate_card(&name, version)?)).await?,
+        Some(version) => {
+            app.read(move |reader| Ok(reader.rate_card(&name, version)?))
+                .await?
+        }
         None => newest,
     };
-    found.as_ref().map(RateCardView::of).map(Json).ok_or(missing)
+    found
+        .as_ref()
+        .map(RateCardView::of)
+        .map(Json)
+        .ok_or(missing)
 }
 
 /// Lists the newest version of each rate card.
 #[utoipa::path(get, path = "/v1/rate-cards", tag = "prices", responses((status = 200, body = List<RateCardView>)))]
 async fn list_rate_cards(State(app): State<Shared>) -> Json<List<RateCardView>> {
-    Json(List::whole(app.writer.registry().rate_cards.iter().map(RateCardView::of).collect()))
+    Json(List::whole(
+        app.writer
+            .registry()
+            .rate_cards
+            .iter()
+            .map(RateCardView::of)
+            .collect(),
+    ))
 }

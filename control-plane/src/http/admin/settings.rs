@@ -62,7 +62,13 @@ struct SettingsView {
 
 impl SettingsView {
     fn of(settings: &Settings) -> Self {
-        let Timing { use_by_ms, sync_ms, idle_ms, wait_ms, max_stream_ms } = settings.timing;
+        let Timing {
+            use_by_ms,
+            sync_ms,
+            idle_ms,
+            wait_ms,
+            max_stream_ms,
+        } = settings.timing;
         Self {
             use_by_ms,
             sync_ms,
@@ -137,8 +143,12 @@ impl SettingsBody {
                 max_stream_ms: self.max_stream_ms.unwrap_or(timing.max_stream_ms),
             },
             silent_after_ms: self.silent_after_ms.unwrap_or(base.silent_after_ms),
-            quarantine_policy: self.quarantine_policy.map_or(base.quarantine_policy, |policy| policy.0),
-            quarantine_policy_after_ms: self.quarantine_policy_after_ms.unwrap_or(base.quarantine_policy_after_ms),
+            quarantine_policy: self
+                .quarantine_policy
+                .map_or(base.quarantine_policy, |policy| policy.0),
+            quarantine_policy_after_ms: self
+                .quarantine_policy_after_ms
+                .unwrap_or(base.quarantine_policy_after_ms),
             refill_seconds: self.refill_seconds.unwrap_or(base.refill_seconds),
             overrun_max: self.overrun_max.unwrap_or(base.overrun_max),
             unknown_key_ttl_ms: self.unknown_key_ttl_ms.unwrap_or(base.unknown_key_ttl_ms),
@@ -151,7 +161,8 @@ fn check(settings: &Settings) -> Result<(), Problem> {
     let within = |pointer: &str, value: u64, least: u64, most: u64| {
         let detail = || format!("must be {least} to {most}, is {value}");
         let fine = (least..=most).contains(&value);
-        fine.then_some(()).ok_or_else(|| Problem::new("settings_invalid", detail()).at(pointer))
+        fine.then_some(())
+            .ok_or_else(|| Problem::new("settings_invalid", detail()).at(pointer))
     };
     let timing = &settings.timing;
     within("/use_by_ms", timing.use_by_ms, 200, DAY_MS)?;
@@ -160,16 +171,35 @@ fn check(settings: &Settings) -> Result<(), Problem> {
     within("/wait_ms", timing.wait_ms, 10, 60_000)?;
     within("/max_stream_ms", timing.max_stream_ms, 100, DAY_MS)?;
     // An instance whose poll is being held must not be taken for silent.
-    within("/silent_after_ms", settings.silent_after_ms, timing.use_by_ms, 7 * DAY_MS)?;
-    within("/quarantine_policy_after_ms", settings.quarantine_policy_after_ms, 1_000, 366 * DAY_MS)?;
+    within(
+        "/silent_after_ms",
+        settings.silent_after_ms,
+        timing.use_by_ms,
+        7 * DAY_MS,
+    )?;
+    within(
+        "/quarantine_policy_after_ms",
+        settings.quarantine_policy_after_ms,
+        1_000,
+        366 * DAY_MS,
+    )?;
     within("/refill_seconds", u64::from(settings.refill_seconds), 1, 60)?;
-    within("/unknown_key_ttl_ms", settings.unknown_key_ttl_ms, 0, 3_600_000)?;
+    within(
+        "/unknown_key_ttl_ms",
+        settings.unknown_key_ttl_ms,
+        0,
+        3_600_000,
+    )?;
     if settings.overrun_max.is_negative() {
         return Err(Problem::new("settings_invalid", "must be at least 0").at("/overrun_max"));
     }
     let url = settings.top_up_url.as_deref().unwrap_or("https://");
-    let fine = (url.starts_with("https://") || url.starts_with("http://")) && url.len() <= URL_MAX && url.bytes().all(|byte| byte.is_ascii_graphic());
-    fine.then_some(()).ok_or_else(|| Problem::new("settings_invalid", "must be an http or https URL").at("/top_up_url"))
+    let fine = (url.starts_with("https://") || url.starts_with("http://"))
+        && url.len() <= URL_MAX
+        && url.bytes().all(|byte| byte.is_ascii_graphic());
+    fine.then_some(()).ok_or_else(|| {
+        Problem::new("settings_invalid", "must be an http or https URL").at("/top_up_url")
+    })
 }
 
 /// Shows the settings.
@@ -181,23 +211,37 @@ async fn get_settings(State(app): State<Shared>) -> Json<SettingsView> {
 /// Replaces the settings; what is absent gets its default. Gateways hear of it at once.
 #[utoipa::path(put, path = "/v1/settings", tag = "settings", request_body = SettingsBody,
     responses((status = 200, body = SettingsView)))]
-async fn put_settings(State(app): State<Shared>, Write { body, raw }: Write<SettingsBody>) -> Result<Response, Problem> {
+async fn put_settings(
+    State(app): State<Shared>,
+    Write { body, raw }: Write<SettingsBody>,
+) -> Result<Response, Problem> {
     store(&app, &raw, body.over(&Settings::default())).await
 }
 
 /// Changes some settings; what is absent stays. Gateways hear of it at once.
 #[utoipa::path(patch, path = "/v1/settings", tag = "settings", request_body = SettingsBody,
     responses((status = 200, body = SettingsView)))]
-async fn change_settings(State(app): State<Shared>, Write { body, raw }: Write<SettingsBody>) -> Result<Response, Problem> {
+async fn change_settings(
+    State(app): State<Shared>,
+    Write { body, raw }: Write<SettingsBody>,
+) -> Result<Response, Problem> {
     let settings = body.over(&app.writer.registry().settings);
     store(&app, &raw, settings).await
 }
 
 async fn store(app: &Shared, raw: &RawWrite, settings: Settings) -> Result<Response, Problem> {
     check(&settings)?;
-    write(app, raw, Command::PutSettings(settings), StatusCode::OK, |outcome| {
-        let Outcome::Settings(settings) = outcome else { return None };
-        Some(SettingsView::of(settings))
-    })
+    write(
+        app,
+        raw,
+        Command::PutSettings(settings),
+        StatusCode::OK,
+        |outcome| {
+            let Outcome::Settings(settings) = outcome else {
+                return None;
+            };
+            Some(SettingsView::of(settings))
+        },
+    )
     .await
 }

@@ -74,7 +74,11 @@ struct LotPart {
 
 impl Transaction {
     fn of(entry: &Entry, currency: &str, scale: Scale) -> Self {
-        let moved = entry.postings.iter().map(|posting| posting.amount).filter(|amount| !amount.is_negative());
+        let moved = entry
+            .postings
+            .iter()
+            .map(|posting| posting.amount)
+            .filter(|amount| !amount.is_negative());
         Self {
             id: entry.id.to_string(),
             kind: entry.kind,
@@ -89,12 +93,18 @@ impl Transaction {
             postings: entry
                 .postings
                 .iter()
-                .map(|posting| Line { account: posting.account, amount: decimal(posting.amount, scale) })
+                .map(|posting| Line {
+                    account: posting.account,
+                    amount: decimal(posting.amount, scale),
+                })
                 .collect(),
             lots: entry
                 .draws
                 .iter()
-                .map(|draw| LotPart { lot_id: draw.lot.to_string(), amount: decimal(draw.amount, scale) })
+                .map(|draw| LotPart {
+                    lot_id: draw.lot.to_string(),
+                    amount: decimal(draw.amount, scale),
+                })
                 .collect(),
         }
     }
@@ -116,10 +126,18 @@ async fn list_transactions(
             let reader = reader.snapshot()?;
             let missing = || Problem::not_found("wallet", &wallet.to_string());
             let book = reader.book(&Target::Wallet(wallet))?.ok_or_else(missing)?;
-            let row = book.wallets.iter().find(|known| known.id == wallet).ok_or_else(missing)?;
-            let scale = book.account(row.account).map_or(Scale::MAX, |account| account.scale);
+            let row = book
+                .wallets
+                .iter()
+                .find(|known| known.id == wallet)
+                .ok_or_else(missing)?;
+            let scale = book
+                .account(row.account)
+                .map_or(Scale::MAX, |account| account.scale);
             let entries = reader.entries(EntryFilter::Wallet(wallet), page)?;
-            Ok(List::of(entries, |entry| Transaction::of(&entry, row.currency.as_str(), scale)))
+            Ok(List::of(entries, |entry| {
+                Transaction::of(&entry, row.currency.as_str(), scale)
+            }))
         })
         .await?;
     Ok(Json(list))

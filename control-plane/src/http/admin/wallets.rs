@@ -85,13 +85,17 @@ impl WalletView {
     }
 
     fn in_book(book: &Book, wallet: &Wallet, clock: Timestamp) -> Self {
-        let scale = book.account(wallet.account).map_or(Scale::MAX, |account| account.scale);
+        let scale = book
+            .account(wallet.account)
+            .map_or(Scale::MAX, |account| account.scale);
         let parts = balance::parts(book, wallet.account, Some(wallet.id), book.instant(clock));
         Self::of(wallet, scale, parts.balance())
     }
 
     fn shown(outcome: &Outcome) -> Option<Self> {
-        let Outcome::Wallet(wallet) = outcome else { return None };
+        let Outcome::Wallet(wallet) = outcome else {
+            return None;
+        };
         let (wallet, account, balance) = &**wallet;
         Some(Self::of(wallet, account.scale, *balance))
     }
@@ -143,42 +147,75 @@ struct CreateWalletBody {
 /// Makes a wallet.
 #[utoipa::path(post, path = "/v1/wallets", tag = "wallets", request_body = CreateWalletBody,
     responses((status = 201, body = WalletView)))]
-async fn create_wallet(State(app): State<Shared>, Write { body, raw }: Write<CreateWalletBody>) -> Result<Response, Problem> {
-    match body.wallet_type.as_deref().unwrap_or("PRE_PAID").to_ascii_uppercase().as_str() {
+async fn create_wallet(
+    State(app): State<Shared>,
+    Write { body, raw }: Write<CreateWalletBody>,
+) -> Result<Response, Problem> {
+    match body
+        .wallet_type
+        .as_deref()
+        .unwrap_or("PRE_PAID")
+        .to_ascii_uppercase()
+        .as_str()
+    {
         "PRE_PAID" => {}
-        "POST_PAID" => return Err(Problem::not_supported_yet("/wallet_type", "a POST_PAID wallet")),
+        "POST_PAID" => {
+            return Err(Problem::not_supported_yet(
+                "/wallet_type",
+                "a POST_PAID wallet",
+            ));
+        }
         _ => return Err(Problem::new("body_invalid", "must be PRE_PAID").at("/wallet_type")),
     }
     let new = CreateWallet {
         customer: customer(&body.customer_id),
         currency: body.currency.0,
         name: body.name.map(|name| name.0),
-        conversion_rate: body.conversion_rate.map_or_else(|| "1".to_owned(), |rate| rate.0),
+        conversion_rate: body
+            .conversion_rate
+            .map_or_else(|| "1".to_owned(), |rate| rate.0),
         metadata: body.metadata.unwrap_or_default().0,
     };
-    write(&app, &raw, Command::CreateWallet(new), StatusCode::CREATED, WalletView::shown).await
+    write(
+        &app,
+        &raw,
+        Command::CreateWallet(new),
+        StatusCode::CREATED,
+        WalletView::shown,
+    )
+    .await
 }
 
 /// Shows a wallet.
 #[utoipa::path(get, path = "/v1/wallets/{id}", tag = "wallets",
     params(("id" = String, Path, description = "Id of the wallet")),
     responses((status = 200, body = WalletView)))]
-async fn get_wallet(State(app): State<Shared>, Path(text): Path<String>) -> Result<Json<WalletView>, Problem> {
+async fn get_wallet(
+    State(app): State<Shared>,
+    Path(text): Path<String>,
+) -> Result<Json<WalletView>, Problem> {
     let wallet: WalletId = id("wallet", &text)?;
     let now = app.clock.now();
-    let book = app.read(move |reader| Ok(reader.book(&Target::Wallet(wallet))?)).await?;
+    let book = app
+        .read(move |reader| Ok(reader.book(&Target::Wallet(wallet))?))
+        .await?;
     let found = book.as_ref().and_then(|book| {
         let wallet = book.wallets.iter().find(|known| known.id == wallet)?;
         Some(WalletView::in_book(book, wallet, now))
     });
-    found.map(Json).ok_or_else(|| Problem::not_found("wallet", &text))
+    found
+        .map(Json)
+        .ok_or_else(|| Problem::not_found("wallet", &text))
 }
 
 /// Lists a customer's wallets.
 #[utoipa::path(get, path = "/v1/customers/{id}/wallets", tag = "wallets",
     params(("id" = String, Path, description = "Id or external id of the customer")),
     responses((status = 200, body = List<WalletView>)))]
-async fn list_wallets(State(app): State<Shared>, Path(named): Path<String>) -> Result<Json<List<WalletView>>, Problem> {
+async fn list_wallets(
+    State(app): State<Shared>,
+    Path(named): Path<String>,
+) -> Result<Json<List<WalletView>>, Problem> {
     let now = app.clock.now();
     let book = app
         .read(move |reader| {
@@ -186,7 +223,11 @@ async fn list_wallets(State(app): State<Shared>, Path(named): Path<String>) -> R
             book.ok_or_else(|| Problem::not_found("customer", &named))
         })
         .await?;
-    let wallets = book.wallets.iter().map(|wallet| WalletView::in_book(&book, wallet, now)).collect();
+    let wallets = book
+        .wallets
+        .iter()
+        .map(|wallet| WalletView::in_book(&book, wallet, now))
+        .collect();
     Ok(Json(List::whole(wallets)))
 }
 
@@ -203,7 +244,11 @@ struct WalletBecause {
 #[utoipa::path(post, path = "/v1/wallets/{id}/freeze", tag = "wallets", request_body = WalletBecause,
     params(("id" = String, Path, description = "Id of the wallet")),
     responses((status = 200, body = WalletView)))]
-async fn freeze_wallet(State(app): State<Shared>, Path(text): Path<String>, Write { body, raw }: Write<WalletBecause>) -> Result<Response, Problem> {
+async fn freeze_wallet(
+    State(app): State<Shared>,
+    Path(text): Path<String>,
+    Write { body, raw }: Write<WalletBecause>,
+) -> Result<Response, Problem> {
     set_status(&app, &text, &raw, body, WalletStatus::Frozen).await
 }
 
@@ -211,13 +256,36 @@ async fn freeze_wallet(State(app): State<Shared>, Path(text): Path<String>, Writ
 #[utoipa::path(post, path = "/v1/wallets/{id}/unfreeze", tag = "wallets", request_body = WalletBecause,
     params(("id" = String, Path, description = "Id of the wallet")),
     responses((status = 200, body = WalletView)))]
-async fn unfreeze_wallet(State(app): State<Shared>, Path(text): Path<String>, Write { body, raw }: Write<WalletBecause>) -> Result<Response, Problem> {
+async fn unfreeze_wallet(
+    State(app): State<Shared>,
+    Path(text): Path<String>,
+    Write { body, raw }: Write<WalletBecause>,
+) -> Result<Response, Problem> {
     set_status(&app, &text, &raw, body, WalletStatus::Active).await
 }
 
-async fn set_status(app: &Shared, text: &str, raw: &RawWrite, because: WalletBecause, status: WalletStatus) -> Result<Response, Problem> {
+async fn set_status(
+    app: &Shared,
+    text: &str,
+    raw: &RawWrite,
+    because: WalletBecause,
+    status: WalletStatus,
+) -> Result<Response, Problem> {
     let wallet = Target::Wallet(id("wallet", text)?);
     let reason = because.reason.map(|reason| reason.0);
-    tracing::info!(wallet = text, ?status, actor = raw.caller.actor, reason, "a wallet's status is set");
-    write(app, raw, Command::SetWalletStatus { wallet, status }, StatusCode::OK, WalletView::shown).await
+    tracing::info!(
+        wallet = text,
+        ?status,
+        actor = raw.caller.actor,
+        reason,
+        "a wallet's status is set"
+    );
+    write(
+        app,
+        raw,
+        Command::SetWalletStatus { wallet, status },
+        StatusCode::OK,
+        WalletView::shown,
+    )
+    .await
 }

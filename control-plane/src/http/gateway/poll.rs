@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use creditgate_core::protocol::{Barred, CHANGES_MAX, GatewayConfig, LeaseAnswer, PollAnswer, PollRequest};
+use creditgate_core::protocol::{
+    Barred, CHANGES_MAX, GatewayConfig, LeaseAnswer, PollAnswer, PollRequest,
+};
 use creditgate_ledger::id::{AccountId, CustomerId, GatewayId, InstanceId};
 use creditgate_ledger::{Book, Registry, Timestamp, lend};
 use tokio::time::Instant;
@@ -64,17 +66,34 @@ pub(super) async fn gateway_poll(
 async fn look(app: &App, gateway: GatewayId, message: &PollRequest) -> Result<PollAnswer, Problem> {
     let registry = app.writer.registry();
     let instance = message.hello.instance;
-    let cursor = if is_of_another_epoch(&message.hello, &registry) { 0 } else { message.cursor };
-    let barred: Option<Barred> = registry.instance(instance).and_then(|known| known.state.barred());
+    let cursor = if is_of_another_epoch(&message.hello, &registry) {
+        0
+    } else {
+        message.cursor
+    };
+    let barred: Option<Barred> = registry
+        .instance(instance)
+        .and_then(|known| known.state.barred());
     let config = config(&registry, gateway, message.config_version);
     let (epoch, now) = (registry.epoch, app.clock.now());
     app.read(move |reader| {
         let reader = reader.snapshot()?;
         // A cursor of the future is of another database: all is sent again.
-        let after = if cursor > reader.last_change()? { 0 } else { cursor };
+        let after = if cursor > reader.last_change()? {
+            0
+        } else {
+            cursor
+        };
         let (cursor, changes) = changes(&*reader, &registry, instance, after, now)?;
         let overdue = overdue(&*reader, &registry, instance, now)?;
-        Ok(PollAnswer { epoch, cursor, changes, overdue, config, barred })
+        Ok(PollAnswer {
+            epoch,
+            cursor,
+            changes,
+            overdue,
+            config,
+            barred,
+        })
     })
     .await
 }
@@ -100,8 +119,14 @@ fn changes(
     let mut cursor = after;
     // A page may be history alone; then what comes after it is looked at too.
     while answers.is_empty() {
-        let changed = reader.changes(instance, cursor, u32::try_from(CHANGES_MAX).unwrap_or(u32::MAX))?;
-        let Some((latest, ..)) = changed.last() else { break };
+        let changed = reader.changes(
+            instance,
+            cursor,
+            u32::try_from(CHANGES_MAX).unwrap_or(u32::MAX),
+        )?;
+        let Some((latest, ..)) = changed.last() else {
+            break;
+        };
         cursor = *latest;
         for (_, customer, account, number) in changed {
             let book = match books.entry(customer) {
@@ -110,17 +135,28 @@ fn changes(
             };
             // A lease that is not in its book is history: the gateway has heard of its end.
             let Some(book) = book else { continue };
-            let lease = book.lease_place(account, instance, number).and_then(|place| book.leases.get(place));
-            answers.extend(lease.map(|lease| lend::answer(book, lease, None, book.instant(now), use_by_ms)));
+            let lease = book
+                .lease_place(account, instance, number)
+                .and_then(|place| book.leases.get(place));
+            answers.extend(
+                lease.map(|lease| lend::answer(book, lease, None, book.instant(now), use_by_ms)),
+            );
         }
     }
     Ok((cursor, answers))
 }
 
 /// Accounts that the instance should have reported long ago.
-fn overdue(reader: &dyn Reader, registry: &Registry, instance: InstanceId, now: Timestamp) -> Result<Vec<AccountId>, Problem> {
+fn overdue(
+    reader: &dyn Reader,
+    registry: &Registry,
+    instance: InstanceId,
+    now: Timestamp,
+) -> Result<Vec<AccountId>, Problem> {
     let timing = &registry.settings.timing;
-    let patience_ms = timing.poll_hold_ms().saturating_add(timing.sync_ms.saturating_mul(4));
+    let patience_ms = timing
+        .poll_hold_ms()
+        .saturating_add(timing.sync_ms.saturating_mul(4));
     let patience_ms = i64::try_from(patience_ms).unwrap_or(i64::MAX);
     let before = Timestamp(now.0.saturating_sub(patience_ms));
     Ok(reader.overdue(instance, before, OVERDUE_MAX)?)

@@ -20,7 +20,10 @@ pub(super) async fn gateway_resolve(
     app.meet(speaker, &message.hello).await?;
     let registry = app.writer.registry();
     let instance = message.hello.instance;
-    if let Some(reason) = registry.instance(instance).and_then(|known| known.state.barred()) {
+    if let Some(reason) = registry
+        .instance(instance)
+        .and_then(|known| known.state.barred())
+    {
         return Ok(Json(ResolveAnswer::Barred { reason }));
     }
     let command = Command::Resolve {
@@ -32,7 +35,9 @@ pub(super) async fn gateway_resolve(
     };
     let answer = match app.writer.execute("gateway", command).await? {
         Outcome::Resolved(Some(resolved)) => ResolveAnswer::Known(resolved),
-        _ => ResolveAnswer::Unknown { retry_after_ms: registry.settings.unknown_key_ttl_ms },
+        _ => ResolveAnswer::Unknown {
+            retry_after_ms: registry.settings.unknown_key_ttl_ms,
+        },
     };
     Ok(Json(answer))
 }

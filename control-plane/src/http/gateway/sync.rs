@@ -2,7 +2,9 @@
 
 use axum::Json;
 use axum::extract::State;
-use creditgate_core::protocol::{AccountState, LeaseAnswer, REPORTS_MAX, Report, SyncAnswer, SyncRequest};
+use creditgate_core::protocol::{
+    AccountState, LeaseAnswer, REPORTS_MAX, Report, SyncAnswer, SyncRequest,
+};
 use creditgate_ledger::report::closed;
 
 use super::{Message, is_of_another_epoch};
@@ -19,9 +21,13 @@ pub(super) async fn gateway_sync(
     Message { speaker, message }: Message<SyncRequest>,
 ) -> Result<Json<SyncAnswer>, Problem> {
     metrics::counter!("creditgate_syncs_total").increment(1);
-    metrics::counter!("creditgate_reports_total").increment(u64::try_from(message.reports.len()).unwrap_or(u64::MAX));
+    metrics::counter!("creditgate_reports_total")
+        .increment(u64::try_from(message.reports.len()).unwrap_or(u64::MAX));
     if message.reports.len() > REPORTS_MAX {
-        return Err(Problem::new("too_many_reports", format!("a sync may have {REPORTS_MAX} reports")));
+        return Err(Problem::new(
+            "too_many_reports",
+            format!("a sync may have {REPORTS_MAX} reports"),
+        ));
     }
     app.meet(speaker, &message.hello).await?;
     let registry = app.writer.registry();
@@ -35,7 +41,10 @@ pub(super) async fn gateway_sync(
     for report in message.reports {
         // If the queue fills up on the way, those before are carried out and the gateway
         // asks again with all: reports are cumulative.
-        let command = Command::Report { instance, report: report.clone() };
+        let command = Command::Report {
+            instance,
+            report: report.clone(),
+        };
         submitted.push((app.writer.submit("gateway", command, None, None)?, report));
     }
     let mut answers = Vec::with_capacity(submitted.len());
