@@ -32,7 +32,7 @@ use crate::shared;
 /// Accounts and leases whose credit is to be handed back unopened, at most.
 pub(crate) const ORPHANS_MAX: usize = 256;
 /// Lease numbers of questions that got no answer, at most.
-const PROPOSALS_MAX: usize = 1_024;
+pub(crate) const PROPOSALS_MAX: usize = 1_024;
 
 /// The filter's state in one virtual machine.
 #[derive(Debug)]

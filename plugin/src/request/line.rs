@@ -83,6 +83,10 @@ impl Line {
         self.resolutions.contains_key(hash)
     }
 
+    pub(crate) fn resolutions_len(&self) -> usize {
+        self.resolutions.len()
+    }
+
     pub(crate) fn has_waiters(&self, slot: u32) -> bool {
         !self.credit.is_empty() && self.credit.contains_key(&slot)
     }

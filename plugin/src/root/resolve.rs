@@ -18,7 +18,7 @@ use creditgate_core::protocol::{
 };
 
 use super::calls::Question;
-use crate::gate::{Credential, Gate, ORPHANS_MAX};
+use crate::gate::{Credential, Gate, ORPHANS_MAX, PROPOSALS_MAX};
 use crate::host::Host;
 use crate::metrics::Metric;
 use crate::request::line::Step;
@@ -87,7 +87,7 @@ impl Gate {
         }
     }
 
-    /// A lookup was not answered: it is repeated, as long as anybody waits for it.
+    /// A lookup was not sent: it is repeated, as long as anybody waits for it.
     fn drop_unless_awaited(&mut self, hash: &CredentialHash) {
         let Some(resolution) = self.line.resolution(hash) else {
             return;
@@ -109,9 +109,15 @@ impl Gate {
     ) {
         let (lease, is_repeat) = proposal;
         let Some(answer) = self.read_answer::<ResolveAnswer>(host, now_ms, body) else {
-            // The lease may be open all the same. Asked again under this number, it is ours.
+            // The lease may be open all the same, and nobody else can put it into a cell: asked
+            // again under this number, also when nobody waits any more, it is ours.
             self.proposals.insert(hash, lease.0);
-            self.drop_unless_awaited(&hash);
+            if let Some(resolution) = self.line.resolution(&hash) {
+                resolution.step = Step::Queued;
+            }
+            if self.line.resolutions_len() > PROPOSALS_MAX {
+                self.drop_unless_awaited(&hash);
+            }
             return;
         };
         match answer {

@@ -164,6 +164,11 @@ fn a_lookup_whose_answer_was_lost_is_repeated_under_the_same_number() {
     assert_eq!(world.plane.first().leases.len(), 1);
     world.plane.loses = None;
     world.pass(2_000);
+    assert_eq!(
+        world.shared.cells().len(),
+        1,
+        "repeated also when nobody waits"
+    );
     let id = world.get_and_end(0, "/one", 200);
     assert_eq!(world.workers[0].fate(id), Fate::Passed);
     assert_eq!(world.plane.first().leases.len(), 1);
