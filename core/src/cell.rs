@@ -206,7 +206,8 @@ impl Cell {
         self.spent_out = false;
         self.use_by_ms = 0;
         self.ceiling = None;
-        self.reported_mark = self.mark().wrapping_add(1);
+        // Marks only grow, so this one never comes again.
+        self.reported_mark = self.mark().wrapping_sub(1);
     }
 
     /// What time alone changes: an unused cell gives back, a lease older than the longest
