@@ -25,6 +25,17 @@ impl World {
         note!(self, "--- everything comes to rest");
         self.settle_down(false)?;
         self.auditor.reconcile()?;
+        for payer in &self.payers {
+            let booked = -self
+                .auditor
+                .booked_in(payer.account, LedgerAccount::Funding);
+            if booked != i128::from(payer.funded) {
+                return Err(format!(
+                    "invariant 8: {booked} was funded, of {} in all",
+                    payer.funded
+                ));
+            }
+        }
         self.tally.checks = self.auditor.checks;
         Ok(())
     }

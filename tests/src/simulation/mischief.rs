@@ -45,6 +45,7 @@ impl World {
             key: key.id,
             hash: key.hash,
             generation: 0,
+            funded: 0,
         };
         for _ in 0..self.random.between(1, 2) {
             let wallet = CreateWallet {
@@ -124,6 +125,7 @@ impl World {
             self,
             "top-up of payer {payer}: {amount}, effective {effective_at:?}, expires {expires_at:?}"
         );
+        self.payers[payer].funded += amount;
         for _ in 0..=u8::from(twice) {
             let executed = self
                 .control_plane
@@ -165,18 +167,21 @@ impl World {
         let kind = self.random.below(34);
         let length_ms = self.random.between(20, 1_200);
         let every_ms = self.random.between(20, 160);
+        let cut_off_ms = if self.random.per_mille(400) {
+            2_000 + length_ms
+        } else {
+            length_ms / 3
+        };
         self.after(every_ms, Event::Mischief);
         let before = self.tally.faults;
         self.tally.faults += 1;
         match kind {
             0..=5 => self.top_up(payer)?,
-            6 if self.options.allows(Fault::Crash) => self.crash(gateway, length_ms),
+            6 if self.options.allows(Fault::Crash) => self.crash(gateway, length_ms / 4),
             7..=9 if self.options.allows(Fault::LostCell) => self.lose_cell(gateway, payer),
             10..=11 if self.options.allows(Fault::Trap) => self.trap(gateway),
             12 if self.options.allows(Fault::Restart) => self.restart(length_ms / 3),
-            13..=14 if self.options.allows(Fault::Partition) => {
-                self.cut_off(gateway, 2 * length_ms)
-            }
+            13..=14 if self.options.allows(Fault::Partition) => self.cut_off(gateway, cut_off_ms),
             15..=16 if self.options.allows(Fault::Void) => self.void(payer)?,
             17..=18 if self.options.allows(Fault::Suspension) => self.suspend(payer)?,
             19..=20 if self.options.allows(Fault::Freeze) => self.freeze(payer)?,
@@ -305,7 +310,24 @@ impl World {
             CustomerStatus::Active => CustomerStatus::Suspended,
             CustomerStatus::Suspended => CustomerStatus::Active,
         };
+        if status == CustomerStatus::Suspended {
+            let for_ms = self.random.between(10, 250);
+            self.after(for_ms, Event::Resume(payer));
+        }
         self.set_status(payer, status)
+    }
+
+    /// Suspensions and freezes are short, so that there is traffic in between.
+    pub(super) fn resume(&mut self, payer: usize) -> Result<(), Broken> {
+        self.set_status(payer, CustomerStatus::Active)?;
+        for wallet in self.payers[payer].wallets.clone() {
+            let command = Command::SetWalletStatus {
+                wallet: Target::Wallet(wallet),
+                status: WalletStatus::Active,
+            };
+            self.execute("operator", command)?;
+        }
+        Ok(())
     }
 
     fn set_status(&mut self, payer: usize, status: CustomerStatus) -> Result<(), Broken> {
@@ -329,6 +351,10 @@ impl World {
             .wallets
             .iter()
             .any(|wallet| wallet.id == id && wallet.status == WalletStatus::Active);
+        if is_active {
+            let for_ms = self.random.between(10, 250);
+            self.after(for_ms, Event::Resume(payer));
+        }
         let status = if is_active {
             WalletStatus::Frozen
         } else {
@@ -432,14 +458,7 @@ impl World {
     /// Operators undo what they did to customers.
     pub(super) fn make_peace(&mut self) -> Result<(), Broken> {
         for payer in 0..self.payers.len() {
-            self.set_status(payer, CustomerStatus::Active)?;
-            for wallet in self.payers[payer].wallets.clone() {
-                let command = Command::SetWalletStatus {
-                    wallet: Target::Wallet(wallet),
-                    status: WalletStatus::Active,
-                };
-                self.execute("operator", command)?;
-            }
+            self.resume(payer)?;
         }
         for gateway in 0..self.gateways.len() {
             self.gateways[gateway].cut_off_until_ms = 0;

@@ -32,6 +32,8 @@ pub(super) struct Payer {
     pub(super) hash: CredentialHash,
     /// Grows when the key is rotated; requests carry the newest.
     pub(super) generation: u32,
+    /// Σ of all top-ups, each once.
+    pub(super) funded: u64,
 }
 
 /// Where a request is.
@@ -87,6 +89,7 @@ pub(super) enum Event {
     Jobs,
     Mischief,
     Boot(usize),
+    Resume(usize),
 }
 
 /// What came of a schedule.
@@ -244,6 +247,7 @@ impl World {
             Event::Jobs => self.jobs(),
             Event::Mischief => self.mischief(),
             Event::Boot(gateway) => self.boot(gateway),
+            Event::Resume(payer) => self.resume(payer),
         }
     }
 
@@ -376,7 +380,7 @@ fn settings(random: &mut Random) -> Settings {
             wait_ms: 400,
             max_stream_ms: random.between(500, 900),
         },
-        silent_after_ms: 1_800,
+        silent_after_ms: random.between(1_300, 1_800),
         quarantine_policy,
         quarantine_policy_after_ms: random.between(200, 800),
         refill_seconds: u32::try_from(random.between(0, 3)).unwrap_or(1),
