@@ -11,6 +11,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use creditgate_core::key::{self, CredentialHash, KeyKind};
 use creditgate_ledger::registry::OperatorRole;
+use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
@@ -102,6 +103,12 @@ impl Serve {
         .start();
         // The one line of standard output: whoever started this waits for it.
         let address = listener.local_addr()?;
+        // Answers are small and awaited: none should sit in a buffer for more to join it.
+        let listener = listener.tap_io(|connection| {
+            if let Err(error) = connection.set_nodelay(true) {
+                tracing::debug!(%error, "a connection keeps its buffering");
+            }
+        });
         writeln!(std::io::stdout(), "listening on http://{address}")?;
         std::io::stdout().flush()?;
         tokio::spawn(ask_to_stop(stop));
