@@ -33,7 +33,13 @@ pub struct Setup {
     pub variables: Vec<(&'static str, String)>,
     /// The filter's module.
     pub module: Option<PathBuf>,
+    /// Divides the configuration into one without listener and the listener, which goes to
+    /// `listener.yaml`, whose path it is given: so that it can be updated.
+    pub split_listener: Option<SplitListener>,
 }
+
+/// See [`Setup::split_listener`].
+pub type SplitListener = fn(&str, &str) -> Result<(String, String)>;
 
 impl Default for Setup {
     fn default() -> Self {
@@ -44,6 +50,7 @@ impl Default for Setup {
             edits: Vec::new(),
             variables: Vec::new(),
             module: None,
+            split_listener: None,
         }
     }
 }
@@ -133,7 +140,14 @@ impl Envoy {
         let folder = scene.join(format!("envoy-{number}"));
         std::fs::create_dir(&folder)?;
         let configuration = folder.join("envoy.yaml");
-        std::fs::write(&configuration, setup.render(&folder, plane, upstream)?)?;
+        let mut text = setup.render(&folder, plane, upstream)?;
+        if let Some(split) = setup.split_listener {
+            let file = folder.join("listener.yaml");
+            let (rest, listener) = split(&text, &file.display().to_string())?;
+            std::fs::write(&file, listener)?;
+            text = rest;
+        }
+        std::fs::write(&configuration, text)?;
         let mut command = Command::new(tools::envoy()?);
         command
             .arg("-c")
@@ -141,6 +155,7 @@ impl Envoy {
             .args(["--concurrency", &setup.workers.to_string()])
             .arg("--admin-address-path")
             .arg(folder.join("admin-address"))
+            .args(["--file-flush-interval-msec", "50"])
             .args(["--log-level", "info", "--component-log-level", "wasm:debug"])
             // No shared memory that would outlive the test; so no base id that must be unique.
             .arg("--disable-hot-restart")
