@@ -76,7 +76,7 @@ wait_for "Envoy" curl --silent --fail "http://127.0.0.1:$ADMIN_PORT/ready"
 ask() {
     status=$(curl --silent --output "$work/answer" --write-out '%{http_code}' \
         -H "x-api-key: $key" "http://127.0.0.1:$LISTEN_PORT/")
-    echo "GET /  →  $status  $(head -c 300 "$work/answer")"
+    echo "GET /  →  $status  $(head -c 120 "$work/answer")"
 }
 expect() { [ "$status" = "$1" ] || { echo "expected $1" >&2; exit 1; }; }
 ask; expect 200
@@ -84,10 +84,11 @@ ask; expect 200
 ask; expect 402
 api POST "/v1/wallets/$wallet/top-up" '{"credits_to_add": "1"}' >/dev/null
 echo "a top-up of 1 token"
-pays() { ask >/dev/null; [ "$status" = 200 ]; }
+pays() { ask >"$work/asked"; [ "$status" = 200 ]; }
 wait_for "the top-up pays" pays
+cat "$work/asked"
 ask; expect 402
-echo "balance: $(api GET "/v1/wallets/$wallet/balance" '')"
+echo "spent, as the ledger says: $(api GET "/v1/wallets/$wallet/balance" '' | field spent) tokens"
 
 if [ "${1:-}" = --stay ]; then
     echo "try: curl -i -H 'x-api-key: $key' http://127.0.0.1:$LISTEN_PORT/   (Ctrl-C stops everything)"
