@@ -22,7 +22,7 @@ pub mod sqlite;
 mod unique;
 
 pub use read::{
-    Cursor, CursorError, EntryFilter, LeaseFilter, LotFilter, Page, PageRequest, Reader,
+    Cursor, CursorError, EntryFilter, LeaseFilter, LeaseTotal, LotFilter, Page, PageRequest, Reader,
 };
 
 /// What a command is about; storage finds the customer behind it.
@@ -136,7 +136,8 @@ impl ChangeSet {
     /// Whether there is nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let nothing_new = self.books.is_empty() && self.registry.is_none() && self.answers.is_empty();
+        let nothing_new =
+            self.books.is_empty() && self.registry.is_none() && self.answers.is_empty();
         nothing_new && self.forget_answers_before.is_none()
     }
 }

@@ -6,7 +6,8 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use creditgate_ledger::registry::InstanceState;
+use creditgate_core::amount::Scale;
+use creditgate_ledger::registry::{InstanceState, Registry};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,6 +16,7 @@ use utoipa_axum::routes;
 
 use super::Shared;
 use crate::problem::Problem;
+use crate::storage::LeaseTotal;
 
 /// Writes the metrics of the process out.
 #[derive(Clone)]
@@ -82,6 +84,10 @@ async fn readyz(State(app): State<Shared>) -> Result<Json<Health>, Problem> {
     responses((status = 200, body = String, content_type = "text/plain")))]
 async fn metrics_text(State(app): State<Shared>) -> Response {
     let registry = app.writer.registry();
+    // When the database can't be read, the levels stay as they were; /readyz tells.
+    if let Ok(totals) = app.read(|reader| Ok(reader.lease_totals()?)).await {
+        lending_levels(&registry, &totals);
+    }
     for (state, name) in [
         (InstanceState::Active, "active"),
         (InstanceState::Draining, "draining"),
@@ -106,6 +112,33 @@ async fn metrics_text(State(app): State<Shared>) -> Response {
         app.exposition.0.render(),
     )
         .into_response()
+}
+
+/// Credit that is out, by currency. Every currency is told each time: one of which nothing
+/// is out any more must fall to zero.
+fn lending_levels(registry: &Registry, totals: &[LeaseTotal]) {
+    for currency in &registry.currencies {
+        for (is_quarantined, state) in [(false, "lending"), (true, "quarantined")] {
+            let of_these = |total: &&LeaseTotal| {
+                total.currency == currency.code && total.is_quarantined == is_quarantined
+            };
+            let found = totals.iter().find(of_these);
+            let leases = found.map_or(0, |total| total.leases);
+            let outstanding = found.map_or(0, |total| total.outstanding);
+            let name = currency.code.to_string();
+            metrics::gauge!("creditgate_leases", "state" => state, "currency" => name.clone())
+                .set(u32::try_from(leases).unwrap_or(u32::MAX));
+            metrics::gauge!("creditgate_credit_out", "state" => state, "currency" => name)
+                .set(whole_units(outstanding, currency.scale));
+        }
+    }
+}
+
+/// Prometheus knows floats only; this one is looked at, never counted with.
+fn whole_units(units: i128, scale: Scale) -> f64 {
+    format!("{units}e-{}", scale.digits())
+        .parse()
+        .unwrap_or(f64::NAN)
 }
 
 pub(super) async fn openapi(document: String) -> Response {

@@ -15,7 +15,7 @@ use creditgate_ledger::{
     Book, ConsumerKey, Customer, Entry, Lease, Lot, Registry, Timestamp, Wallet,
 };
 
-use super::read::{EntryFilter, LeaseFilter, LotFilter, Page, PageRequest, Reader};
+use super::read::{EntryFilter, LeaseFilter, LeaseTotal, LotFilter, Page, PageRequest, Reader};
 use super::{ChangeSet, LoadPlan, Loaded, Storage, StorageError, Target};
 use tables::Tables;
 
@@ -118,6 +118,7 @@ look! {
     last_change() -> u64;
     overdue(instance: InstanceId, reported_before: Timestamp, limit: u32) -> Vec<AccountId>;
     outstanding_instances() -> Vec<InstanceId>;
+    lease_totals() -> Vec<LeaseTotal>;
     leases_quarantined_before(before: Timestamp, limit: u32) -> Vec<(CustomerId, LeaseId)>;
     next_instants(after: Timestamp, limit: u32) -> Vec<(Timestamp, CustomerId)>;
     self_check() -> Vec<Finding>;

@@ -9,6 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use creditgate_core::amount::{Currency, Scale};
 use creditgate_core::key::CredentialHash;
 use creditgate_core::lease::LeaseNumber;
 use creditgate_ledger::id::{AccountId, CustomerId, InstanceId, KeyId, LeaseId, LotId, WalletId};
@@ -110,6 +111,21 @@ pub struct LeaseFilter {
     pub state: Option<LeaseState>,
 }
 
+/// The leases of one state in one currency and scale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LeaseTotal {
+    /// What they lend.
+    pub currency: Currency,
+    /// Its digits after the point.
+    pub scale: Scale,
+    /// Quarantined, or still lending: open or draining.
+    pub is_quarantined: bool,
+    /// How many.
+    pub leases: u64,
+    /// What is out in them, in smallest units; all customers' together may pass 64 bits.
+    pub outstanding: i128,
+}
+
 /// Which entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntryFilter {
@@ -200,6 +216,9 @@ pub trait Reader: Send + Sync + 'static {
 
     /// Instances with a lease that is not closed.
     fn outstanding_instances(&self) -> Result<Vec<InstanceId>, StorageError>;
+
+    /// What is out in leases that are not closed, summed by state and currency.
+    fn lease_totals(&self) -> Result<Vec<LeaseTotal>, StorageError>;
 
     /// Leases that are quarantined since before an instant, oldest first.
     fn leases_quarantined_before(

@@ -70,6 +70,20 @@ async fn a_silent_instance_s_credit_is_set_aside_and_explained() {
     );
     assert_eq!(explained.body["actions"], json!(["release", "consume"]));
     assert_eq!(explained.body["pins"][0]["amount"], "3");
+    let metrics = plane.get("/metrics").await;
+    let metrics = String::from_utf8(metrics.bytes).unwrap();
+    let level = |name, state| format!("{name}{{state=\"{state}\",currency=\"tokens\"}}");
+    for (name, state, value) in [
+        ("creditgate_leases", "quarantined", 1),
+        ("creditgate_leases", "lending", 0),
+        ("creditgate_credit_out", "quarantined", 3),
+    ] {
+        let line = format!("{} {value}", level(name, state));
+        assert!(
+            metrics.lines().any(|known| known == line),
+            "{line} is not in {metrics}"
+        );
+    }
     let of_instance = plane
         .get(&format!("/v1/instances/{}", explained.text("instance_id")))
         .await;

@@ -17,6 +17,7 @@ crate::on_every_backend!(
     lease_that_was_not_pushed_is_no_change,
     overdue_are_accounts_with_credit_out_and_no_report_since,
     instances_with_credit_out_are_known,
+    totals_are_of_leases_that_are_not_closed,
     quarantined_since_are_oldest_first,
     next_instants_are_of_live_lots_and_keys,
     instants_are_never_told_in_part,
@@ -175,6 +176,26 @@ fn instances_with_credit_out_are_known<B: Backend>(mut desk: Desk<B>) {
         }
     });
     assert_eq!(desk.reader().outstanding_instances().unwrap(), [ONE]);
+}
+
+fn totals_are_of_leases_that_are_not_closed<B: Backend>(mut desk: Desk<B>) {
+    assert!(desk.reader().lease_totals().unwrap().is_empty());
+    let (acme, other) = (desk.funded("acme"), desk.funded("other"));
+    let lent = [
+        desk.lend(&acme, ONE, 5, 10),
+        desk.lend(&acme, TWO, 5, 20),
+        desk.lend(&other, ONE, 5, 30),
+    ];
+    set_aside(&mut desk, &other, 5);
+    let out = |lease: &creditgate_ledger::Lease| i128::from(lease.counters.outstanding().get());
+    let totals = desk.reader().lease_totals().unwrap();
+    let told: Vec<_> = totals
+        .iter()
+        .map(|total| (total.is_quarantined, total.leases, total.outstanding))
+        .collect();
+    let lending = out(&lent[0]) + out(&lent[1]);
+    assert_eq!(told, [(false, 2, lending), (true, 1, out(&lent[2]))]);
+    assert_eq!(totals[0].currency, acme.currency);
 }
 
 fn quarantined_since_are_oldest_first<B: Backend>(mut desk: Desk<B>) {

@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use crate::markdown::table;
 
 /// Name, kind and labels, meaning.
-const METRICS: [(&str, &str, &str); 12] = [
+const METRICS: [(&str, &str, &str); 14] = [
     (
         "creditgate_commands_total",
         "counter: `kind`, `result`",
@@ -69,6 +69,16 @@ const METRICS: [(&str, &str, &str); 12] = [
         "creditgate_instances",
         "gauge: `state`",
         "Instances that are known, by `active`, `draining` and `frozen`.",
+    ),
+    (
+        "creditgate_leases",
+        "gauge: `state`, `currency`",
+        "Leases that are not closed, by `lending` and `quarantined`.",
+    ),
+    (
+        "creditgate_credit_out",
+        "gauge: `state`, `currency`",
+        "Credit in them that is neither used nor given back, in whole units of the currency. That of `quarantined` waits for a late report, an operator or the policy.",
     ),
 ];
 

@@ -18,7 +18,7 @@ use creditgate_ledger::{
 
 use super::tables::Tables;
 use crate::storage::Target;
-use crate::storage::read::{EntryFilter, LeaseFilter, LotFilter, Page, PageRequest};
+use crate::storage::read::{EntryFilter, LeaseFilter, LeaseTotal, LotFilter, Page, PageRequest};
 
 impl Tables {
     pub(super) fn registry(&self) -> Arc<Registry> {
@@ -248,6 +248,39 @@ impl Tables {
             .filter(|(_, lease)| lease.state != LeaseState::Closed);
         let instances: BTreeSet<_> = open.map(|(_, lease)| lease.instance).collect();
         instances.into_iter().collect()
+    }
+
+    pub(super) fn lease_totals(&self) -> Vec<LeaseTotal> {
+        let mut totals: BTreeMap<_, (u64, i128)> = BTreeMap::new();
+        for (customer, lease) in self.live_leases() {
+            let account = self
+                .books
+                .get(&customer)
+                .and_then(|book| book.account(lease.account));
+            let Some(account) = account.filter(|_| lease.state != LeaseState::Closed) else {
+                continue;
+            };
+            let is_quarantined = lease.state == LeaseState::Quarantined;
+            let total = totals
+                .entry((account.currency, account.scale, is_quarantined))
+                .or_default();
+            total.0 = total.0.saturating_add(1);
+            total.1 = total
+                .1
+                .saturating_add(lease.counters.outstanding().get().into());
+        }
+        let rising = totals.into_iter();
+        rising
+            .map(
+                |((currency, scale, is_quarantined), (leases, outstanding))| LeaseTotal {
+                    currency,
+                    scale,
+                    is_quarantined,
+                    leases,
+                    outstanding,
+                },
+            )
+            .collect()
     }
 
     pub(super) fn leases_quarantined_before(

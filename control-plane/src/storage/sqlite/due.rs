@@ -1,13 +1,14 @@
 //! What is due for someone: changes for gateways, reports that are missing, instants to come.
 //! Each walks an index that holds little else.
 
+use creditgate_core::amount::Scale;
 use creditgate_core::lease::LeaseNumber;
 use creditgate_ledger::Timestamp;
 use creditgate_ledger::id::{AccountId, CustomerId, InstanceId, LeaseId};
 use rusqlite::{Connection, params};
 
 use super::columns::{first, list};
-use crate::storage::StorageError;
+use crate::storage::{LeaseTotal, StorageError};
 
 pub(super) fn changes(
     connection: &Connection,
@@ -72,6 +73,30 @@ pub(super) fn outstanding_instances(
              FROM known WHERE known.instance IS NOT NULL)
          SELECT instance FROM known WHERE instance IS NOT NULL";
     list(connection, sql, [], |columns| columns.id().map(InstanceId))
+}
+
+pub(super) fn lease_totals(connection: &Connection) -> Result<Vec<LeaseTotal>, StorageError> {
+    // Summed in two halves: SQLite's sum of large integers would overflow.
+    let sql = "SELECT account.currency, account.scale, lease.state = 'quarantined' AS quarantined, count(*),
+             sum((granted - returned - settled) / 1000000000), sum((granted - returned - settled) % 1000000000)
+         FROM lease JOIN account ON account.id = lease.account
+         WHERE lease.state <> 'closed'
+         GROUP BY 1, 2, 3 ORDER BY 1, 2, 3";
+    list(connection, sql, [], |columns| {
+        let (currency, scale) = (columns.parsed()?, columns.value::<u8>()?);
+        let scale = Scale::new(scale).map_err(|error| StorageError::Corrupt(error.to_string()))?;
+        let is_quarantined = columns.value()?;
+        let leases = columns.bits()?;
+        let (thousand_millions, rest): (i64, i64) = (columns.value()?, columns.value()?);
+        let outstanding = i128::from(thousand_millions) * 1_000_000_000 + i128::from(rest);
+        Ok(LeaseTotal {
+            currency,
+            scale,
+            is_quarantined,
+            leases,
+            outstanding,
+        })
+    })
 }
 
 pub(super) fn leases_quarantined_before(

@@ -21,7 +21,8 @@ use super::pool::{Pool, Source};
 use super::registry::{self, RegistryCache};
 use super::{books, check, due, journal};
 use crate::storage::{
-    EntryFilter, LeaseFilter, LotFilter, Page, PageRequest, Reader, StorageError, Target,
+    EntryFilter, LeaseFilter, LeaseTotal, LotFilter, Page, PageRequest, Reader, StorageError,
+    Target,
 };
 
 /// The reading side of a database. Clones share their connections.
@@ -247,6 +248,10 @@ impl Reader for SqliteReader {
 
     fn outstanding_instances(&self) -> Result<Vec<InstanceId>, StorageError> {
         self.source.look(due::outstanding_instances)
+    }
+
+    fn lease_totals(&self) -> Result<Vec<LeaseTotal>, StorageError> {
+        self.source.look(due::lease_totals)
     }
 
     fn leases_quarantined_before(
