@@ -94,11 +94,16 @@ async fn a_stale_nothing_left_that_arrives_after_a_top_up_changes_nothing() -> R
 
     // The answer "nothing left" to this request's question is kept back …
     scene.proxy.harm(SYNC, Fault::HoldAnswer);
+    let asked = scene.proxy.calls(SYNC);
     let held = tokio::spawn({
         let (mut client, key) = (envoy.client(), ada.key.clone());
         async move { client.send(get("/v1/ping", &key)).await }
     });
     pause(ms(300)).await;
+    assert!(
+        scene.proxy.calls(SYNC) > asked && !held.is_finished(),
+        "no question is held back"
+    );
     // … until the push of a top-up has overtaken it.
     scene.admin.top_up(&ada.wallet, "5").await?;
     pause(ms(300)).await;
