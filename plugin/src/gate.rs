@@ -79,6 +79,8 @@ pub(crate) struct Settings {
 pub(crate) struct Credential {
     pub(crate) account: AccountId,
     pub(crate) customer: String,
+    /// What the access log says of it.
+    pub(crate) log_fields: String,
     pub(crate) currency: Currency,
     pub(crate) scale: Scale,
     pub(crate) slot: u32,

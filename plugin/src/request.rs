@@ -19,7 +19,6 @@ pub(crate) mod settle;
 use std::rc::Rc;
 
 use creditgate_core::amount::{Amount, Currency};
-use creditgate_core::id::AccountId;
 use creditgate_core::key::CredentialHash;
 use creditgate_core::lease::LeaseNumber;
 use creditgate_core::rate_card::Rule;
@@ -62,6 +61,8 @@ pub(crate) struct Admitted {
     pub(crate) terms: Terms,
     pub(crate) slot: u32,
     pub(crate) lease: LeaseNumber,
+    /// What it costs, as people read it.
+    pub(crate) cost_text: String,
     /// What is left to spend after it, as far as known.
     pub(crate) remaining: Amount,
     /// It was settled when it was admitted.
@@ -251,9 +252,4 @@ impl Gate {
         }
         self.requests.insert(id, Stage::Refused(refused));
     }
-}
-
-/// The account a stage speaks of.
-pub(crate) fn account_of(credential: Option<&Rc<Credential>>) -> Option<AccountId> {
-    credential.map(|credential| credential.account)
 }

@@ -1,16 +1,22 @@
-//! What the proxy's access log can say of a request: filter state `wasm.creditgate`.
+//! What the proxy's access log can say of a request: filter state `wasm.creditgate`, JSON.
 //!
 //! Summed up, the costs in the log are the costs in the ledger. Amounts are decimals of the
-//! currency, in text, as people read them.
+//! currency, in text, as people read them. Only a customer's name can hold characters that
+//! JSON escapes; it is escaped once, when its credential is looked up, not for each request.
 
-use creditgate_core::amount::{Amount, format};
-use serde::Serialize;
+use std::fmt::{Display, Write};
+use std::rc::Rc;
 
-use super::{Admitted, Refused, Shadowed, Terms, account_of};
+use creditgate_core::amount::format;
+
+use super::refusal::Refusal;
+use super::{Admitted, Refused, Shadowed, Terms};
 use crate::gate::Credential;
 use crate::host::Host;
 
 const KEY: &str = "creditgate";
+/// Longer than most lines are.
+const LINE_BYTES: usize = 320;
 
 /// What became of a reservation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,69 +27,54 @@ pub(crate) enum Fate {
     Gone,
 }
 
-#[derive(Serialize, Default)]
-struct Line<'a> {
-    outcome: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    customer: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    account: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lease: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rule: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    card_version: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    estimate: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cost: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    currency: Option<&'a str>,
-}
+/// One JSON object, field by field.
+struct Line(String);
 
-impl<'a> Line<'a> {
-    fn of(
-        outcome: &'a str,
-        terms: Option<&'a Terms>,
-        credential: Option<&'a std::rc::Rc<Credential>>,
-    ) -> Self {
-        let priced = terms.zip(credential);
-        Self {
-            outcome,
-            customer: credential.map(|credential| credential.customer.as_str()),
-            account: account_of(credential).map(|account| account.to_string()),
-            rule: terms.map(|terms| terms.rule.id()),
-            card_version: terms.map(|terms| terms.card_version),
-            estimate: priced
-                .map(|(terms, credential)| format(terms.cost(), credential.scale).to_string()),
-            currency: credential.map(|credential| credential.currency.as_str()),
-            ..Self::default()
+impl Line {
+    fn of(outcome: &str, terms: Option<&Terms>, credential: Option<&Rc<Credential>>) -> Self {
+        let mut line = Self(String::with_capacity(LINE_BYTES));
+        line.0.push_str("{\"outcome\":\"");
+        line.0.push_str(outcome);
+        line.0.push('"');
+        if let Some(credential) = credential {
+            line.0.push_str(&credential.log_fields);
         }
+        if let Some(terms) = terms {
+            line.text("rule", terms.rule.id());
+            // Writing to a string can't fail.
+            let _ = write!(line.0, ",\"card_version\":{}", terms.card_version);
+        }
+        line
     }
 
-    fn write(&self, host: &dyn Host) {
-        if let Ok(text) = serde_json::to_vec(self) {
-            host.set_filter_state(KEY, &text);
-        }
+    /// A field whose value needs no escapes.
+    fn text(&mut self, name: &str, value: impl Display) {
+        let _ = write!(self.0, ",\"{name}\":\"{value}\"");
+    }
+
+    fn write(mut self, host: &dyn Host) {
+        self.0.push('}');
+        host.set_filter_state(KEY, self.0.as_bytes());
     }
 }
 
-pub(crate) fn admitted(host: &dyn Host, admitted: &Admitted, cost: Amount, fate: Fate) {
+/// The part of a line that is the same for all requests of a credential.
+pub(crate) fn fields_of(customer: &str, account: impl Display, currency: impl Display) -> String {
+    let customer = serde_json::to_string(customer).unwrap_or_else(|_| "\"\"".into());
+    format!(",\"customer\":{customer},\"account\":\"{account}\",\"currency\":\"{currency}\"")
+}
+
+pub(crate) fn admitted(host: &dyn Host, admitted: &Admitted, fate: Fate, is_due: bool) {
     let outcome = match fate {
         Fate::Settled => "settled",
         Fate::Released => "released",
         Fate::Gone => "gone",
     };
-    let line = Line::of(outcome, Some(&admitted.terms), Some(&admitted.credential));
-    Line {
-        lease: Some(admitted.lease.to_string()),
-        cost: Some(format(cost, admitted.credential.scale).to_string()),
-        ..line
-    }
-    .write(host);
+    let mut line = Line::of(outcome, Some(&admitted.terms), Some(&admitted.credential));
+    line.text("lease", admitted.lease);
+    line.text("estimate", &admitted.cost_text);
+    line.text("cost", if is_due { &admitted.cost_text } else { "0" });
+    line.write(host);
 }
 
 pub(crate) fn shadowed(host: &dyn Host, shadowed: &Shadowed) {
@@ -92,28 +83,33 @@ pub(crate) fn shadowed(host: &dyn Host, shadowed: &Shadowed) {
         None if shadowed.credential.is_some() => "would_admit",
         None => "undecided",
     };
-    let line = Line::of(
-        outcome,
-        shadowed.terms.as_ref(),
-        shadowed.credential.as_ref(),
-    );
-    Line {
-        code: shadowed.refusal.map(super::refusal::Refusal::code),
-        ..line
-    }
-    .write(host);
+    let (terms, credential) = (shadowed.terms.as_ref(), shadowed.credential.as_ref());
+    undone(host, outcome, terms, credential, shadowed.refusal);
 }
 
 pub(crate) fn refused(host: &dyn Host, refused: &Refused) {
-    let outcome = if refused.refusal.is_some() {
-        "refused"
-    } else {
-        "answered"
+    let outcome = match refused.refusal {
+        Some(_) => "refused",
+        None => "answered",
     };
-    let line = Line::of(outcome, refused.terms.as_ref(), refused.credential.as_ref());
-    Line {
-        code: refused.refusal.map(super::refusal::Refusal::code),
-        ..line
+    let (terms, credential) = (refused.terms.as_ref(), refused.credential.as_ref());
+    undone(host, outcome, terms, credential, refused.refusal);
+}
+
+/// The line of a request that moved no money.
+fn undone(
+    host: &dyn Host,
+    outcome: &str,
+    terms: Option<&Terms>,
+    credential: Option<&Rc<Credential>>,
+    refusal: Option<Refusal>,
+) {
+    let mut line = Line::of(outcome, terms, credential);
+    if let Some(refusal) = refusal {
+        line.text("code", refusal.code());
     }
-    .write(host);
+    if let (Some(terms), Some(credential)) = (terms, credential) {
+        line.text("estimate", format(terms.cost(), credential.scale));
+    }
+    line.write(host);
 }

@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use creditgate_core::amount::Amount;
+use creditgate_core::amount::{Amount, format};
 use creditgate_core::cell::{Cell, NotAdmitted};
 use creditgate_core::key::CredentialHash;
 use creditgate_core::protocol::EnforcementMode;
@@ -267,6 +267,7 @@ impl Gate {
         };
         Verdict::Admit(Box::new(Admitted {
             credential: Rc::clone(credential),
+            cost_text: format(terms.cost(), credential.scale).to_string(),
             terms,
             slot: found.slot,
             lease: found.cell.lease,

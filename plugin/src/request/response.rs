@@ -3,7 +3,8 @@
 //! Only the status is read, and the end of the stream noted: bodies pass untouched. What
 //! else settling may need is read at the end, and only where something went wrong.
 
-use creditgate_core::amount::format;
+use creditgate_core::amount::{Amount, format};
+use creditgate_core::rate_card::Charge;
 
 use super::Stage;
 use crate::gate::Gate;
@@ -19,6 +20,20 @@ pub(crate) struct Seen {
     pub(crate) grpc_status: Option<u32>,
 }
 
+/// gRPC statuses by which a server says that it failed: unknown, deadline exceeded,
+/// unimplemented, internal, unavailable, data loss.
+const GRPC_FAILED: [u32; 6] = [2, 4, 12, 13, 14, 15];
+
+impl Seen {
+    /// Whether the upstream said that it failed.
+    pub(crate) fn has_failed(self) -> bool {
+        let grpc_failed = self
+            .grpc_status
+            .is_some_and(|status| GRPC_FAILED.contains(&status));
+        self.status >= 500 || grpc_failed
+    }
+}
+
 impl Gate {
     /// Response headers come by.
     pub fn on_response_headers(&mut self, host: &dyn Host, id: u32, is_end: bool) {
@@ -32,18 +47,17 @@ impl Gate {
             seen.grpc_status = number(host.response_header("grpc-status"));
         }
         let scale = admitted.credential.scale;
-        let cost = admitted.terms.cost();
-        host.set_response_header(
-            "x-credit-remaining",
-            &format(admitted.remaining, scale).to_string(),
-        );
-        host.set_response_header("x-credit-cost", &format(cost, scale).to_string());
+        let price = admitted.terms.cost();
+        // A failure that shows already costs nothing; one that comes later can't be told here.
+        let is_released = admitted.terms.rule.charge() == Charge::OnSuccess && seen.has_failed();
+        let (cost, remaining) = match is_released {
+            true => (Amount::ZERO, admitted.remaining.saturating_add(price)),
+            false => (price, admitted.remaining),
+        };
+        host.set_response_header("x-credit-remaining", &format(remaining, scale).to_string());
+        host.set_response_header("x-credit-cost", &admitted.cost_text);
         if self.config.rate_limit_headers {
-            let more = admitted
-                .remaining
-                .get()
-                .checked_div(cost.get())
-                .unwrap_or_default();
+            let more = remaining.get().checked_div(price.get()).unwrap_or_default();
             host.set_response_header("ratelimit", &format!("\"credit\";r={more}"));
         }
     }

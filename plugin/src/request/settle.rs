@@ -27,10 +27,6 @@ const UPSTREAM_FAILED: u64 = 0x4 | 0x8 | 0x10 | 0x20 | 0x40 | 0x80 | 0x8000 | 0x
 /// Response flags: the client went away.
 const CLIENT_LEFT: u64 = 0x4000 | 0x1000_0000;
 
-/// gRPC statuses by which a server says that it failed: unknown, deadline exceeded,
-/// unimplemented, internal, unavailable, data loss.
-const GRPC_FAILED: [u32; 6] = [2, 4, 12, 13, 14, 15];
-
 /// A settlement that has yet to be booked.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Settlement {
@@ -98,7 +94,7 @@ impl Gate {
                 .touch(admitted.slot, admitted.credential.account, now_ms);
         }
         if self.config.access_log {
-            access_log::admitted(host, admitted, actual, fate);
+            access_log::admitted(host, admitted, fate, is_due);
         }
     }
 
@@ -158,11 +154,7 @@ impl Gate {
 
 /// Whether the upstream did its work.
 fn was_served(host: &dyn Host, seen: response::Seen) -> bool {
-    if seen.status >= 500
-        || seen
-            .grpc_status
-            .is_some_and(|status| GRPC_FAILED.contains(&status))
-    {
+    if seen.has_failed() {
         return false;
     }
     if seen.status >= 400 {

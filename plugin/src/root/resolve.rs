@@ -21,6 +21,7 @@ use super::calls::Question;
 use crate::gate::{Credential, Gate, ORPHANS_MAX, PROPOSALS_MAX};
 use crate::host::Host;
 use crate::metrics::Metric;
+use crate::request::access_log;
 use crate::request::line::Step;
 use crate::request::refusal::Refusal;
 use crate::shared::{self, Placed};
@@ -375,6 +376,7 @@ impl Gate {
         let credential = Credential {
             account: answer.account,
             customer: customer.clone(),
+            log_fields: access_log::fields_of(customer, answer.account, currency),
             currency: *currency,
             scale: *scale,
             slot,

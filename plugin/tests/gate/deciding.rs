@@ -280,6 +280,16 @@ fn a_drained_instance_gives_everything_back_and_refuses_with_503() {
 }
 
 #[test]
+fn an_answer_that_is_not_charged_says_that_it_cost_nothing() {
+    let mut world = World::new(1, 3);
+    let id = world.get(0, "/one");
+    world.workers[0].end(id, 503);
+    let header = |name| world.workers[0].response_header(id, name);
+    assert_eq!(header("x-credit-cost"), Some("0".into()));
+    assert_eq!(header("x-credit-remaining"), Some("3".into()));
+}
+
+#[test]
 fn a_grpc_client_is_refused_by_grpc_status() {
     let mut world = World::new(1, 0);
     let id = world.workers[0].begin(
