@@ -37,7 +37,7 @@ pub struct Lease {
     pub burn_per_second: Amount,
     /// When it was opened.
     pub opened_at: Timestamp,
-    /// When it was last reported.
+    /// When it was last reported; before `opened_at` if it was lent and never heard of.
     pub reported_at: Timestamp,
     /// When it was quarantined.
     pub quarantined_at: Option<Timestamp>,
@@ -155,6 +155,19 @@ impl Lease {
             resolution: None,
             pushes: 0,
         }
+    }
+
+    /// Whether it was lent in answer to a question and nothing was heard of it yet. The answer
+    /// may have been lost: then the asker repeats the question, to take the lease or to hand
+    /// it back, and a report under a later number does not mean that a cell was lost.
+    #[must_use]
+    pub fn is_offer(&self) -> bool {
+        self.state == LeaseState::Open && self.reported_at < self.opened_at
+    }
+
+    /// Makes an opened lease an offer.
+    pub fn offer(&mut self) {
+        self.reported_at = Timestamp(self.opened_at.0.saturating_sub(1));
     }
 
     /// Which of the journal's accounts holds what is outstanding.

@@ -248,7 +248,7 @@ fn could_pay(book: &Book, place: usize, lease: usize, now: Timestamp) -> Amount 
     let own = &book.leases[lease];
     let elsewhere = book
         .lending_leases(id)
-        .filter(|other| other.id != own.id && !pins_spoiled(book, other, now))
+        .filter(|other| other.id != own.id && is_reachable(other) && !pins_spoiled(book, other, now))
         .fold(Amount::ZERO, |sum, other| sum.saturating_add(other.recallable(now)));
     own.counters
         .remaining()
@@ -264,9 +264,15 @@ fn could_yet_pay(book: &Book, place: usize, lease: usize, now: Timestamp) -> Amo
     let own = &book.leases[lease];
     let held = book
         .lending_leases(id)
-        .filter(|other| other.id != own.id && !pins_spoiled(book, other, now))
+        .filter(|other| other.id != own.id && is_reachable(other) && !pins_spoiled(book, other, now))
         .fold(Amount::ZERO, |sum, other| sum.saturating_add(other.counters.outstanding()));
     own.counters.remaining().max(Amount::ZERO).saturating_add(free(book, id, now)).saturating_add(held)
+}
+
+/// Whether a gateway can be asked to return what it does not use: not that of an offer which
+/// a later lease has overtaken, for no cell has it.
+const fn is_reachable(lease: &Lease) -> bool {
+    lease.newest || matches!(lease.state, LeaseState::Draining)
 }
 
 /// Whether what the lease returns would not come back to the balance.

@@ -96,22 +96,21 @@ pub fn resolve(
     let account = book.accounts[place].id;
     expiry::pass(book, journal, context, place);
     let newest = newest(book, account, reporter.instance);
-    let asked_before = newest.is_some_and(|lease| {
-        let lease = &book.leases[lease];
-        lease.number == number && lease.state == LeaseState::Open && lease.counters.mark() == 0
-    });
+    let asked_before = book.lease_place(account, reporter.instance, number).filter(|lease| book.leases[*lease].is_offer());
     let usable = newest.is_none_or(|lease| {
         let lease = &book.leases[lease];
         number > lease.number && (lease.state == LeaseState::Closed || lease.counters.is_balanced())
     });
-    let opened = (usable || asked_before) && reporter.barred.is_none();
+    let opened = (usable || asked_before.is_some()) && reporter.barred.is_none();
     let lease = if opened && usable {
         if let Some(old) = newest {
             expiry::turn(&mut book.leases[old]);
         }
-        Some(open(book, context, account, reporter.instance, number))
+        let offered = open(book, context, account, reporter.instance, number);
+        book.leases[offered].offer();
+        Some(offered)
     } else {
-        newest
+        asked_before.or(newest)
     };
     if opened && let Some(lease) = lease {
         lend::question(book, journal, context, place, lease, Need { first: need, all: need, is_busy: false });
@@ -168,6 +167,7 @@ fn open_as_reported(
                 && lease.instance == reporter.instance
                 && matches!(lease.state, LeaseState::Open | LeaseState::Draining)
                 && Some(lease.number) != named
+                && !lease.is_offer()
         })
         .collect();
     for lease in lost {
@@ -244,7 +244,7 @@ fn merge(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, plac
     book_usage(book, journal, context, place, lease, after.settled.saturating_sub(before.settled), from);
     book_return(book, journal, context, place, lease, after.returned.saturating_sub(before.returned));
     let lease = &mut book.leases[lease];
-    if lease.state != LeaseState::Open && lease.counters.is_balanced() {
+    if (lease.state != LeaseState::Open || !lease.newest) && lease.counters.is_balanced() {
         lease.state = LeaseState::Closed;
     }
     lease.reported_at = context.now;

@@ -48,6 +48,10 @@ impl Cell {
             if let Some(keep) = answer.keep {
                 self.give_back(keep);
             }
+        } else if newer {
+            // This version's word on the present lease is still to come. Until then nothing is
+            // spent: the lots behind it, and so its use-by, may be others than it last heard.
+            self.use_by_ms = 0;
         }
     }
 

@@ -87,6 +87,23 @@ impl Options {
         }
     }
 
+    /// Every fault but those that make a process forget, or keep it from speaking.
+    #[must_use]
+    pub const fn gentle(seed: u64) -> Self {
+        let forgets = Fault::Crash as u32 | Fault::LostCell as u32 | Fault::Trap as u32;
+        let all = Self::seed(seed);
+        Self {
+            faults: all.faults & !(forgets | Fault::Partition as u32),
+            ..all
+        }
+    }
+
+    /// Whether nothing can be lost: then nothing is ever set aside.
+    #[must_use]
+    pub const fn is_gentle(&self) -> bool {
+        self.faults & !Self::gentle(0).faults == 0
+    }
+
     /// Whether a fault may happen.
     #[must_use]
     pub const fn allows(&self, fault: Fault) -> bool {

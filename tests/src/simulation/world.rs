@@ -11,6 +11,7 @@ use creditgate_core::amount::Amount;
 use creditgate_core::id::AccountId;
 use creditgate_core::key::CredentialHash;
 use creditgate_core::protocol::Timing;
+use creditgate_ledger::EntryKind;
 use creditgate_ledger::id::{CustomerId, KeyId, LotId, WalletId};
 use creditgate_ledger::registry::{QuarantinePolicy, Settings};
 
@@ -266,6 +267,16 @@ impl World {
             self.trace_changes(&changes);
         }
         self.auditor.committed(self.now_ms, &changes)?;
+        let set_aside = changes
+            .entries
+            .iter()
+            .find(|entry| entry.kind == EntryKind::Quarantine);
+        if let Some(entry) = set_aside.filter(|_| self.options.is_gentle()) {
+            return Err(format!(
+                "nothing was lost, but lease {:?} was quarantined",
+                entry.lease
+            ));
+        }
         self.wake_polls()?;
         match result {
             Ok(outcome) => Ok(outcome),
