@@ -3,7 +3,7 @@
 //! Only the status is read, and the end of the stream noted: bodies pass untouched. What
 //! else settling may need is read at the end, and only where something went wrong.
 
-use creditgate_core::amount::{Amount, format};
+use creditgate_core::amount::format;
 use creditgate_core::rate_card::Charge;
 
 use super::Stage;
@@ -51,11 +51,11 @@ impl Gate {
         // A failure that shows already costs nothing; one that comes later can't be told here.
         let is_released = admitted.terms.rule.charge() == Charge::OnSuccess && seen.has_failed();
         let (cost, remaining) = match is_released {
-            true => (Amount::ZERO, admitted.remaining.saturating_add(price)),
-            false => (price, admitted.remaining),
+            true => ("0", admitted.remaining.saturating_add(price)),
+            false => (admitted.cost_text.as_str(), admitted.remaining),
         };
         host.set_response_header("x-credit-remaining", &format(remaining, scale).to_string());
-        host.set_response_header("x-credit-cost", &admitted.cost_text);
+        host.set_response_header("x-credit-cost", cost);
         if self.config.rate_limit_headers {
             let more = remaining.get().checked_div(price.get()).unwrap_or_default();
             host.set_response_header("ratelimit", &format!("\"credit\";r={more}"));
