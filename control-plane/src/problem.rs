@@ -178,6 +178,7 @@ impl From<WriteError> for Problem {
             WriteError::Busy => {
                 Self::busy("busy", "too many writes are waiting; come back in a second")
             }
+            WriteError::Defect => Self::new("internal", detail),
             WriteError::Stopping => {
                 Self::busy("stopping", "the service is stopping; come back in a second")
             }

@@ -4,22 +4,22 @@
 //! what was answered is durable. Nothing is gained by waiting, so an idle queue gives
 //! batches of one; under load a batch is what came while the last was written. A command
 //! that the ledger refuses fails alone. Answers to commands with an idempotency key are
-//! rendered before the commit and written with it, so a repeat gets the same bytes.
+//! rendered before the commit and written with it, so a repeat gets the same bytes. A batch
+//! that fails as a whole for one command's sake is taken apart, see `worker`.
 
-use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 
-use creditgate_core::id::InstanceId;
-use creditgate_ledger::{Book, Ids, Registry, Timestamp};
+use creditgate_ledger::{Ids, Registry};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
-use crate::command::{Command, Failure, Outcome, Work};
+use crate::command::{Command, Failure, Outcome};
 use crate::notify::Changes;
-use crate::storage::{
-    ChangeSet, IdempotencyKey, LoadPlan, Loaded, Storage, StorageError, StoredAnswer,
-};
+use crate::storage::{IdempotencyKey, LoadPlan, Storage, StorageError};
+use worker::Worker;
+
+mod worker;
 
 /// Commands that may wait; one more is told to come back.
 pub const QUEUE_MAX: usize = 4_096;
@@ -27,8 +27,9 @@ pub const QUEUE_MAX: usize = 4_096;
 /// Most commands in one transaction.
 pub const BATCH_MAX: usize = 512;
 
-/// Turns an outcome into the status and body a client gets.
-pub type Render = Box<dyn FnOnce(&Outcome) -> (u16, Vec<u8>) + Send>;
+/// Turns an outcome into the status and body a client gets. Called again if a batch is
+/// decided again.
+pub type Render = Box<dyn Fn(&Outcome) -> (u16, Vec<u8>) + Send>;
 
 /// A client's idempotency key with what it was sent with.
 #[derive(Debug, Clone)]
@@ -40,7 +41,7 @@ pub struct Idempotency {
 }
 
 /// Why a command was not carried out.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, Error)]
 pub enum WriteError {
     /// Refused, or impossible.
     #[error("{0:?}")]
@@ -54,9 +55,18 @@ pub enum WriteError {
     /// Storage did not do it.
     #[error(transparent)]
     Storage(Arc<StorageError>),
+    /// A defect of this service: deciding the command failed an assertion. Nothing was written.
+    #[error("the command met a defect of this service")]
+    Defect,
     /// The service is stopping.
     #[error("the service is stopping")]
     Stopping,
+}
+
+impl From<StorageError> for WriteError {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(Arc::new(error))
+    }
 }
 
 /// What a command came to.
@@ -210,177 +220,5 @@ impl Writer {
             Err(mpsc::error::TrySendError::Full(_)) => Err(WriteError::Busy),
             Err(mpsc::error::TrySendError::Closed(_)) => Err(WriteError::Stopping),
         }
-    }
-}
-
-struct Worker<'i, S> {
-    storage: S,
-    ids: &'i mut dyn Ids,
-    registry: Arc<RwLock<Arc<Registry>>>,
-    changes: Changes,
-}
-
-/// A decided job: who gets what once the batch is durable.
-type Decided = (
-    oneshot::Sender<Result<Written, WriteError>>,
-    Result<Written, WriteError>,
-);
-
-impl<S: Storage> Worker<'_, S> {
-    fn run(&mut self, mut jobs: mpsc::Receiver<Job>, clock: &dyn Clock) {
-        let mut batch = Vec::with_capacity(BATCH_MAX);
-        while jobs.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
-            self.write(std::mem::take(&mut batch), clock.now());
-        }
-    }
-
-    fn write(&mut self, batch: Vec<Job>, now: Timestamp) {
-        let plan = plan(&batch);
-        let loaded = match self.storage.load(&plan) {
-            Ok(loaded) => loaded,
-            Err(error) => return fail_all(batch.into_iter().map(|job| job.reply), error),
-        };
-        metrics::counter!("creditgate_batches_total").increment(1);
-        let (changes, decided) = self.decide(loaded, batch, now);
-        let nothing = changes.is_empty();
-        if nothing {
-            self.storage.abandon();
-        } else if let Err(error) = self.storage.commit(&changes) {
-            metrics::counter!("creditgate_batches_failed_total").increment(1);
-            tracing::error!(%error, commands = decided.len(), "the batch was not written");
-            return fail_all(decided.into_iter().map(|(reply, _)| reply), error);
-        }
-        self.publish(&changes);
-        for (reply, result) in decided {
-            // A caller that went away is not an error: the command was carried out.
-            let _gone = reply.send(result);
-        }
-    }
-
-    fn decide(
-        &mut self,
-        mut loaded: Loaded,
-        batch: Vec<Job>,
-        now: Timestamp,
-    ) -> (ChangeSet, Vec<Decided>) {
-        let mut answers: HashMap<IdempotencyKey, StoredAnswer> =
-            std::mem::take(&mut loaded.answers);
-        let mut new_answers = Vec::new();
-        let mut decided = Vec::with_capacity(batch.len());
-        let mut work = Work::new(loaded, now, self.ids);
-        for job in batch {
-            if let Some(result) = replay(&answers, job.idempotency.as_ref()) {
-                decided.push((job.reply, result));
-                continue;
-            }
-            let kind = job.command.kind();
-            let result = work.decide(&job.actor, job.command);
-            count(kind, &result);
-            let result = result.map_err(WriteError::Failed).map(|outcome| {
-                let Some(render) = job.render else {
-                    return Written::Outcome(outcome);
-                };
-                let (status, body) = render(&outcome);
-                if let Some(Idempotency { key, fingerprint }) = job.idempotency {
-                    let stored = StoredAnswer {
-                        fingerprint,
-                        status,
-                        body: body.clone(),
-                        created_at: now,
-                    };
-                    answers.insert(key.clone(), stored.clone());
-                    new_answers.push((key, stored));
-                }
-                Written::Answer {
-                    status,
-                    body,
-                    replayed: false,
-                }
-            });
-            decided.push((job.reply, result));
-        }
-        let changes = ChangeSet {
-            answers: new_answers,
-            ..work.into_changes()
-        };
-        (changes, decided)
-    }
-
-    fn publish(&self, changes: &ChangeSet) {
-        if let Some((_, after)) = &changes.registry {
-            *self
-                .registry
-                .write()
-                .unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(after.clone());
-            self.changes.wake_all();
-        }
-        for change in &changes.books {
-            for instance in pushed(change.before.as_ref(), &change.after) {
-                self.changes.wake(instance);
-            }
-        }
-    }
-}
-
-fn count(kind: &'static str, result: &Result<Outcome, Failure>) {
-    let result = match result {
-        Ok(_) => "done",
-        Err(Failure::Refused(_)) => "refused",
-        Err(Failure::Impossible(_)) => "impossible",
-    };
-    metrics::counter!("creditgate_commands_total", "kind" => kind, "result" => result).increment(1);
-}
-
-fn plan(batch: &[Job]) -> LoadPlan {
-    let mut plan = LoadPlan::default();
-    for job in batch {
-        plan.targets.extend(job.command.targets());
-        plan.reported.extend(job.command.reported());
-        plan.idempotency.extend(
-            job.idempotency
-                .as_ref()
-                .map(|idempotency| idempotency.key.clone()),
-        );
-    }
-    plan
-}
-
-fn replay(
-    answers: &HashMap<IdempotencyKey, StoredAnswer>,
-    idempotency: Option<&Idempotency>,
-) -> Option<Result<Written, WriteError>> {
-    let Idempotency { key, fingerprint } = idempotency?;
-    let stored = answers.get(key)?;
-    Some(if stored.fingerprint == *fingerprint {
-        Ok(Written::Answer {
-            status: stored.status,
-            body: stored.body.clone(),
-            replayed: true,
-        })
-    } else {
-        Err(WriteError::KeyReused)
-    })
-}
-
-/// The instances that must hear of a changed book.
-fn pushed(before: Option<&Book>, after: &Book) -> Vec<InstanceId> {
-    after
-        .leases
-        .iter()
-        .filter(|lease| {
-            let old = before.and_then(|before| before.leases.iter().find(|old| old.id == lease.id));
-            old.map_or(0, |old| old.pushes) != lease.pushes
-        })
-        .map(|lease| lease.instance)
-        .collect()
-}
-
-fn fail_all(
-    replies: impl Iterator<Item = oneshot::Sender<Result<Written, WriteError>>>,
-    error: StorageError,
-) {
-    let error = Arc::new(error);
-    for reply in replies {
-        let _gone = reply.send(Err(WriteError::Storage(Arc::clone(&error))));
     }
 }

@@ -23,7 +23,7 @@ pub(crate) async fn write<V: Serialize>(
     raw: &RawWrite,
     command: Command,
     status: StatusCode,
-    view: impl FnOnce(&Outcome) -> Option<V> + Send + 'static,
+    view: impl Fn(&Outcome) -> Option<V> + Send + 'static,
 ) -> Result<Response, Problem> {
     let (status, body, replayed) = written(app, raw, command, status, view).await?;
     Ok(json_bytes(status, body, replayed))
@@ -35,7 +35,7 @@ pub(crate) async fn written<V: Serialize>(
     raw: &RawWrite,
     command: Command,
     status: StatusCode,
-    view: impl FnOnce(&Outcome) -> Option<V> + Send + 'static,
+    view: impl Fn(&Outcome) -> Option<V> + Send + 'static,
 ) -> Result<(StatusCode, Vec<u8>, bool), Problem> {
     let status = status.as_u16();
     let render = move |outcome: &Outcome| match view(outcome) {

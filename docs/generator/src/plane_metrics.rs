@@ -23,7 +23,7 @@ const METRICS: [(&str, &str, &str); 14] = [
     (
         "creditgate_batches_failed_total",
         "counter",
-        "Transactions that the database did not take: nothing of them was written, and all who asked were told so.",
+        "Transactions of which nothing was written. If it may have been one write's fault, each was then tried alone; else all who asked were told so.",
     ),
     (
         "creditgate_queue_depth",

@@ -70,7 +70,7 @@ struct InstanceDetail {
 }
 
 /// What a process holds.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, ToSchema, Clone)]
 struct Holding {
     /// Leases that are not closed, by state.
     leases: LeaseCounts,
@@ -293,7 +293,7 @@ async fn set_state(
                 instance: InstanceView::of(instance),
                 last_seen_ms_ago: silent
                     .map(|silent| u64::try_from(silent.as_millis()).unwrap_or(u64::MAX)),
-                holding,
+                holding: holding.clone(),
             })
         },
     )
