@@ -118,7 +118,11 @@ pub fn resolve(
     }
     let use_by_ms = context.settings.timing.use_by_ms;
     let answer = match lease {
-        Some(lease) => lend::answer(book, &book.leases[lease], None, context.now, use_by_ms),
+        Some(lease) => {
+            // What the lease before has settled is out of the balance already; a cell that turns must know.
+            let before = newest.filter(|before| *before != lease).map(|before| &book.leases[before]);
+            lend::answer(book, &book.leases[lease], before, context.now, use_by_ms)
+        }
         None => {
             let state = state(book, account, context);
             closed_answer(account, number, None, state)
@@ -180,6 +184,9 @@ fn open_as_reported(
 /// for as long as would make the instance silent is in no cell: the answer that lent it was
 /// lost with the worker that had asked.
 fn set_aside_unnamed(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize, reporter: Reporter, report: &Report) {
+    if report.lease.is_none() {
+        return;
+    }
     let named = [Some(report.lease), report.previous.as_ref().map(|previous| previous.lease)];
     for lease in 0..book.leases.len() {
         let row = &book.leases[lease];

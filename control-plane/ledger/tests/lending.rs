@@ -3,6 +3,7 @@
 mod common;
 
 use common::*;
+use creditgate_core::cell::{Cell, Reception};
 use creditgate_core::lease::{Counters, LeaseNumber};
 use creditgate_core::protocol::Phase;
 use creditgate_ledger::{LeaseState, LedgerAccount, QuarantineCause, ResolutionKind};
@@ -277,6 +278,30 @@ fn second_worker_that_resolves_at_the_same_time_opens_nothing() {
     assert!(first && !second);
     assert_eq!((lent.lease, seen.lease), (LeaseNumber(7), LeaseNumber(7)));
     assert_eq!(bench.balance(LedgerAccount::Lent), 2);
+}
+
+#[test]
+fn balance_of_a_cell_that_turns_by_a_resolve_does_not_lose_what_was_spent_before() {
+    let mut bench = Bench::with_credit(10);
+    let reporter = report::Reporter { instance: A, barred: None };
+    let usd = (bench.book.accounts[0].currency, bench.book.accounts[0].scale);
+    let resolve = |bench: &mut Bench, number| {
+        bench.run(|book, journal, context| report::resolve(book, journal, context, reporter, usd, (LeaseNumber(number), amount(4)))).1
+    };
+    let reception = Reception { sent_at_ms: 1_000, now_ms: 1_000, sent_mark: None };
+    let mut cell = Cell::fresh(bench.account(), LeaseNumber(7));
+    cell.apply(&resolve(&mut bench, 7), reception);
+    cell.charge(amount(4), 1_000).unwrap();
+    cell.give_back(amount(0));
+    let told = cell.report(amount(0), amount(0));
+    cell.apply(&bench.report(A, &told).unwrap(), reception);
+    assert_eq!(cell.balance(), amount(6));
+
+    // Another worker of the process, which has not seen the credential yet, asks.
+    let answer = resolve(&mut bench, 9);
+    cell.turn(answer.lease, 1_000);
+    cell.apply(&answer, reception);
+    assert_eq!((cell.balance(), cell.previous), (amount(6), None));
 }
 
 #[test]
