@@ -14,9 +14,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
+use crate::command::Command;
 use crate::problem::Problem;
 use crate::storage::Reader;
-use crate::writer::Writer;
+use crate::writer::{WriteError, Writer};
 
 mod passing;
 mod policy;
@@ -26,6 +27,9 @@ mod silence;
 
 pub use presence::Presence;
 pub(crate) use silence::lending;
+
+/// Most commands that a job gives before it waits for them.
+const GIVEN_AT_ONCE: usize = 256;
 
 /// What every job needs.
 #[derive(Clone)]
@@ -72,6 +76,36 @@ impl Jobs {
             Err(error) => {
                 tracing::error!(%error, "a look-up of a job failed");
                 None
+            }
+        }
+    }
+
+    /// Gives commands and waits for them. Answers false if they must be given again: there was
+    /// no room for them, or the database can't be reached. One that fails for another reason
+    /// is told and left alone, so that it does not keep the others from being done.
+    async fn give(&self, actor: &str, commands: Vec<Command>) -> bool {
+        let mut commands = commands.into_iter();
+        loop {
+            let some: Vec<Command> = commands.by_ref().take(GIVEN_AT_ONCE).collect();
+            if some.is_empty() {
+                return true;
+            }
+            let mut replies = Vec::with_capacity(some.len());
+            for command in some {
+                match self.writer.submit(actor, command, None, None) {
+                    Ok(reply) => replies.push(reply),
+                    Err(_) => return false,
+                }
+            }
+            for reply in replies {
+                match reply.await.unwrap_or(Err(WriteError::Stopping)) {
+                    Ok(_) => {}
+                    Err(WriteError::Failed(failure)) => {
+                        tracing::debug!(actor, ?failure, "a job's command was refused");
+                    }
+                    Err(error) if error.may_pass() => return false,
+                    Err(error) => tracing::error!(actor, %error, "a job's command failed"),
+                }
             }
         }
     }

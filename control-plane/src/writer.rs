@@ -63,6 +63,18 @@ pub enum WriteError {
     Stopping,
 }
 
+impl WriteError {
+    /// Whether the same command may well be carried out a little later.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Busy | Self::Stopping => true,
+            Self::Storage(error) => matches!(**error, StorageError::Unavailable(_)),
+            Self::Failed(_) | Self::KeyReused | Self::Defect => false,
+        }
+    }
+}
+
 impl From<StorageError> for WriteError {
     fn from(error: StorageError) -> Self {
         Self::Storage(Arc::new(error))

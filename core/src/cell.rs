@@ -124,7 +124,11 @@ impl Cell {
         }
         if self.counters.remaining() < cost {
             let hopeless = self.ceiling.is_some_and(|ceiling| cost > ceiling);
-            return Err(if hopeless { NotAdmitted::AboveCeiling } else { NotAdmitted::Short });
+            return Err(if hopeless {
+                NotAdmitted::AboveCeiling
+            } else {
+                NotAdmitted::Short
+            });
         }
         if now_ms >= self.use_by_ms {
             return Err(NotAdmitted::PastUseBy);
@@ -148,7 +152,11 @@ impl Cell {
     pub fn settle(&mut self, lease: LeaseNumber, estimate: Amount, actual: Amount) -> Settlement {
         let (counters, turned) = if lease == self.lease {
             (&mut self.counters, self.spent_out)
-        } else if let Some(previous) = self.previous.as_mut().filter(|p| p.lease == lease && !p.dead) {
+        } else if let Some(previous) = self
+            .previous
+            .as_mut()
+            .filter(|p| p.lease == lease && !p.dead)
+        {
             (&mut previous.counters, true)
         } else {
             return Settlement::Gone;
@@ -221,7 +229,11 @@ impl Cell {
             let outlived = now_ms >= previous.turned_at_ms.saturating_add(timing.max_stream_ms);
             previous.dead |= outlived && !previous.counters.is_balanced();
         }
-        let old = now_ms >= self.lease.drawn_at_ms().saturating_add(timing.max_stream_ms);
+        let old = now_ms
+            >= self
+                .lease
+                .drawn_at_ms()
+                .saturating_add(timing.max_stream_ms);
         let used = !self.counters.outstanding().is_zero();
         if self.can_turn() && (self.wants_turn() || (old && used) || self.counters.near_limit()) {
             self.turn(number, now_ms);

@@ -50,13 +50,26 @@ pub fn is_planted(defect: Defect) -> bool {
 }
 
 /// What a report says of a lease: under [`Defect::DeltaReports`] only what is new.
-pub(crate) fn reported(account: AccountId, mark: u64, lease: LeaseNumber, counters: Counters) -> Counters {
+pub(crate) fn reported(
+    account: AccountId,
+    mark: u64,
+    lease: LeaseNumber,
+    counters: Counters,
+) -> Counters {
     if !is_planted(Defect::DeltaReports) {
         return counters;
     }
     DELTAS.with_borrow_mut(|deltas| {
-        deltas.sent.entry((account, mark)).or_default().push((lease, counters));
-        let known = deltas.acknowledged.get(&(account, lease)).copied().unwrap_or_default();
+        deltas
+            .sent
+            .entry((account, mark))
+            .or_default()
+            .push((lease, counters));
+        let known = deltas
+            .acknowledged
+            .get(&(account, lease))
+            .copied()
+            .unwrap_or_default();
         Counters {
             granted: counters.granted,
             returned: counters.returned.saturating_sub(known.returned),

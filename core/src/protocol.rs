@@ -145,7 +145,8 @@ pub struct SyncAnswer {
 pub struct Report {
     /// Whose cell.
     pub account: AccountId,
-    /// The lease that is spent from now.
+    /// The lease that is spent from now. None if a lease is handed back that never came into
+    /// a cell: it is named as the previous one, with all of it returned.
     pub lease: LeaseNumber,
     /// Its counters; `granted` is what the gateway has seen.
     pub counters: Counters,

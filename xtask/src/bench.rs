@@ -13,12 +13,7 @@ pub(crate) fn run(stages: &mut Stages) -> Result<()> {
     let idle = stages.run("build a filter that does nothing", wasm::build_idle)?;
     let plane = stages.run("build the control plane", control_plane::for_tests)?;
     stages.run("measure", || {
-        let arguments = [
-            "--package",
-            "creditgate-tests",
-            "--bin",
-            "overhead",
-        ];
+        let arguments = ["--package", "creditgate-tests", "--bin", "overhead"];
         let mut cargo = command::cargo("run");
         cargo.args(arguments);
         cargo.env("ENVOY_BIN", &tools.envoy);

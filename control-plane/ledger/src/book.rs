@@ -164,7 +164,11 @@ impl Balances {
     /// Invariant 2: all accounts together are zero.
     #[must_use]
     pub fn is_balanced(&self) -> bool {
-        self.sums.iter().map(|sum| i128::from(sum.get())).sum::<i128>() == 0
+        self.sums
+            .iter()
+            .map(|sum| i128::from(sum.get()))
+            .sum::<i128>()
+            == 0
     }
 }
 
@@ -195,7 +199,9 @@ impl Book {
     /// The account of a currency.
     #[must_use]
     pub fn account_in(&self, currency: &Currency) -> Option<&Account> {
-        self.accounts.iter().find(|account| account.currency == *currency)
+        self.accounts
+            .iter()
+            .find(|account| account.currency == *currency)
     }
 
     /// The place of an account; decisions that change several rows go by places.
@@ -206,7 +212,12 @@ impl Book {
 
     /// The place of an instance's lease of an account.
     #[must_use]
-    pub fn lease_place(&self, account: AccountId, instance: InstanceId, number: LeaseNumber) -> Option<usize> {
+    pub fn lease_place(
+        &self,
+        account: AccountId,
+        instance: InstanceId,
+        number: LeaseNumber,
+    ) -> Option<usize> {
         self.leases.iter().position(|lease| {
             lease.account == account && lease.instance == instance && lease.number == number
         })
@@ -215,7 +226,8 @@ impl Book {
     /// Leases of an account that hold credit gateways may still use or return.
     pub fn lending_leases(&self, account: AccountId) -> impl Iterator<Item = &Lease> {
         self.leases.iter().filter(move |lease| {
-            lease.account == account && matches!(lease.state, LeaseState::Open | LeaseState::Draining)
+            lease.account == account
+                && matches!(lease.state, LeaseState::Open | LeaseState::Draining)
         })
     }
 
@@ -225,7 +237,11 @@ impl Book {
         if self.customer.status == CustomerStatus::Suspended {
             return Some(Block::CustomerSuspended);
         }
-        let mut wallets = self.wallets.iter().filter(|wallet| wallet.account == account).peekable();
+        let mut wallets = self
+            .wallets
+            .iter()
+            .filter(|wallet| wallet.account == account)
+            .peekable();
         wallets.peek()?;
         let all_frozen = wallets.all(|wallet| wallet.status == WalletStatus::Frozen);
         all_frozen.then_some(Block::WalletFrozen)
@@ -233,7 +249,11 @@ impl Book {
 
     /// Notes that gateways must hear of a change of this account: each of its leases is pushed.
     pub fn push(&mut self, account: AccountId) {
-        for lease in self.leases.iter_mut().filter(|lease| lease.account == account) {
+        for lease in self
+            .leases
+            .iter_mut()
+            .filter(|lease| lease.account == account)
+        {
             lease.pushes = lease.pushes.saturating_add(1);
         }
     }
@@ -249,6 +269,8 @@ impl Book {
     /// The instant at which a command that arrives at `clock` takes place.
     #[must_use]
     pub fn instant(&self, clock: Timestamp) -> Timestamp {
-        self.accounts.iter().fold(clock, |latest, account| latest.max(account.last_instant))
+        self.accounts
+            .iter()
+            .fold(clock, |latest, account| latest.max(account.last_instant))
     }
 }

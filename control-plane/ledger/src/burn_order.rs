@@ -69,7 +69,9 @@ impl LotKind {
     #[must_use]
     pub const fn of(reason: ReasonCode) -> Self {
         match reason {
-            ReasonCode::PurchasedCreditDirect | ReasonCode::PurchasedCreditInvoiced => Self::Purchased,
+            ReasonCode::PurchasedCreditDirect | ReasonCode::PurchasedCreditInvoiced => {
+                Self::Purchased
+            }
             ReasonCode::PurchasedCreditBonus => Self::Bonus,
             ReasonCode::CreditNote | ReasonCode::InvoiceVoidRefund => Self::Refund,
             ReasonCode::FreeCreditGrant => Self::Promotional,
@@ -101,7 +103,11 @@ impl Lot {
         if self.voided_at.is_some() {
             LotStatus::Voided
         } else if self.has_expired(now) {
-            if self.spent == self.amount { LotStatus::Depleted } else { LotStatus::Expired }
+            if self.spent == self.amount {
+                LotStatus::Depleted
+            } else {
+                LotStatus::Expired
+            }
         } else if self.free.is_zero() && self.pinned.is_zero() {
             LotStatus::Depleted
         } else if now < self.effective_at {
@@ -132,7 +138,13 @@ impl Lot {
     /// Whether its parts sum to its amount.
     #[must_use]
     pub fn adds_up(&self) -> bool {
-        let parts = [self.free, self.pinned, self.spent, self.expired, self.withdrawn];
+        let parts = [
+            self.free,
+            self.pinned,
+            self.spent,
+            self.expired,
+            self.withdrawn,
+        ];
         let none_negative = parts.iter().all(|part| *part >= Amount::ZERO);
         let sum: i128 = parts.iter().map(|part| i128::from(part.get())).sum();
         none_negative && sum == i128::from(self.amount.get())
@@ -171,7 +183,10 @@ pub fn pin(lots: &mut [&mut Lot], amount: Amount, now: Timestamp) -> Vec<Draw> {
         lot.free = lot.free.saturating_sub(taken);
         lot.pinned = lot.pinned.saturating_add(taken);
         missing = missing.saturating_sub(taken);
-        draws.push(Draw { lot: lot.id, amount: taken });
+        draws.push(Draw {
+            lot: lot.id,
+            amount: taken,
+        });
     }
     draws
 }

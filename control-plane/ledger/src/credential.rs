@@ -43,7 +43,12 @@ impl ConsumerKey {
 ///
 /// # Errors
 /// [`Refusal::Conflict`] `keys_max` at [`KEYS_MAX`] keys.
-pub fn add(book: &mut Book, context: &mut Context<'_>, name: Option<String>, hash: CredentialHash) -> Result<ConsumerKey, Refusal> {
+pub fn add(
+    book: &mut Book,
+    context: &mut Context<'_>,
+    name: Option<String>,
+    hash: CredentialHash,
+) -> Result<ConsumerKey, Refusal> {
     if book.keys.len() >= KEYS_MAX {
         return Err(Refusal::Conflict {
             code: "keys_max",
@@ -67,7 +72,12 @@ pub fn add(book: &mut Book, context: &mut Context<'_>, name: Option<String>, has
 ///
 /// # Errors
 /// [`Refusal::NotFound`] if the customer has no such live key.
-pub fn revoke(book: &mut Book, context: &mut Context<'_>, id: KeyId, at: Timestamp) -> Result<ConsumerKey, Refusal> {
+pub fn revoke(
+    book: &mut Book,
+    context: &mut Context<'_>,
+    id: KeyId,
+    at: Timestamp,
+) -> Result<ConsumerKey, Refusal> {
     let now = context.now;
     let key = find(book, id)?;
     if at <= now {
@@ -84,7 +94,11 @@ pub fn revoke(book: &mut Book, context: &mut Context<'_>, id: KeyId, at: Timesta
 ///
 /// # Errors
 /// [`Refusal::NotFound`] if the customer has no such live key.
-pub fn release(book: &mut Book, context: &mut Context<'_>, id: KeyId) -> Result<ConsumerKey, Refusal> {
+pub fn release(
+    book: &mut Book,
+    context: &mut Context<'_>,
+    id: KeyId,
+) -> Result<ConsumerKey, Refusal> {
     let key = find(book, id)?.clone();
     book.keys.retain(|kept| kept.id != id);
     forget(book, context.now);
@@ -95,7 +109,11 @@ pub fn release(book: &mut Book, context: &mut Context<'_>, id: KeyId) -> Result<
 ///
 /// # Errors
 /// [`Refusal::Conflict`] `keys_max` at [`KEYS_MAX`] keys.
-pub fn adopt(book: &mut Book, context: &mut Context<'_>, mut key: ConsumerKey) -> Result<ConsumerKey, Refusal> {
+pub fn adopt(
+    book: &mut Book,
+    context: &mut Context<'_>,
+    mut key: ConsumerKey,
+) -> Result<ConsumerKey, Refusal> {
     if book.keys.len() >= KEYS_MAX {
         return Err(Refusal::Conflict {
             code: "keys_max",
@@ -111,7 +129,11 @@ pub fn adopt(book: &mut Book, context: &mut Context<'_>, mut key: ConsumerKey) -
 /// Drops keys whose time has come, and tells gateways to ask again. Returns whether any was.
 pub fn expire(book: &mut Book, now: Timestamp) -> bool {
     let mut any = false;
-    for key in book.keys.iter_mut().filter(|key| key.revoked_at.is_none() && !key.is_valid(now)) {
+    for key in book
+        .keys
+        .iter_mut()
+        .filter(|key| key.revoked_at.is_none() && !key.is_valid(now))
+    {
         key.revoked_at = key.expires_at;
         any = true;
     }
@@ -125,7 +147,10 @@ fn find(book: &mut Book, id: KeyId) -> Result<&mut ConsumerKey, Refusal> {
     book.keys
         .iter_mut()
         .find(|key| key.id == id && key.revoked_at.is_none())
-        .ok_or_else(|| Refusal::NotFound { what: "key", id: id.to_string() })
+        .ok_or_else(|| Refusal::NotFound {
+            what: "key",
+            id: id.to_string(),
+        })
 }
 
 /// Makes every gateway resolve the customer's credentials again.

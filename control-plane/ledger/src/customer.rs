@@ -63,7 +63,12 @@ pub fn create(context: &mut Context<'_>, new: NewCustomer) -> Book {
 }
 
 /// Changes a customer; gateways hear of a new status or mode.
-pub fn change(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, change: CustomerChange) -> Customer {
+pub fn change(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    change: CustomerChange,
+) -> Customer {
     let customer = &mut book.customer;
     let told_before = (customer.status, customer.mode);
     if change.name.is_some() {

@@ -27,11 +27,25 @@ pub fn pass(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, p
         let lost = lot.free;
         lot.free = Amount::ZERO;
         lot.expired = lot.expired.saturating_add(lost);
-        let about = About { wallet: Some(lot.wallet), ..About::default() };
-        let draws = vec![Draw { lot: lot.id, amount: lost }];
+        let about = About {
+            wallet: Some(lot.wallet),
+            ..About::default()
+        };
+        let draws = vec![Draw {
+            lot: lot.id,
+            amount: lost,
+        }];
         let movement = (LedgerAccount::Available, LedgerAccount::Expired, lost);
         let account = &mut book.accounts[place];
-        journal.transfer(context, account, EntryKind::Expiry, ReasonCode::CreditExpired, movement, draws, about);
+        journal.transfer(
+            context,
+            account,
+            EntryKind::Expiry,
+            ReasonCode::CreditExpired,
+            movement,
+            draws,
+            about,
+        );
         book.touch(place, now);
     }
     turn_spoiled_leases(book, place, now);
@@ -44,7 +58,11 @@ const RETIRE_AFTER_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
 /// Lets closed leases of instances that have long been silent become history.
 fn retire_closed_leases(book: &mut Book, place: usize, now: Timestamp) {
     let id = book.accounts[place].id;
-    for lease in book.leases.iter_mut().filter(|lease| lease.account == id && lease.newest) {
+    for lease in book
+        .leases
+        .iter_mut()
+        .filter(|lease| lease.account == id && lease.newest)
+    {
         if lease.state == LeaseState::Closed && now.since_ms(lease.reported_at) >= RETIRE_AFTER_MS {
             lease.newest = false;
         }
@@ -69,7 +87,11 @@ pub fn turn_spoiled_leases(book: &mut Book, place: usize, now: Timestamp) {
 /// No more credit in this lease; its gateway is told to turn it.
 pub fn turn(lease: &mut Lease) {
     if lease.state == LeaseState::Open {
-        lease.state = if lease.counters.is_balanced() { LeaseState::Closed } else { LeaseState::Draining };
+        lease.state = if lease.counters.is_balanced() {
+            LeaseState::Closed
+        } else {
+            LeaseState::Draining
+        };
         lease.pushes = lease.pushes.saturating_add(1);
     }
 }
@@ -77,9 +99,7 @@ pub fn turn(lease: &mut Lease) {
 fn is_spoiled(book: &Book, lease: &Lease, now: Timestamp) -> bool {
     lease.pins.iter().filter_map(|pin| pin.lot).any(|pinned| {
         let lot = book.lots.iter().find(|lot| lot.id == pinned);
-        lot.is_none_or(|lot| {
-            !lot.is_lendable(now) || wallet_is_frozen(book, lot.wallet)
-        })
+        lot.is_none_or(|lot| !lot.is_lendable(now) || wallet_is_frozen(book, lot.wallet))
     })
 }
 
@@ -99,5 +119,8 @@ pub fn next_instant(book: &Book, now: Timestamp) -> Option<Timestamp> {
         [effective, lot.expires_at]
     });
     let keys = book.keys.iter().map(|key| key.expires_at);
-    lots.chain(keys).flatten().filter(|instant| *instant > now).min()
+    lots.chain(keys)
+        .flatten()
+        .filter(|instant| *instant > now)
+        .min()
 }

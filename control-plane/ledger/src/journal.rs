@@ -203,7 +203,9 @@ impl Entry {
         self.postings
             .iter()
             .filter(|posting| posting.account == account)
-            .fold(Amount::ZERO, |sum, posting| sum.saturating_add(posting.amount))
+            .fold(Amount::ZERO, |sum, posting| {
+                sum.saturating_add(posting.amount)
+            })
     }
 }
 
@@ -229,7 +231,10 @@ pub struct About {
 
 impl Journal {
     /// Notes a movement of `amount` from one account to another. Zero is not noted.
-    #[allow(clippy::too_many_arguments, reason = "an entry has these parts, and a builder would hide that all are given")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "an entry has these parts, and a builder would hide that all are given"
+    )]
     pub fn transfer(
         &mut self,
         context: &mut Context<'_>,
@@ -243,7 +248,9 @@ impl Journal {
         if amount.is_zero() {
             return;
         }
-        account.balances.add(from, Amount::ZERO.saturating_sub(amount));
+        account
+            .balances
+            .add(from, Amount::ZERO.saturating_sub(amount));
         account.balances.add(to, amount);
         self.entries.push(Entry {
             id: EntryId(context.ids.next()),
@@ -257,8 +264,14 @@ impl Journal {
             actor: context.actor.to_owned(),
             note: about.note,
             postings: vec![
-                Posting { account: from, amount: Amount::ZERO.saturating_sub(amount) },
-                Posting { account: to, amount },
+                Posting {
+                    account: from,
+                    amount: Amount::ZERO.saturating_sub(amount),
+                },
+                Posting {
+                    account: to,
+                    amount,
+                },
             ],
             draws,
         });

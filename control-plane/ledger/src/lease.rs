@@ -134,7 +134,13 @@ pub enum ResolutionKind {
 impl Lease {
     /// A lease that holds nothing yet.
     #[must_use]
-    pub fn opened(id: LeaseId, account: AccountId, instance: InstanceId, number: LeaseNumber, now: Timestamp) -> Self {
+    pub fn opened(
+        id: LeaseId,
+        account: AccountId,
+        instance: InstanceId,
+        number: LeaseNumber,
+        now: Timestamp,
+    ) -> Self {
         Self {
             id,
             account,
@@ -162,7 +168,8 @@ impl Lease {
     /// it back, and a report under a later number does not mean that a cell was lost.
     #[must_use]
     pub fn is_offer(&self) -> bool {
-        self.state == LeaseState::Open && self.reported_at < self.opened_at
+        matches!(self.state, LeaseState::Open | LeaseState::Draining)
+            && self.reported_at < self.opened_at
     }
 
     /// Makes an opened lease an offer.
@@ -194,20 +201,27 @@ impl Lease {
     /// What could be recalled from it, as far as its last report tells.
     #[must_use]
     pub fn recallable(&self, now: Timestamp) -> Amount {
-        let spare = self.counters.remaining().saturating_sub(self.protected(now));
+        let spare = self
+            .counters
+            .remaining()
+            .saturating_sub(self.protected(now));
         spare.max(Amount::ZERO)
     }
 
     /// The sum of its pins; equals what is outstanding while it is not resolved.
     #[must_use]
     pub fn pinned(&self) -> Amount {
-        self.pins.iter().fold(Amount::ZERO, |sum, pin| sum.saturating_add(pin.amount))
+        self.pins
+            .iter()
+            .fold(Amount::ZERO, |sum, pin| sum.saturating_add(pin.amount))
     }
 
     /// Adds a pin at the end.
     pub fn push_pin(&mut self, pin: Pin) {
         match self.pins.last_mut() {
-            Some(last) if last.lot == pin.lot => last.amount = last.amount.saturating_add(pin.amount),
+            Some(last) if last.lot == pin.lot => {
+                last.amount = last.amount.saturating_add(pin.amount)
+            }
             _ => self.pins.push(pin),
         }
     }
@@ -235,12 +249,17 @@ impl Lease {
 }
 
 fn take_part(pins: &mut Vec<Pin>, place: usize, missing: &mut Amount, taken: &mut Vec<Pin>) {
-    let Some(pin) = pins.get_mut(place) else { return };
+    let Some(pin) = pins.get_mut(place) else {
+        return;
+    };
     let part = pin.amount.min(*missing);
     pin.amount = pin.amount.saturating_sub(part);
     *missing = missing.saturating_sub(part);
     if !part.is_zero() {
-        taken.push(Pin { lot: pin.lot, amount: part });
+        taken.push(Pin {
+            lot: pin.lot,
+            amount: part,
+        });
     }
     if pin.amount.is_zero() {
         pins.remove(place);

@@ -31,7 +31,14 @@ pub struct Need {
 }
 
 /// Lends to a lease what it needs and what it will soon use; else notes a waiter or a ceiling.
-pub fn question(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize, lease: usize, need: Need) {
+pub fn question(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    place: usize,
+    lease: usize,
+    need: Need,
+) {
     let id = book.accounts[place].id;
     if book.leases[lease].state != LeaseState::Open || book.block(id).is_some() {
         return;
@@ -40,7 +47,9 @@ pub fn question(book: &mut Book, journal: &mut Journal, context: &mut Context<'_
     let own_turn = waiter_place(book, place, lease).filter(|_| !need.first.is_zero());
     let remaining = book.leases[lease].counters.remaining();
     let promised = promised(book, place, own_turn, context.now);
-    let free = free(book, id, context.now).saturating_sub(promised).max(Amount::ZERO);
+    let free = free(book, id, context.now)
+        .saturating_sub(promised)
+        .max(Amount::ZERO);
     let short = need.first.saturating_sub(remaining);
     if short > free {
         wait_or_tell(book, context, place, lease, need);
@@ -49,12 +58,26 @@ pub fn question(book: &mut Book, journal: &mut Journal, context: &mut Context<'_
     if let Some(own_turn) = own_turn {
         book.accounts[place].waiters.remove(own_turn);
     }
-    let wanted = need.all.max(need.first).saturating_sub(remaining).max(Amount::ZERO).min(free);
-    let may_refill = book.accounts[place].waiters.is_empty() && (need.is_busy || !need.first.is_zero());
-    let ahead = if may_refill { refill(&book.leases[lease], free, context) } else { Amount::ZERO };
+    let wanted = need
+        .all
+        .max(need.first)
+        .saturating_sub(remaining)
+        .max(Amount::ZERO)
+        .min(free);
+    let may_refill =
+        book.accounts[place].waiters.is_empty() && (need.is_busy || !need.first.is_zero());
+    let ahead = if may_refill {
+        refill(&book.leases[lease], free, context)
+    } else {
+        Amount::ZERO
+    };
     let amount = wanted.max(ahead);
     if !wanted.is_zero() {
-        protect(&mut book.leases[lease], remaining.saturating_add(wanted), context);
+        protect(
+            &mut book.leases[lease],
+            remaining.saturating_add(wanted),
+            context,
+        );
     }
     lend(book, journal, context, place, lease, amount);
 }
@@ -81,13 +104,19 @@ pub fn balance(book: &Book, account: AccountId, now: Timestamp) -> Amount {
     book.lending_leases(account)
         .flat_map(|lease| &lease.pins)
         .filter(|pin| {
-            pin.lot.is_some_and(|pinned| book.lots.iter().any(|lot| lot.id == pinned && usable(lot)))
+            pin.lot
+                .is_some_and(|pinned| book.lots.iter().any(|lot| lot.id == pinned && usable(lot)))
         })
         .fold(free, |sum, pin| sum.saturating_add(pin.amount))
 }
 
 /// After anything that may have freed credit: serves waiters in order, then raises ceilings.
-pub fn settle_waiters(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize) {
+pub fn settle_waiters(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    place: usize,
+) {
     let now = context.now;
     end_hopes(book, place, now);
     let mut next = 0;
@@ -132,11 +161,20 @@ pub fn settle_waiters(book: &mut Book, journal: &mut Journal, context: &mut Cont
 
 /// The control plane's word on a lease, as of now.
 #[must_use]
-pub fn answer(book: &Book, lease: &Lease, previous: Option<&Lease>, context_now: Timestamp, use_by_ms: u64) -> LeaseAnswer {
+pub fn answer(
+    book: &Book,
+    lease: &Lease,
+    previous: Option<&Lease>,
+    context_now: Timestamp,
+    use_by_ms: u64,
+) -> LeaseAnswer {
     let now = context_now;
     let account = book.account(lease.account);
     let waiting = account.is_some_and(|account| {
-        account.waiters.iter().any(|w| w.instance == lease.instance && w.lease == lease.number)
+        account
+            .waiters
+            .iter()
+            .any(|w| w.instance == lease.instance && w.lease == lease.number)
     });
     LeaseAnswer {
         account: lease.account,
@@ -159,7 +197,10 @@ pub fn answer(book: &Book, lease: &Lease, previous: Option<&Lease>, context_now:
         state: AccountState {
             version: account.map_or(0, |account| account.version),
             // Nobody raises the ceiling of a lease that is over: the next lease hears its own.
-            ceiling: lease.told.filter(|_| lease.state == LeaseState::Open).map(|told| told.ceiling),
+            ceiling: lease
+                .told
+                .filter(|_| lease.state == LeaseState::Open)
+                .map(|told| told.ceiling),
             block: book.block(lease.account),
             mode: book.customer.mode,
             credential_version: book.customer.credential_version,
@@ -181,12 +222,24 @@ fn usable_for_ms(book: &Book, lease: &Lease, now: Timestamp) -> u64 {
 }
 
 /// Raises `granted`: credit leaves the free lots in burn order. Lends less if less is free.
-pub fn lend(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize, lease: usize, amount: Amount) -> Amount {
+pub fn lend(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    place: usize,
+    lease: usize,
+    amount: Amount,
+) -> Amount {
     if amount <= Amount::ZERO {
         return Amount::ZERO;
     }
     let id = book.accounts[place].id;
-    let frozen: Vec<_> = book.wallets.iter().map(|wallet| wallet.id).filter(|wallet| wallet_is_frozen(book, *wallet)).collect();
+    let frozen: Vec<_> = book
+        .wallets
+        .iter()
+        .map(|wallet| wallet.id)
+        .filter(|wallet| wallet_is_frozen(book, *wallet))
+        .collect();
     let mut lots: Vec<&mut Lot> = book
         .lots
         .iter_mut()
@@ -196,14 +249,28 @@ pub fn lend(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, p
     let lease = &mut book.leases[lease];
     let mut lent = Amount::ZERO;
     for draw in &draws {
-        lease.push_pin(Pin { lot: Some(draw.lot), amount: draw.amount });
+        lease.push_pin(Pin {
+            lot: Some(draw.lot),
+            amount: draw.amount,
+        });
         lent = lent.saturating_add(draw.amount);
     }
     lease.counters.granted = lease.counters.granted.saturating_add(lent);
-    let about = About { lease: Some(lease.id), ..About::default() };
+    let about = About {
+        lease: Some(lease.id),
+        ..About::default()
+    };
     let movement = (LedgerAccount::Available, lease.holder(), lent);
     let account = &mut book.accounts[place];
-    journal.transfer(context, account, EntryKind::Lending, ReasonCode::LeaseLending, movement, draws, about);
+    journal.transfer(
+        context,
+        account,
+        EntryKind::Lending,
+        ReasonCode::LeaseLending,
+        movement,
+        draws,
+        about,
+    );
     book.touch(place, context.now);
     lent
 }
@@ -212,10 +279,17 @@ pub fn lend(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, p
 /// of what is free, so that others find something.
 fn refill(lease: &Lease, free: Amount, context: &Context<'_>) -> Amount {
     let seconds = i64::from(context.settings.refill_seconds);
-    let target = lease.burn_per_second.checked_mul(seconds).unwrap_or(Amount::MAX);
+    let target = lease
+        .burn_per_second
+        .checked_mul(seconds)
+        .unwrap_or(Amount::MAX);
     let target = target.min(Amount::new(free.get() / 2));
     let remaining = lease.counters.remaining();
-    if remaining.get() < target.get() / 2 { target.saturating_sub(remaining).min(free) } else { Amount::ZERO }
+    if remaining.get() < target.get() / 2 {
+        target.saturating_sub(remaining).min(free)
+    } else {
+        Amount::ZERO
+    }
 }
 
 fn protect(lease: &mut Lease, remaining: Amount, context: &Context<'_>) {
@@ -248,8 +322,12 @@ fn could_pay(book: &Book, place: usize, lease: usize, now: Timestamp) -> Amount 
     let own = &book.leases[lease];
     let elsewhere = book
         .lending_leases(id)
-        .filter(|other| other.id != own.id && is_reachable(other) && !pins_spoiled(book, other, now))
-        .fold(Amount::ZERO, |sum, other| sum.saturating_add(other.recallable(now)));
+        .filter(|other| {
+            other.id != own.id && is_reachable(other) && !pins_spoiled(book, other, now)
+        })
+        .fold(Amount::ZERO, |sum, other| {
+            sum.saturating_add(other.recallable(now))
+        });
     own.counters
         .remaining()
         .max(Amount::ZERO)
@@ -264,9 +342,17 @@ fn could_yet_pay(book: &Book, place: usize, lease: usize, now: Timestamp) -> Amo
     let own = &book.leases[lease];
     let held = book
         .lending_leases(id)
-        .filter(|other| other.id != own.id && is_reachable(other) && !pins_spoiled(book, other, now))
-        .fold(Amount::ZERO, |sum, other| sum.saturating_add(other.counters.outstanding()));
-    own.counters.remaining().max(Amount::ZERO).saturating_add(free(book, id, now)).saturating_add(held)
+        .filter(|other| {
+            other.id != own.id && is_reachable(other) && !pins_spoiled(book, other, now)
+        })
+        .fold(Amount::ZERO, |sum, other| {
+            sum.saturating_add(other.counters.outstanding())
+        });
+    own.counters
+        .remaining()
+        .max(Amount::ZERO)
+        .saturating_add(free(book, id, now))
+        .saturating_add(held)
 }
 
 /// Whether a gateway can be asked to return what it does not use: not that of an offer which
@@ -278,7 +364,9 @@ const fn is_reachable(lease: &Lease) -> bool {
 /// Whether what the lease returns would not come back to the balance.
 fn pins_spoiled(book: &Book, lease: &Lease, now: Timestamp) -> bool {
     lease.pins.last().is_some_and(|pin| {
-        let lot = pin.lot.and_then(|pinned| book.lots.iter().find(|lot| lot.id == pinned));
+        let lot = pin
+            .lot
+            .and_then(|pinned| book.lots.iter().find(|lot| lot.id == pinned));
         !lot.is_some_and(|lot| lot.is_lendable(now) && !wallet_is_frozen(book, lot.wallet))
     })
 }
@@ -307,7 +395,12 @@ fn wait_or_tell(book: &mut Book, context: &Context<'_>, place: usize, lease: usi
         tell(book, place, lease, need.first, now);
         return;
     }
-    let waiter = Waiter { instance: asking.instance, lease: asking.number, need: need.first, until };
+    let waiter = Waiter {
+        instance: asking.instance,
+        lease: asking.number,
+        need: need.first,
+        until,
+    };
     let own = asking.id;
     let id = book.accounts[place].id;
     match own_turn.and_then(|own_turn| book.accounts[place].waiters.get_mut(own_turn)) {
@@ -321,10 +414,16 @@ fn wait_or_tell(book: &mut Book, context: &Context<'_>, place: usize, lease: usi
 /// Ends the waiting of those whose time is over. Who only hoped is told that it was in vain.
 fn end_hopes(book: &mut Book, place: usize, now: Timestamp) {
     let id = book.accounts[place].id;
-    let over: Vec<Waiter> = book.accounts[place].waiters.extract_if(.., |waiter| now >= waiter.until).collect();
+    let over: Vec<Waiter> = book.accounts[place]
+        .waiters
+        .extract_if(.., |waiter| now >= waiter.until)
+        .collect();
     for waiter in over {
         let lease = book.lease_place(id, waiter.instance, waiter.lease);
-        let Some(lease) = lease.filter(|lease| book.leases[*lease].state == LeaseState::Open) else { continue };
+        let Some(lease) = lease.filter(|lease| book.leases[*lease].state == LeaseState::Open)
+        else {
+            continue;
+        };
         if could_pay(book, place, lease, now) < waiter.need {
             tell(book, place, lease, waiter.need, now);
             push_one(book, place, lease, now);
@@ -335,7 +434,11 @@ fn end_hopes(book: &mut Book, place: usize, now: Timestamp) {
 /// Calls back what the leases other than `own` don't use, and have no use for by and by.
 /// Those that were told already are not told again.
 fn recall(book: &mut Book, account: AccountId, own: LeaseId) {
-    for other in book.leases.iter_mut().filter(|other| other.account == account && other.id != own && !other.recall) {
+    for other in book
+        .leases
+        .iter_mut()
+        .filter(|other| other.account == account && other.id != own && !other.recall)
+    {
         let lending = matches!(other.state, LeaseState::Open | LeaseState::Draining);
         if lending && !other.counters.outstanding().is_zero() {
             other.recall = true;
@@ -366,13 +469,16 @@ fn tell(book: &mut Book, place: usize, lease: usize, need: Amount, now: Timestam
 fn raise_ceilings(book: &mut Book, place: usize, now: Timestamp) {
     let id = book.accounts[place].id;
     for lease in 0..book.leases.len() {
-        let Some(told) = book.leases[lease].told else { continue };
+        let Some(told) = book.leases[lease].told else {
+            continue;
+        };
         if book.leases[lease].account != id || book.leases[lease].state == LeaseState::Closed {
             continue;
         }
         let ceiling = could_pay(book, place, lease, now);
         if ceiling > told.ceiling {
-            book.leases[lease].told = (ceiling < told.need).then_some(ToldCeiling { ceiling, ..told });
+            book.leases[lease].told =
+                (ceiling < told.need).then_some(ToldCeiling { ceiling, ..told });
             push_one(book, place, lease, now);
         }
     }

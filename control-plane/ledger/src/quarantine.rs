@@ -18,7 +18,14 @@ use crate::refusal::Refusal;
 use crate::report;
 
 /// Sets a lease aside. One that has nothing out is closed.
-pub fn set_aside(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize, lease: usize, cause: QuarantineCause) {
+pub fn set_aside(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    place: usize,
+    lease: usize,
+    cause: QuarantineCause,
+) {
     let row = &mut book.leases[lease];
     if !matches!(row.state, LeaseState::Open | LeaseState::Draining) {
         return;
@@ -33,7 +40,11 @@ pub fn set_aside(book: &mut Book, journal: &mut Journal, context: &mut Context<'
         return;
     }
     #[cfg(feature = "defects")]
-    if cause == QuarantineCause::InstanceSilent && creditgate_core::defects::is_planted(creditgate_core::defects::Defect::ReclaimedByTimeOut) {
+    if cause == QuarantineCause::InstanceSilent
+        && creditgate_core::defects::is_planted(
+            creditgate_core::defects::Defect::ReclaimedByTimeOut,
+        )
+    {
         row.counters.returned = row.counters.returned.saturating_add(outstanding);
         row.state = LeaseState::Closed;
         report::book_return(book, journal, context, place, lease, outstanding);
@@ -42,10 +53,21 @@ pub fn set_aside(book: &mut Book, journal: &mut Journal, context: &mut Context<'
     row.state = LeaseState::Quarantined;
     row.quarantined_at = Some(context.now);
     row.quarantine_cause = Some(cause);
-    let about = About { lease: Some(row.id), ..About::default() };
+    let about = About {
+        lease: Some(row.id),
+        ..About::default()
+    };
     let movement = (LedgerAccount::Lent, LedgerAccount::Quarantined, outstanding);
     let account = &mut book.accounts[place];
-    journal.transfer(context, account, EntryKind::Quarantine, ReasonCode::LeaseQuarantined, movement, Vec::new(), about);
+    journal.transfer(
+        context,
+        account,
+        EntryKind::Quarantine,
+        ReasonCode::LeaseQuarantined,
+        movement,
+        Vec::new(),
+        about,
+    );
     book.touch(place, context.now);
 }
 
@@ -53,23 +75,46 @@ pub fn set_aside(book: &mut Book, journal: &mut Journal, context: &mut Context<'
 ///
 /// # Errors
 /// [`Refusal::NotFound`]; [`Refusal::Conflict`] `lease_not_quarantined`.
-pub fn resolve(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, id: LeaseId, kind: ResolutionKind, reason: &str) -> Result<Amount, Refusal> {
+pub fn resolve(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    id: LeaseId,
+    kind: ResolutionKind,
+    reason: &str,
+) -> Result<Amount, Refusal> {
     let found = book.leases.iter().position(|lease| lease.id == id);
-    let lease = found.ok_or_else(|| Refusal::NotFound { what: "lease", id: id.to_string() })?;
+    let lease = found.ok_or_else(|| Refusal::NotFound {
+        what: "lease",
+        id: id.to_string(),
+    })?;
     let row = &book.leases[lease];
     if row.state != LeaseState::Quarantined {
         return Err(Refusal::Conflict {
             code: "lease_not_quarantined",
-            problem: format!("lease {id} is not quarantined; only quarantined credit can be resolved"),
+            problem: format!(
+                "lease {id} is not quarantined; only quarantined credit can be resolved"
+            ),
         });
     }
     let account = book.account_place(row.account);
-    let place = account.ok_or_else(|| Refusal::NotFound { what: "account", id: row.account.to_string() })?;
+    let place = account.ok_or_else(|| Refusal::NotFound {
+        what: "account",
+        id: row.account.to_string(),
+    })?;
     let outstanding = row.counters.outstanding();
     match kind {
         ResolutionKind::Release => release(book, journal, context, place, lease, outstanding),
         ResolutionKind::Consume | ResolutionKind::UnsettledHold => {
-            charge(book, journal, context, place, lease, ReasonCode::LeaseConsumed, reason);
+            charge(
+                book,
+                journal,
+                context,
+                place,
+                lease,
+                ReasonCode::LeaseConsumed,
+                reason,
+            );
         }
     }
     close(book, context, lease, kind, outstanding, reason);
@@ -79,56 +124,138 @@ pub fn resolve(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>
 }
 
 /// Books what a turned lease still holds after the longest stream: charged, and closed.
-pub fn book_hold(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize, lease: usize) {
+pub fn book_hold(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    place: usize,
+    lease: usize,
+) {
     let row = &book.leases[lease];
     let outstanding = row.counters.outstanding();
     if row.resolution.is_some() || outstanding.is_zero() {
         return;
     }
     let reason = "outlived the longest stream";
-    charge(book, journal, context, place, lease, ReasonCode::UnsettledHold, reason);
-    close(book, context, lease, ResolutionKind::UnsettledHold, outstanding, reason);
+    charge(
+        book,
+        journal,
+        context,
+        place,
+        lease,
+        ReasonCode::UnsettledHold,
+        reason,
+    );
+    close(
+        book,
+        context,
+        lease,
+        ResolutionKind::UnsettledHold,
+        outstanding,
+        reason,
+    );
     book.touch(place, context.now);
 }
 
 /// Takes over counters of a lease that was decided over already.
-pub fn merge_late(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize, lease: usize, after: &Counters) {
+pub fn merge_late(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    place: usize,
+    lease: usize,
+    after: &Counters,
+) {
     let row = &mut book.leases[lease];
     let settled = after.settled.saturating_sub(row.counters.settled);
     row.counters = *after;
-    let Some(resolution) = &row.resolution else { return };
+    let Some(resolution) = &row.resolution else {
+        return;
+    };
     let (from, reason) = if report::was_charged(resolution.kind) {
         (LedgerAccount::Unattributed, ReasonCode::Usage)
     } else {
         (LedgerAccount::LeaseLoss, ReasonCode::LeaseLoss)
     };
     let late = after.settled.saturating_sub(resolution.counters.settled);
-    let settled = settled.min(resolution.amount.saturating_sub(late.saturating_sub(settled)).max(Amount::ZERO));
-    let about = About { lease: Some(row.id), usage_from: Some(resolution.at), ..About::default() };
+    let settled = settled.min(
+        resolution
+            .amount
+            .saturating_sub(late.saturating_sub(settled))
+            .max(Amount::ZERO),
+    );
+    let about = About {
+        lease: Some(row.id),
+        usage_from: Some(resolution.at),
+        ..About::default()
+    };
     let account = &mut book.accounts[place];
     let movement = (from, LedgerAccount::Spent, settled);
-    journal.transfer(context, account, EntryKind::Usage, reason, movement, Vec::new(), about);
+    journal.transfer(
+        context,
+        account,
+        EntryKind::Usage,
+        reason,
+        movement,
+        Vec::new(),
+        about,
+    );
 }
 
-fn release(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize, lease: usize, outstanding: Amount) {
+fn release(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    place: usize,
+    lease: usize,
+    outstanding: Amount,
+) {
     report::book_return(book, journal, context, place, lease, outstanding);
     if let Some(last) = journal.entries.last_mut() {
-        last.note.get_or_insert_with(|| "quarantine released".to_owned());
+        last.note
+            .get_or_insert_with(|| "quarantine released".to_owned());
     }
 }
 
-fn charge(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize, lease: usize, reason: ReasonCode, note: &str) {
+fn charge(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    place: usize,
+    lease: usize,
+    reason: ReasonCode,
+    note: &str,
+) {
     let outstanding = book.leases[lease].counters.outstanding();
     let pins = book.leases[lease].take_front(outstanding);
     let draws = report::burn(book, &pins);
     let row = &book.leases[lease];
-    let about = About { lease: Some(row.id), note: Some(note.to_owned()), ..About::default() };
+    let about = About {
+        lease: Some(row.id),
+        note: Some(note.to_owned()),
+        ..About::default()
+    };
     let movement = (row.holder(), LedgerAccount::Unattributed, outstanding);
     let account = &mut book.accounts[place];
-    journal.transfer(context, account, EntryKind::Resolution, reason, movement, draws, about);
+    journal.transfer(
+        context,
+        account,
+        EntryKind::Resolution,
+        reason,
+        movement,
+        draws,
+        about,
+    );
 }
 
-fn close(book: &mut Book, context: &Context<'_>, lease: usize, kind: ResolutionKind, amount: Amount, reason: &str) {
+fn close(
+    book: &mut Book,
+    context: &Context<'_>,
+    lease: usize,
+    kind: ResolutionKind,
+    amount: Amount,
+    reason: &str,
+) {
     let row = &mut book.leases[lease];
     row.resolution = Some(Resolution {
         kind,

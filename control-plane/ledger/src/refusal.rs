@@ -60,6 +60,10 @@ impl Refusal {
     /// A field's amount that could not be read.
     #[must_use]
     pub fn amount(field: &'static str, error: &AmountError) -> Self {
-        Self::Invalid { field, code: error.code(), problem: error.to_string() }
+        Self::Invalid {
+            field,
+            code: error.code(),
+            problem: error.to_string(),
+        }
     }
 }

@@ -220,14 +220,21 @@ impl Registry {
     /// The gateway whose valid key has this hash.
     #[must_use]
     pub fn gateway_by_key(&self, hash: &CredentialHash) -> Option<&Gateway> {
-        let key = self.gateway_keys.iter().find(|key| key.hash == *hash && key.revoked_at.is_none())?;
-        self.gateways.iter().find(|gateway| gateway.id == key.gateway)
+        let key = self
+            .gateway_keys
+            .iter()
+            .find(|key| key.hash == *hash && key.revoked_at.is_none())?;
+        self.gateways
+            .iter()
+            .find(|gateway| gateway.id == key.gateway)
     }
 
     /// The valid operator's key of this hash.
     #[must_use]
     pub fn operator_key(&self, hash: &CredentialHash) -> Option<&OperatorKey> {
-        self.operator_keys.iter().find(|key| key.hash == *hash && key.revoked_at.is_none())
+        self.operator_keys
+            .iter()
+            .find(|key| key.hash == *hash && key.revoked_at.is_none())
     }
 
     /// A rate card's newest version.
@@ -248,7 +255,10 @@ impl Registry {
         self.currencies
             .iter()
             .find(|defined| defined.code == *currency)
-            .map_or_else(|| creditgate_core::amount::default_scale(currency), |defined| defined.scale)
+            .map_or_else(
+                || creditgate_core::amount::default_scale(currency),
+                |defined| defined.scale,
+            )
     }
 
     /// What a gateway needs to know, if it has a rate card.

@@ -44,7 +44,13 @@ pub struct Reporter {
 ///
 /// # Errors
 /// [`Impossible`]: the book may be half changed and is to be thrown away; the instance is to be frozen.
-pub fn report(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, reporter: Reporter, report: &Report) -> Result<LeaseAnswer, Impossible> {
+pub fn report(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    reporter: Reporter,
+    report: &Report,
+) -> Result<LeaseAnswer, Impossible> {
     let Some(place) = book.account_place(report.account) else {
         return Ok(closed(report, AccountState::unknown()));
     };
@@ -74,7 +80,11 @@ pub fn report(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>,
         if reporter.barred.is_some() {
             expiry::turn(&mut book.leases[lease]);
         }
-        let need = Need { first: report.need, all: report.wanted, is_busy };
+        let need = Need {
+            first: report.need,
+            all: report.wanted,
+            is_busy,
+        };
         lend::question(book, journal, context, place, lease, need);
     }
     lend::settle_waiters(book, journal, context, place);
@@ -96,7 +106,9 @@ pub fn resolve(
     let account = book.accounts[place].id;
     expiry::pass(book, journal, context, place);
     let newest = newest(book, account, reporter.instance);
-    let asked_before = book.lease_place(account, reporter.instance, number).filter(|lease| book.leases[*lease].is_offer());
+    let asked_before = book
+        .lease_place(account, reporter.instance, number)
+        .filter(|lease| book.leases[*lease].is_offer());
     let usable = newest.is_none_or(|lease| {
         let lease = &book.leases[lease];
         number > lease.number && (lease.state == LeaseState::Closed || lease.counters.is_balanced())
@@ -113,14 +125,27 @@ pub fn resolve(
         asked_before.or(newest)
     };
     if opened && let Some(lease) = lease {
-        lend::question(book, journal, context, place, lease, Need { first: need, all: need, is_busy: false });
+        lend::question(
+            book,
+            journal,
+            context,
+            place,
+            lease,
+            Need {
+                first: need,
+                all: need,
+                is_busy: false,
+            },
+        );
         lend::settle_waiters(book, journal, context, place);
     }
     let use_by_ms = context.settings.timing.use_by_ms;
     let answer = match lease {
         Some(lease) => {
             // What the lease before has settled is out of the balance already; a cell that turns must know.
-            let before = newest.filter(|before| *before != lease).map(|before| &book.leases[before]);
+            let before = newest
+                .filter(|before| *before != lease)
+                .map(|before| &book.leases[before]);
             lend::answer(book, &book.leases[lease], before, context.now, use_by_ms)
         }
         None => {
@@ -132,8 +157,17 @@ pub fn resolve(
 }
 
 /// The account of a currency, made if there is none.
-pub fn ensure_account(book: &mut Book, context: &mut Context<'_>, currency: Currency, scale: Scale) -> usize {
-    if let Some(place) = book.accounts.iter().position(|account| account.currency == currency) {
+pub fn ensure_account(
+    book: &mut Book,
+    context: &mut Context<'_>,
+    currency: Currency,
+    scale: Scale,
+) -> usize {
+    if let Some(place) = book
+        .accounts
+        .iter()
+        .position(|account| account.currency == currency)
+    {
         return place;
     }
     book.accounts.push(Account {
@@ -175,32 +209,72 @@ fn open_as_reported(
         })
         .collect();
     for lease in lost {
-        quarantine::set_aside(book, journal, context, place, lease, QuarantineCause::CellLost);
+        quarantine::set_aside(
+            book,
+            journal,
+            context,
+            place,
+            lease,
+            QuarantineCause::CellLost,
+        );
     }
-    Some(open(book, context, report.account, reporter.instance, report.lease))
+    Some(open(
+        book,
+        context,
+        report.account,
+        reporter.instance,
+        report.lease,
+    ))
 }
 
 /// An instance that reports an account names every lease it has of it. One that went unnamed
 /// for as long as would make the instance silent is in no cell: the answer that lent it was
 /// lost with the worker that had asked.
-fn set_aside_unnamed(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize, reporter: Reporter, report: &Report) {
+fn set_aside_unnamed(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    place: usize,
+    reporter: Reporter,
+    report: &Report,
+) {
     if report.lease.is_none() {
         return;
     }
-    let named = [Some(report.lease), report.previous.as_ref().map(|previous| previous.lease)];
+    let named = [
+        Some(report.lease),
+        report.previous.as_ref().map(|previous| previous.lease),
+    ];
     for lease in 0..book.leases.len() {
         let row = &book.leases[lease];
         let is_of_cell = row.account == report.account && row.instance == reporter.instance;
         let is_long_ago = context.now.since_ms(row.reported_at) >= context.settings.silent_after_ms;
         if is_of_cell && is_long_ago && !named.contains(&Some(row.number)) {
-            quarantine::set_aside(book, journal, context, place, lease, QuarantineCause::CellLost);
+            quarantine::set_aside(
+                book,
+                journal,
+                context,
+                place,
+                lease,
+                QuarantineCause::CellLost,
+            );
         }
     }
 }
 
-fn open(book: &mut Book, context: &mut Context<'_>, account: AccountId, instance: InstanceId, number: LeaseNumber) -> usize {
+fn open(
+    book: &mut Book,
+    context: &mut Context<'_>,
+    account: AccountId,
+    instance: InstanceId,
+    number: LeaseNumber,
+) -> usize {
     let mut burn = Amount::ZERO;
-    for lease in book.leases.iter_mut().filter(|lease| lease.account == account && lease.instance == instance) {
+    for lease in book
+        .leases
+        .iter_mut()
+        .filter(|lease| lease.account == account && lease.instance == instance)
+    {
         if lease.newest {
             burn = lease.burn_per_second;
         }
@@ -223,19 +297,38 @@ fn newest(book: &Book, account: AccountId, instance: InstanceId) -> Option<usize
 }
 
 /// Takes over counters that are larger than known, and moves credit accordingly.
-fn merge(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize, lease: usize, reported: &Counters) -> Result<(), Impossible> {
+fn merge(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    place: usize,
+    lease: usize,
+    reported: &Counters,
+) -> Result<(), Impossible> {
     let known = &book.leases[lease];
     #[cfg(feature = "defects")]
     let reported = &creditgate_core::defects::understood(&known.counters, reported);
-    let impossible = |problem: String| Impossible { account: known.account, lease: known.number, problem };
-    reported.check().map_err(|error| impossible(error.to_string()))?;
+    let impossible = |problem: String| Impossible {
+        account: known.account,
+        lease: known.number,
+        problem,
+    };
+    reported
+        .check()
+        .map_err(|error| impossible(error.to_string()))?;
     if reported.granted > known.counters.granted {
-        return Err(impossible("more was reported as granted than was ever lent".to_owned()));
+        return Err(impossible(
+            "more was reported as granted than was ever lent".to_owned(),
+        ));
     }
     let (before, from) = (known.counters, known.reported_at);
     let after = before.merged(reported);
     if after.overrun() > context.settings.overrun_max && known.resolution.is_none() {
-        return Err(impossible(format!("it used {} more than was lent; the bound is {}", after.overrun().get(), context.settings.overrun_max.get())));
+        return Err(impossible(format!(
+            "it used {} more than was lent; the bound is {}",
+            after.overrun().get(),
+            context.settings.overrun_max.get()
+        )));
     }
     note_burn(&mut book.leases[lease], &after, context);
     if before == after {
@@ -248,8 +341,23 @@ fn merge(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, plac
     }
     book.leases[lease].counters = after;
     cover_overrun(book, journal, context, place, lease);
-    book_usage(book, journal, context, place, lease, after.settled.saturating_sub(before.settled), from);
-    book_return(book, journal, context, place, lease, after.returned.saturating_sub(before.returned));
+    book_usage(
+        book,
+        journal,
+        context,
+        place,
+        lease,
+        after.settled.saturating_sub(before.settled),
+        from,
+    );
+    book_return(
+        book,
+        journal,
+        context,
+        place,
+        lease,
+        after.returned.saturating_sub(before.returned),
+    );
     let lease = &mut book.leases[lease];
     if (lease.state != LeaseState::Open || !lease.newest) && lease.counters.is_balanced() {
         lease.state = LeaseState::Closed;
@@ -261,7 +369,13 @@ fn merge(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, plac
 /// A gateway admits nothing under a lease it has turned, so whatever still remains there as
 /// far as we know (credit whose answer was lost, or is on its way) is back already: the
 /// gateway will return it unused as soon as it sees it, by the very counter that grows here.
-fn take_back_unseen(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize, lease: usize) {
+fn take_back_unseen(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    place: usize,
+    lease: usize,
+) {
     let row = &mut book.leases[lease];
     let unseen = row.counters.remaining();
     if row.resolution.is_some() || unseen <= Amount::ZERO {
@@ -277,7 +391,13 @@ fn take_back_unseen(book: &mut Book, journal: &mut Journal, context: &mut Contex
 }
 
 /// What was used beyond what was lent is lent now: from what is free, the rest as debt.
-fn cover_overrun(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize, lease: usize) {
+fn cover_overrun(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    place: usize,
+    lease: usize,
+) {
     let overrun = book.leases[lease].counters.overrun();
     let lent = lend::lend(book, journal, context, place, lease, overrun);
     let debt = overrun.saturating_sub(lent);
@@ -285,60 +405,140 @@ fn cover_overrun(book: &mut Book, journal: &mut Journal, context: &mut Context<'
         return;
     }
     let lease = &mut book.leases[lease];
-    lease.push_pin(Pin { lot: None, amount: debt });
+    lease.push_pin(Pin {
+        lot: None,
+        amount: debt,
+    });
     lease.counters.granted = lease.counters.granted.saturating_add(debt);
-    let about = About { lease: Some(lease.id), ..About::default() };
+    let about = About {
+        lease: Some(lease.id),
+        ..About::default()
+    };
     let movement = (LedgerAccount::Debt, lease.holder(), debt);
-    journal.transfer(context, &mut book.accounts[place], EntryKind::Lending, ReasonCode::Overrun, movement, Vec::new(), about);
+    journal.transfer(
+        context,
+        &mut book.accounts[place],
+        EntryKind::Lending,
+        ReasonCode::Overrun,
+        movement,
+        Vec::new(),
+        about,
+    );
 }
 
-fn book_usage(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize, lease: usize, settled: Amount, from: Timestamp) {
+fn book_usage(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    place: usize,
+    lease: usize,
+    settled: Amount,
+    from: Timestamp,
+) {
     let pins = book.leases[lease].take_front(settled);
     let draws = burn(book, &pins);
     let lease = &book.leases[lease];
-    let about = About { lease: Some(lease.id), usage_from: Some(from), ..About::default() };
+    let about = About {
+        lease: Some(lease.id),
+        usage_from: Some(from),
+        ..About::default()
+    };
     let movement = (lease.holder(), LedgerAccount::Spent, settled);
-    journal.transfer(context, &mut book.accounts[place], EntryKind::Usage, ReasonCode::Usage, movement, draws, about);
+    journal.transfer(
+        context,
+        &mut book.accounts[place],
+        EntryKind::Usage,
+        ReasonCode::Usage,
+        movement,
+        draws,
+        about,
+    );
 }
 
 /// Marks pinned credit as spent; says how much of which lot.
 pub(crate) fn burn(book: &mut Book, pins: &[Pin]) -> Vec<Draw> {
     let mut draws = Vec::new();
     for pin in pins {
-        let Some(lot) = book.lots.iter_mut().find(|lot| Some(lot.id) == pin.lot) else { continue };
+        let Some(lot) = book.lots.iter_mut().find(|lot| Some(lot.id) == pin.lot) else {
+            continue;
+        };
         lot.pinned = lot.pinned.saturating_sub(pin.amount);
         lot.spent = lot.spent.saturating_add(pin.amount);
-        draws.push(Draw { lot: lot.id, amount: pin.amount });
+        draws.push(Draw {
+            lot: lot.id,
+            amount: pin.amount,
+        });
     }
     draws
 }
 
 /// Credit came back: to its lots if they still live, else to where they went.
-pub(crate) fn book_return(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize, lease: usize, returned: Amount) {
+pub(crate) fn book_return(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    place: usize,
+    lease: usize,
+    returned: Amount,
+) {
     let pins = book.leases[lease].take_back(returned);
     let holder = book.leases[lease].holder();
-    let about = About { lease: Some(book.leases[lease].id), ..About::default() };
+    let about = About {
+        lease: Some(book.leases[lease].id),
+        ..About::default()
+    };
     let account = &mut book.accounts[place];
     for pin in pins {
         let lot = book.lots.iter_mut().find(|lot| Some(lot.id) == pin.lot);
         let (to, kind, reason, draws) = match lot {
-            None => (LedgerAccount::Debt, EntryKind::Lending, ReasonCode::LeaseLending, Vec::new()),
+            None => (
+                LedgerAccount::Debt,
+                EntryKind::Lending,
+                ReasonCode::LeaseLending,
+                Vec::new(),
+            ),
             Some(lot) => {
-                let draws = vec![Draw { lot: lot.id, amount: pin.amount }];
+                let draws = vec![Draw {
+                    lot: lot.id,
+                    amount: pin.amount,
+                }];
                 lot.pinned = lot.pinned.saturating_sub(pin.amount);
                 if lot.voided_at.is_some() {
                     lot.withdrawn = lot.withdrawn.saturating_add(pin.amount);
-                    (LedgerAccount::Withdrawn, EntryKind::Void, ReasonCode::CreditVoided, draws)
+                    (
+                        LedgerAccount::Withdrawn,
+                        EntryKind::Void,
+                        ReasonCode::CreditVoided,
+                        draws,
+                    )
                 } else if lot.has_expired(context.now) {
                     lot.expired = lot.expired.saturating_add(pin.amount);
-                    (LedgerAccount::Expired, EntryKind::Expiry, ReasonCode::CreditExpired, draws)
+                    (
+                        LedgerAccount::Expired,
+                        EntryKind::Expiry,
+                        ReasonCode::CreditExpired,
+                        draws,
+                    )
                 } else {
                     lot.free = lot.free.saturating_add(pin.amount);
-                    (LedgerAccount::Available, EntryKind::Lending, ReasonCode::LeaseLending, draws)
+                    (
+                        LedgerAccount::Available,
+                        EntryKind::Lending,
+                        ReasonCode::LeaseLending,
+                        draws,
+                    )
                 }
             }
         };
-        journal.transfer(context, account, kind, reason, (holder, to, pin.amount), draws, about.clone());
+        journal.transfer(
+            context,
+            account,
+            kind,
+            reason,
+            (holder, to, pin.amount),
+            draws,
+            about.clone(),
+        );
     }
 }
 
@@ -348,14 +548,22 @@ fn note_burn(lease: &mut Lease, after: &Counters, context: &Context<'_>) {
     const SHORTEST_MS: u64 = 100;
     const HALF_LIFE_MS: i128 = 1_000;
     let elapsed_ms = i128::from(context.now.since_ms(lease.reported_at));
-    let used = |counters: &Counters| i128::from(counters.reserved.saturating_sub(counters.released).get());
-    let rate = (used(after) - used(&lease.counters)).max(0) * 1_000 / elapsed_ms.max(i128::from(SHORTEST_MS));
+    let used =
+        |counters: &Counters| i128::from(counters.reserved.saturating_sub(counters.released).get());
+    let rate = (used(after) - used(&lease.counters)).max(0) * 1_000
+        / elapsed_ms.max(i128::from(SHORTEST_MS));
     let kept = i128::from(lease.burn_per_second.get()) * HALF_LIFE_MS / (HALF_LIFE_MS + elapsed_ms);
     lease.burn_per_second = Amount::new(i64::try_from(rate.max(kept)).unwrap_or(i64::MAX));
     lease.reported_at = lease.reported_at.max(context.now);
 }
 
-fn answer(book: &Book, context: &Context<'_>, reporter: Reporter, report: &Report, lease: Option<usize>) -> LeaseAnswer {
+fn answer(
+    book: &Book,
+    context: &Context<'_>,
+    reporter: Reporter,
+    report: &Report,
+    lease: Option<usize>,
+) -> LeaseAnswer {
     let previous = report.previous.as_ref().map(|told| {
         match book.lease_place(report.account, reporter.instance, told.lease) {
             Some(known) => PreviousAnswer {
@@ -363,7 +571,11 @@ fn answer(book: &Book, context: &Context<'_>, reporter: Reporter, report: &Repor
                 settled: book.leases[known].counters.settled,
                 closed: book.leases[known].state == LeaseState::Closed,
             },
-            None => PreviousAnswer { lease: told.lease, settled: told.counters.settled, closed: true },
+            None => PreviousAnswer {
+                lease: told.lease,
+                settled: told.counters.settled,
+                closed: true,
+            },
         }
     });
     let use_by_ms = context.settings.timing.use_by_ms;
@@ -372,7 +584,12 @@ fn answer(book: &Book, context: &Context<'_>, reporter: Reporter, report: &Repor
             previous,
             ..lend::answer(book, &book.leases[lease], None, context.now, use_by_ms)
         },
-        None => closed_answer(report.account, report.lease, previous, state(book, report.account, context)),
+        None => closed_answer(
+            report.account,
+            report.lease,
+            previous,
+            state(book, report.account, context),
+        ),
     }
 }
 
@@ -398,7 +615,12 @@ pub fn closed(report: &Report, state: AccountState) -> LeaseAnswer {
     closed_answer(report.account, report.lease, previous, state)
 }
 
-fn closed_answer(account: AccountId, lease: LeaseNumber, previous: Option<PreviousAnswer>, state: AccountState) -> LeaseAnswer {
+fn closed_answer(
+    account: AccountId,
+    lease: LeaseNumber,
+    previous: Option<PreviousAnswer>,
+    state: AccountState,
+) -> LeaseAnswer {
     LeaseAnswer {
         account,
         lease,
@@ -415,5 +637,8 @@ fn closed_answer(account: AccountId, lease: LeaseNumber, previous: Option<Previo
 
 /// Which resolution charges the customer already.
 pub(crate) const fn was_charged(kind: ResolutionKind) -> bool {
-    matches!(kind, ResolutionKind::Consume | ResolutionKind::UnsettledHold)
+    matches!(
+        kind,
+        ResolutionKind::Consume | ResolutionKind::UnsettledHold
+    )
 }

@@ -12,7 +12,11 @@ impl Timestamp {
     /// This instant and `ms` milliseconds; stops at the end of time.
     #[must_use]
     pub const fn plus_ms(self, ms: u64) -> Self {
-        let ms = if ms > i64::MAX as u64 { i64::MAX } else { ms as i64 };
+        let ms = if ms > i64::MAX as u64 {
+            i64::MAX
+        } else {
+            ms as i64
+        };
         Self(self.0.saturating_add(ms))
     }
 
@@ -20,7 +24,11 @@ impl Timestamp {
     #[must_use]
     pub const fn since_ms(self, earlier: Self) -> u64 {
         let difference = self.0.saturating_sub(earlier.0);
-        if difference > 0 { difference.unsigned_abs() } else { 0 }
+        if difference > 0 {
+            difference.unsigned_abs()
+        } else {
+            0
+        }
     }
 
     /// Reads RFC 3339, with any offset. Fractions finer than a millisecond are cut.
@@ -50,6 +58,10 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
-        Self::parse(&text).map_err(|_| serde::de::Error::custom("expected an RFC 3339 date and time, such as 2026-01-31T00:00:00Z"))
+        Self::parse(&text).map_err(|_| {
+            serde::de::Error::custom(
+                "expected an RFC 3339 date and time, such as 2026-01-31T00:00:00Z",
+            )
+        })
     }
 }

@@ -43,12 +43,26 @@ pub struct TopUp {
 /// # Errors
 /// Unknown wallet, an amount that is not above zero, an expiry that has passed or comes
 /// before the lot is effective, too many lots, or a sum above [`FUNDED_MAX`].
-pub fn top_up(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, command: TopUp) -> Result<Lot, Refusal> {
-    let wallet = book.wallets.iter().find(|wallet| wallet.id == command.wallet);
-    let wallet = wallet.ok_or_else(|| Refusal::NotFound { what: "wallet", id: command.wallet.to_string() })?;
+pub fn top_up(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    command: TopUp,
+) -> Result<Lot, Refusal> {
+    let wallet = book
+        .wallets
+        .iter()
+        .find(|wallet| wallet.id == command.wallet);
+    let wallet = wallet.ok_or_else(|| Refusal::NotFound {
+        what: "wallet",
+        id: command.wallet.to_string(),
+    })?;
     let place = book
         .account_place(wallet.account)
-        .ok_or_else(|| Refusal::NotFound { what: "account", id: wallet.account.to_string() })?;
+        .ok_or_else(|| Refusal::NotFound {
+            what: "account",
+            id: wallet.account.to_string(),
+        })?;
     let account = wallet.account;
     let effective_at = command.effective_at.unwrap_or(context.now);
     check(book, context, &command, place, effective_at)?;
@@ -72,10 +86,25 @@ pub fn top_up(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>,
         voided_at: None,
         description: command.description,
     };
-    let about = About { wallet: Some(lot.wallet), note: lot.description.clone(), ..About::default() };
-    let draws = vec![Draw { lot: lot.id, amount: lot.amount }];
+    let about = About {
+        wallet: Some(lot.wallet),
+        note: lot.description.clone(),
+        ..About::default()
+    };
+    let draws = vec![Draw {
+        lot: lot.id,
+        amount: lot.amount,
+    }];
     let movement = (LedgerAccount::Funding, LedgerAccount::Available, lot.amount);
-    journal.transfer(context, &mut book.accounts[place], EntryKind::TopUp, lot.reason, movement, draws, about);
+    journal.transfer(
+        context,
+        &mut book.accounts[place],
+        EntryKind::TopUp,
+        lot.reason,
+        movement,
+        draws,
+        about,
+    );
     repay(book, journal, context, place, &mut lot);
     book.lots.push(lot.clone());
     book.touch(place, context.now);
@@ -84,40 +113,91 @@ pub fn top_up(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>,
     Ok(placed.cloned().unwrap_or(lot))
 }
 
-fn check(book: &Book, context: &Context<'_>, command: &TopUp, place: usize, effective_at: Timestamp) -> Result<(), Refusal> {
-    let invalid = |field, code, problem: &str| Err(Refusal::Invalid { field, code, problem: problem.to_owned() });
+fn check(
+    book: &Book,
+    context: &Context<'_>,
+    command: &TopUp,
+    place: usize,
+    effective_at: Timestamp,
+) -> Result<(), Refusal> {
+    let invalid = |field, code, problem: &str| {
+        Err(Refusal::Invalid {
+            field,
+            code,
+            problem: problem.to_owned(),
+        })
+    };
     if command.amount <= Amount::ZERO {
-        return invalid("/amount", "amount_not_positive", "must be more than zero of the currency's smallest unit");
+        return invalid(
+            "/amount",
+            "amount_not_positive",
+            "must be more than zero of the currency's smallest unit",
+        );
     }
-    if command.expires_at.is_some_and(|expires_at| expires_at <= context.now) {
+    if command
+        .expires_at
+        .is_some_and(|expires_at| expires_at <= context.now)
+    {
         return invalid("/expires_at", "expiry_in_the_past", "must be after now");
     }
-    if command.expires_at.is_some_and(|expires_at| expires_at <= effective_at) {
-        return invalid("/expires_at", "expiry_before_effective", "must be after effective_at");
+    if command
+        .expires_at
+        .is_some_and(|expires_at| expires_at <= effective_at)
+    {
+        return invalid(
+            "/expires_at",
+            "expiry_before_effective",
+            "must be after effective_at",
+        );
     }
     let funded = book.accounts[place].balances.funded();
-    if funded.checked_add(command.amount).is_none_or(|sum| sum > FUNDED_MAX) {
+    if funded
+        .checked_add(command.amount)
+        .is_none_or(|sum| sum > FUNDED_MAX)
+    {
         return Err(Refusal::Overflow);
     }
     if book.lots.len() >= LOTS_MAX {
         return Err(Refusal::Conflict {
             code: "lots_max",
-            problem: format!("the customer has {LOTS_MAX} lots that are not used up; void or merge some first"),
+            problem: format!(
+                "the customer has {LOTS_MAX} lots that are not used up; void or merge some first"
+            ),
         });
     }
     Ok(())
 }
 
-fn repay(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize, lot: &mut Lot) {
+fn repay(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    place: usize,
+    lot: &mut Lot,
+) {
     let owed = book.accounts[place].balances.owed();
     let repaid = owed.min(lot.free).max(Amount::ZERO);
     lot.free = lot.free.saturating_sub(repaid);
     lot.spent = lot.spent.saturating_add(repaid);
-    let about = About { wallet: Some(lot.wallet), ..About::default() };
-    let draws = vec![Draw { lot: lot.id, amount: repaid }];
+    let about = About {
+        wallet: Some(lot.wallet),
+        ..About::default()
+    };
+    let draws = vec![Draw {
+        lot: lot.id,
+        amount: repaid,
+    }];
     let movement = (LedgerAccount::Available, LedgerAccount::Debt, repaid);
     let account = &mut book.accounts[place];
-    journal.transfer(context, account, EntryKind::Repayment, ReasonCode::DebtRepaid, movement, draws, about);
+    journal.transfer(
+        context,
+        account,
+        EntryKind::Repayment,
+        ReasonCode::DebtRepaid,
+        movement,
+        draws,
+        about,
+    );
 }
 
 /// What became of a voided lot.
@@ -135,12 +215,24 @@ pub struct Voided {
 ///
 /// # Errors
 /// Unknown lot, or one that is voided already.
-pub fn void(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, id: LotId, reason: &str) -> Result<(Lot, Voided), Refusal> {
+pub fn void(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    id: LotId,
+    reason: &str,
+) -> Result<(Lot, Voided), Refusal> {
     let found = book.lots.iter().position(|lot| lot.id == id);
-    let lot = found.ok_or_else(|| Refusal::NotFound { what: "lot", id: id.to_string() })?;
+    let lot = found.ok_or_else(|| Refusal::NotFound {
+        what: "lot",
+        id: id.to_string(),
+    })?;
     let place = book
         .account_place(book.lots[lot].account)
-        .ok_or_else(|| Refusal::NotFound { what: "account", id: book.lots[lot].account.to_string() })?;
+        .ok_or_else(|| Refusal::NotFound {
+            what: "account",
+            id: book.lots[lot].account.to_string(),
+        })?;
     expiry::pass(book, journal, context, place);
     let row = &mut book.lots[lot];
     if row.voided_at.is_some() || !row.is_live() {
@@ -153,12 +245,35 @@ pub fn void(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, i
     row.voided_at = Some(context.now);
     row.free = Amount::ZERO;
     row.withdrawn = row.withdrawn.saturating_add(withdrawn);
-    let voided = Voided { withdrawn, pending_recall: row.pinned, spent: row.spent };
-    let about = About { wallet: Some(row.wallet), note: Some(reason.to_owned()), ..About::default() };
-    let draws = vec![Draw { lot: id, amount: withdrawn }];
-    let movement = (LedgerAccount::Available, LedgerAccount::Withdrawn, withdrawn);
+    let voided = Voided {
+        withdrawn,
+        pending_recall: row.pinned,
+        spent: row.spent,
+    };
+    let about = About {
+        wallet: Some(row.wallet),
+        note: Some(reason.to_owned()),
+        ..About::default()
+    };
+    let draws = vec![Draw {
+        lot: id,
+        amount: withdrawn,
+    }];
+    let movement = (
+        LedgerAccount::Available,
+        LedgerAccount::Withdrawn,
+        withdrawn,
+    );
     let row = row.clone();
-    journal.transfer(context, &mut book.accounts[place], EntryKind::Void, ReasonCode::CreditVoided, movement, draws, about);
+    journal.transfer(
+        context,
+        &mut book.accounts[place],
+        EntryKind::Void,
+        ReasonCode::CreditVoided,
+        movement,
+        draws,
+        about,
+    );
     book.touch(place, context.now);
     expiry::turn_spoiled_leases(book, place, context.now);
     Ok((row, voided))

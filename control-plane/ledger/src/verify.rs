@@ -45,18 +45,44 @@ fn check_account(book: &Book, account: &Account, findings: &mut Vec<Finding>) {
             findings.push(Finding {
                 invariant,
                 subject: account.id.to_string(),
-                problem: format!("{what} is {} but {} is booked as {holds}", is.get(), booked.get()),
+                problem: format!(
+                    "{what} is {} but {} is booked as {holds}",
+                    is.get(),
+                    booked.get()
+                ),
             });
         }
     };
-    let free = sum(book.lots.iter().filter(|lot| lot.account == account.id).map(|lot| lot.free));
-    expect(2, "what is free in its lots", LedgerAccount::Available, free);
+    let free = sum(book
+        .lots
+        .iter()
+        .filter(|lot| lot.account == account.id)
+        .map(|lot| lot.free));
+    expect(
+        2,
+        "what is free in its lots",
+        LedgerAccount::Available,
+        free,
+    );
     let out = |states: &'static [LeaseState]| {
-        let leases = book.leases.iter().filter(move |lease| lease.account == account.id && states.contains(&lease.state));
+        let leases = book
+            .leases
+            .iter()
+            .filter(move |lease| lease.account == account.id && states.contains(&lease.state));
         sum(leases.map(|lease| lease.counters.outstanding()))
     };
-    expect(2, "what its leases have out", LedgerAccount::Lent, out(&[LeaseState::Open, LeaseState::Draining]));
-    expect(2, "what its quarantined leases have out", LedgerAccount::Quarantined, out(&[LeaseState::Quarantined]));
+    expect(
+        2,
+        "what its leases have out",
+        LedgerAccount::Lent,
+        out(&[LeaseState::Open, LeaseState::Draining]),
+    );
+    expect(
+        2,
+        "what its quarantined leases have out",
+        LedgerAccount::Quarantined,
+        out(&[LeaseState::Quarantined]),
+    );
     if !balances.is_balanced() {
         findings.push(Finding {
             invariant: 1,
@@ -68,16 +94,29 @@ fn check_account(book: &Book, account: &Account, findings: &mut Vec<Finding>) {
 
 fn check_lease(lease: &Lease, findings: &mut Vec<Finding>) {
     let mut found = |invariant, problem: &str| {
-        findings.push(Finding { invariant, subject: lease.id.to_string(), problem: problem.to_owned() });
+        findings.push(Finding {
+            invariant,
+            subject: lease.id.to_string(),
+            problem: problem.to_owned(),
+        });
     };
-    if lease.counters.check().is_err() || (lease.resolution.is_none() && !lease.counters.overrun().is_zero()) {
+    if lease.counters.check().is_err()
+        || (lease.resolution.is_none() && !lease.counters.overrun().is_zero())
+    {
         found(4, "its counters are out of order");
     }
-    let out = if lease.resolution.is_some() { Amount::ZERO } else { lease.counters.outstanding() };
+    let out = if lease.resolution.is_some() {
+        Amount::ZERO
+    } else {
+        lease.counters.outstanding()
+    };
     if lease.pinned() != out {
         found(7, "its pins do not sum to what it has out");
     }
-    if lease.state == LeaseState::Closed && lease.resolution.is_none() && !lease.counters.is_balanced() {
+    if lease.state == LeaseState::Closed
+        && lease.resolution.is_none()
+        && !lease.counters.is_balanced()
+    {
         found(3, "it is closed with credit out");
     }
 }

@@ -38,7 +38,11 @@ pub struct NewWallet {
 ///
 /// # Errors
 /// A conversion rate that is not above zero, or [`WALLETS_MAX`] wallets.
-pub fn create(book: &mut Book, context: &mut Context<'_>, new: NewWallet) -> Result<Wallet, Refusal> {
+pub fn create(
+    book: &mut Book,
+    context: &mut Context<'_>,
+    new: NewWallet,
+) -> Result<Wallet, Refusal> {
     if book.wallets.len() >= WALLETS_MAX {
         return Err(Refusal::Conflict {
             code: "wallets_max",
@@ -81,16 +85,27 @@ pub fn credits_to_amount(wallet: &Wallet, credits: &str, scale: Scale) -> Result
     let product = i128::from(units.get()) * i128::from(rate.get());
     let (whole, rest) = (product / one, product % one);
     let up = rest * 2 > one || (rest * 2 == one && whole % 2 == 1);
-    i64::try_from(whole + i128::from(up)).map(Amount::new).map_err(|_| overflow)
+    i64::try_from(whole + i128::from(up))
+        .map(Amount::new)
+        .map_err(|_| overflow)
 }
 
 /// Freezes a wallet: nothing of it is lent any more, what is lent is recalled.
 ///
 /// # Errors
 /// Unknown wallet.
-pub fn set_status(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, id: WalletId, status: WalletStatus) -> Result<Wallet, Refusal> {
+pub fn set_status(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    id: WalletId,
+    status: WalletStatus,
+) -> Result<Wallet, Refusal> {
     let wallet = book.wallets.iter_mut().find(|wallet| wallet.id == id);
-    let wallet = wallet.ok_or_else(|| Refusal::NotFound { what: "wallet", id: id.to_string() })?;
+    let wallet = wallet.ok_or_else(|| Refusal::NotFound {
+        what: "wallet",
+        id: id.to_string(),
+    })?;
     wallet.status = status;
     let wallet = wallet.clone();
     if let Some(place) = book.account_place(wallet.account) {
@@ -103,8 +118,10 @@ pub fn set_status(book: &mut Book, journal: &mut Journal, context: &mut Context<
 }
 
 fn rate(text: &str) -> Result<Amount, Refusal> {
-    let scale = Scale::new(RATE_SCALE_DIGITS).map_err(|error| Refusal::amount("/conversion_rate", &error))?;
-    let rate = parse_decimal(text, scale).map_err(|error| Refusal::amount("/conversion_rate", &error))?;
+    let scale = Scale::new(RATE_SCALE_DIGITS)
+        .map_err(|error| Refusal::amount("/conversion_rate", &error))?;
+    let rate =
+        parse_decimal(text, scale).map_err(|error| Refusal::amount("/conversion_rate", &error))?;
     if rate <= Amount::ZERO {
         return Err(Refusal::Invalid {
             field: "/conversion_rate",

@@ -51,7 +51,12 @@ fn question_with_unused_credit_elsewhere_waits_for_its_recall() {
     let recalled = bench.ask(A, 1, used(10, 2, 0), 0);
     assert_eq!(recalled.keep, Some(amount(0)));
     bench.ask(A, 1, returned(used(10, 2, 0), 8), 0);
-    let lease = bench.book.leases.iter().find(|lease| lease.instance == B).unwrap();
+    let lease = bench
+        .book
+        .leases
+        .iter()
+        .find(|lease| lease.instance == B)
+        .unwrap();
     assert_eq!(lease.counters.granted, amount(4));
     assert_eq!(lease.pushes, 1);
 }
@@ -65,7 +70,10 @@ fn credit_given_to_a_waiter_is_not_recalled_before_it_was_used() {
     bench.ask(A, 1, returned(used(5, 0, 0), 5), 5);
     let kept = bench.ask(B, 1, used(5, 0, 0), 0);
     assert_eq!(kept.granted, amount(5));
-    assert_eq!(kept.keep, None, "nothing to recall: what B has was given to its waiter");
+    assert_eq!(
+        kept.keep, None,
+        "nothing to recall: what B has was given to its waiter"
+    );
 }
 
 #[test]
@@ -79,7 +87,12 @@ fn waiters_are_served_in_order_and_asking_again_keeps_the_place() {
     bench.ask(B, 1, Counters::default(), 6);
     bench.ask(A, 1, returned(used(10, 2, 0), 8), 0);
     let granted = |instance| {
-        let lease = bench.book.leases.iter().find(|lease| lease.instance == instance).unwrap();
+        let lease = bench
+            .book
+            .leases
+            .iter()
+            .find(|lease| lease.instance == instance)
+            .unwrap();
         lease.counters.granted.get()
     };
     assert_eq!((granted(B), granted(c)), (6, 0));
@@ -89,7 +102,10 @@ fn waiters_are_served_in_order_and_asking_again_keeps_the_place() {
 fn ceiling_is_told_once_a_need_is_hopeless_and_raised_by_a_top_up() {
     let mut bench = Bench::with_credit(3);
     let told = bench.ask(A, 1, Counters::default(), 5);
-    assert_eq!((told.granted, told.state.ceiling, told.waiting), (amount(0), Some(amount(3)), false));
+    assert_eq!(
+        (told.granted, told.state.ceiling, told.waiting),
+        (amount(0), Some(amount(3)), false)
+    );
     bench.top_up(1);
     assert_eq!(bench.book.leases[0].told.unwrap().ceiling, amount(4));
     bench.top_up(10);
@@ -107,9 +123,26 @@ fn credit_released_elsewhere_raises_a_ceiling() {
     bench.later(1_000);
     let told = bench.ask(B, 1, Counters::default(), 5);
     assert_eq!((told.state.ceiling, told.waiting), (Some(amount(0)), false));
-    assert_eq!(told.state.balance, amount(5), "held credit is still the customer's");
-    bench.ask(A, 1, Counters { released: amount(5), ..used(5, 0, 5) }, 0);
-    let lease = bench.book.leases.iter().find(|lease| lease.instance == B).unwrap();
+    assert_eq!(
+        told.state.balance,
+        amount(5),
+        "held credit is still the customer's"
+    );
+    bench.ask(
+        A,
+        1,
+        Counters {
+            released: amount(5),
+            ..used(5, 0, 5)
+        },
+        0,
+    );
+    let lease = bench
+        .book
+        .leases
+        .iter()
+        .find(|lease| lease.instance == B)
+        .unwrap();
     assert_eq!(lease.told, None);
 }
 
@@ -172,11 +205,24 @@ fn lost_cell_is_quarantined_and_its_credit_is_not_lent_again() {
 fn turn_is_not_a_loss() {
     let mut bench = Bench::with_credit(10);
     bench.ask(A, 1, Counters::default(), 6);
-    let turn = turned(question(bench.account(), 2, Counters::default(), 5), 1, returned(used(6, 1, 1), 4), false);
+    let turn = turned(
+        question(bench.account(), 2, Counters::default(), 5),
+        1,
+        returned(used(6, 1, 1), 4),
+        false,
+    );
     let answer = bench.report(A, &turn).unwrap();
     assert_eq!((answer.lease, answer.granted), (LeaseNumber(2), amount(5)));
-    assert!(!answer.previous.as_ref().unwrap().closed, "one request is in flight");
-    let settled = turned(question(bench.account(), 2, used(5, 0, 0), 0), 1, returned(used(6, 2, 0), 4), false);
+    assert!(
+        !answer.previous.as_ref().unwrap().closed,
+        "one request is in flight"
+    );
+    let settled = turned(
+        question(bench.account(), 2, used(5, 0, 0), 0),
+        1,
+        returned(used(6, 2, 0), 4),
+        false,
+    );
     assert!(bench.report(A, &settled).unwrap().previous.unwrap().closed);
     assert_eq!(bench.balance(LedgerAccount::Quarantined), 0);
 }
@@ -185,7 +231,12 @@ fn turn_is_not_a_loss() {
 fn hold_that_outlived_its_stream_is_charged() {
     let mut bench = Bench::with_credit(10);
     bench.ask(A, 1, Counters::default(), 6);
-    let dead = turned(question(bench.account(), 2, Counters::default(), 0), 1, returned(used(6, 1, 1), 4), true);
+    let dead = turned(
+        question(bench.account(), 2, Counters::default(), 0),
+        1,
+        returned(used(6, 1, 1), 4),
+        true,
+    );
     assert!(bench.report(A, &dead).unwrap().previous.unwrap().closed);
     assert_eq!(bench.balance(LedgerAccount::Unattributed), 1);
     assert_eq!(bench.balance(LedgerAccount::Lent), 0);
@@ -205,8 +256,16 @@ fn report_of_more_than_was_lent_is_not_merged() {
     let mut bench = Bench::with_credit(10);
     bench.ask(A, 1, Counters::default(), 5);
     let account = bench.account();
-    assert!(bench.report(A, &question(account, 1, used(5, 6, 0), 0)).is_err());
-    assert!(bench.report(A, &question(account, 1, used(7, 6, 0), 0)).is_err());
+    assert!(
+        bench
+            .report(A, &question(account, 1, used(5, 6, 0), 0))
+            .is_err()
+    );
+    assert!(
+        bench
+            .report(A, &question(account, 1, used(7, 6, 0), 0))
+            .is_err()
+    );
     assert_eq!(bench.balance(LedgerAccount::Spent), 0);
 }
 
@@ -227,7 +286,14 @@ fn quarantined(bench: &mut Bench) -> creditgate_ledger::id::LeaseId {
     bench.ask(A, 1, Counters::default(), 6);
     bench.ask(A, 1, used(6, 1, 0), 0);
     bench.run(|book, journal, context| {
-        quarantine::set_aside(book, journal, context, 0, 0, QuarantineCause::InstanceSilent);
+        quarantine::set_aside(
+            book,
+            journal,
+            context,
+            0,
+            0,
+            QuarantineCause::InstanceSilent,
+        );
     });
     assert_eq!(bench.balance(LedgerAccount::Quarantined), 5);
     bench.book.leases[0].id
@@ -248,7 +314,18 @@ fn late_report_accounts_for_quarantined_credit() {
 fn use_reported_after_a_release_is_the_operators_loss_and_not_the_customers() {
     let mut bench = Bench::with_credit(10);
     let lease = quarantined(&mut bench);
-    bench.run(|book, journal, context| quarantine::resolve(book, journal, context, lease, ResolutionKind::Release, "gone")).unwrap();
+    bench
+        .run(|book, journal, context| {
+            quarantine::resolve(
+                book,
+                journal,
+                context,
+                lease,
+                ResolutionKind::Release,
+                "gone",
+            )
+        })
+        .unwrap();
     assert_eq!(bench.balance(LedgerAccount::Available), 9);
     bench.ask(A, 1, returned(used(6, 4, 0), 2), 0);
     assert_eq!(bench.balance(LedgerAccount::Available), 9);
@@ -260,7 +337,18 @@ fn use_reported_after_a_release_is_the_operators_loss_and_not_the_customers() {
 fn use_reported_after_a_consume_is_attributed_and_charged_once() {
     let mut bench = Bench::with_credit(10);
     let lease = quarantined(&mut bench);
-    bench.run(|book, journal, context| quarantine::resolve(book, journal, context, lease, ResolutionKind::Consume, "gone")).unwrap();
+    bench
+        .run(|book, journal, context| {
+            quarantine::resolve(
+                book,
+                journal,
+                context,
+                lease,
+                ResolutionKind::Consume,
+                "gone",
+            )
+        })
+        .unwrap();
     assert_eq!(bench.balance(LedgerAccount::Unattributed), 5);
     bench.ask(A, 1, returned(used(6, 4, 0), 2), 0);
     assert_eq!(bench.balance(LedgerAccount::Unattributed), 2);
@@ -271,10 +359,34 @@ fn use_reported_after_a_consume_is_attributed_and_charged_once() {
 #[test]
 fn second_worker_that_resolves_at_the_same_time_opens_nothing() {
     let mut bench = Bench::with_credit(10);
-    let usd = (bench.book.accounts[0].currency, bench.book.accounts[0].scale);
-    let reporter = report::Reporter { instance: A, barred: None };
-    let (first, lent) = bench.run(|book, journal, context| report::resolve(book, journal, context, reporter, usd, (LeaseNumber(7), amount(2))));
-    let (second, seen) = bench.run(|book, journal, context| report::resolve(book, journal, context, reporter, usd, (LeaseNumber(8), amount(2))));
+    let usd = (
+        bench.book.accounts[0].currency,
+        bench.book.accounts[0].scale,
+    );
+    let reporter = report::Reporter {
+        instance: A,
+        barred: None,
+    };
+    let (first, lent) = bench.run(|book, journal, context| {
+        report::resolve(
+            book,
+            journal,
+            context,
+            reporter,
+            usd,
+            (LeaseNumber(7), amount(2)),
+        )
+    });
+    let (second, seen) = bench.run(|book, journal, context| {
+        report::resolve(
+            book,
+            journal,
+            context,
+            reporter,
+            usd,
+            (LeaseNumber(8), amount(2)),
+        )
+    });
     assert!(first && !second);
     assert_eq!((lent.lease, seen.lease), (LeaseNumber(7), LeaseNumber(7)));
     assert_eq!(bench.balance(LedgerAccount::Lent), 2);
@@ -283,12 +395,33 @@ fn second_worker_that_resolves_at_the_same_time_opens_nothing() {
 #[test]
 fn balance_of_a_cell_that_turns_by_a_resolve_does_not_lose_what_was_spent_before() {
     let mut bench = Bench::with_credit(10);
-    let reporter = report::Reporter { instance: A, barred: None };
-    let usd = (bench.book.accounts[0].currency, bench.book.accounts[0].scale);
-    let resolve = |bench: &mut Bench, number| {
-        bench.run(|book, journal, context| report::resolve(book, journal, context, reporter, usd, (LeaseNumber(number), amount(4)))).1
+    let reporter = report::Reporter {
+        instance: A,
+        barred: None,
     };
-    let reception = Reception { sent_at_ms: 1_000, now_ms: 1_000, sent_mark: None };
+    let usd = (
+        bench.book.accounts[0].currency,
+        bench.book.accounts[0].scale,
+    );
+    let resolve = |bench: &mut Bench, number| {
+        bench
+            .run(|book, journal, context| {
+                report::resolve(
+                    book,
+                    journal,
+                    context,
+                    reporter,
+                    usd,
+                    (LeaseNumber(number), amount(4)),
+                )
+            })
+            .1
+    };
+    let reception = Reception {
+        sent_at_ms: 1_000,
+        now_ms: 1_000,
+        sent_mark: None,
+    };
     let mut cell = Cell::fresh(bench.account(), LeaseNumber(7));
     cell.apply(&resolve(&mut bench, 7), reception);
     cell.charge(amount(4), 1_000).unwrap();
@@ -307,10 +440,25 @@ fn balance_of_a_cell_that_turns_by_a_resolve_does_not_lose_what_was_spent_before
 #[test]
 fn question_whose_answer_was_lost_gets_the_same_lease_again() {
     let mut bench = Bench::with_credit(10);
-    let usd = (bench.book.accounts[0].currency, bench.book.accounts[0].scale);
-    let reporter = report::Reporter { instance: A, barred: None };
+    let usd = (
+        bench.book.accounts[0].currency,
+        bench.book.accounts[0].scale,
+    );
+    let reporter = report::Reporter {
+        instance: A,
+        barred: None,
+    };
     for _ in 0..2 {
-        let (opened, answer) = bench.run(|book, journal, context| report::resolve(book, journal, context, reporter, usd, (LeaseNumber(7), amount(2))));
+        let (opened, answer) = bench.run(|book, journal, context| {
+            report::resolve(
+                book,
+                journal,
+                context,
+                reporter,
+                usd,
+                (LeaseNumber(7), amount(2)),
+            )
+        });
         assert!(opened);
         assert_eq!(answer.granted, amount(2));
     }
@@ -323,7 +471,14 @@ fn overrun_reported_by_a_quarantined_lease_is_covered_where_the_lease_is_booked(
     bench.settings.overrun_max = amount(50);
     bench.ask(A, 1, Counters::default(), 6);
     bench.run(|book, journal, context| {
-        quarantine::set_aside(book, journal, context, 0, 0, QuarantineCause::InstanceSilent);
+        quarantine::set_aside(
+            book,
+            journal,
+            context,
+            0,
+            0,
+            QuarantineCause::InstanceSilent,
+        );
     });
     bench.ask(A, 1, used(6, 10, 0), 0);
     assert_eq!(bench.balance(LedgerAccount::Quarantined), 0);

@@ -5,7 +5,7 @@
 //! it was sent with is remembered as the SHA-256 of method, path and body.
 
 use axum::body::{Body, Bytes};
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{self, FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Uri};
 use serde::de::DeserializeOwned;
@@ -98,6 +98,19 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Write<T> {
             &raw.body
         })?;
         Ok(Self { body, raw })
+    }
+}
+
+/// The variable part of a path. Bytes that are no text name nothing.
+pub(crate) struct Path(pub(crate) String);
+
+impl FromRequestParts<Shared> for Path {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Problem> {
+        let path = extract::Path::<String>::from_request_parts(parts, app).await;
+        path.map(|extract::Path(text)| Self(text))
+            .map_err(|error| Problem::new("not_found", error.body_text()))
     }
 }
 

@@ -47,7 +47,11 @@ pub(super) async fn run(mut jobs: Jobs) {
             .filter(|instant| !done.contains(instant))
             .map(|(_, customer)| *customer)
             .collect();
-        if !pass(&jobs, fresh).await {
+        let commands = fresh.into_iter().map(|customer| Command::PassTime {
+            customer: Target::Customer(customer),
+        });
+        if !jobs.give("time", commands.collect()).await {
+            tracing::warn!("the passing of time could not be booked; it is tried again");
             wait = Duration::from_secs(1);
             continue;
         }
@@ -69,17 +73,4 @@ pub(super) async fn run(mut jobs: Jobs) {
             Duration::from_millis(until_next.min(LOOK_MS))
         };
     }
-}
-
-async fn pass(jobs: &Jobs, customers: BTreeSet<CustomerId>) -> bool {
-    for customer in customers {
-        let command = Command::PassTime {
-            customer: Target::Customer(customer),
-        };
-        if let Err(error) = jobs.writer.execute("time", command).await {
-            tracing::warn!(%error, "the passing of time could not be booked; it is tried again");
-            return false;
-        }
-    }
-    true
 }

@@ -11,8 +11,8 @@ use crate::command::Command;
 use crate::problem::Problem;
 use crate::storage::{LeaseFilter, PageRequest, Reader, Target};
 
-/// Customers set aside in one go; the rest follows with the next look.
-const CUSTOMERS_MAX: usize = 1_000;
+/// Customers in one go; the rest follows if the instance is still silent then.
+const CUSTOMERS_MAX: usize = 250;
 
 const PAGE: u32 = 500;
 
@@ -28,37 +28,35 @@ pub(super) async fn run(mut jobs: Jobs) {
             .await
             .unwrap_or_default();
         for instance in outstanding {
-            if jobs.presence.silent_at_least(instance) > silent_after {
-                quarantine(&jobs, instance).await;
-            }
+            quarantine(&jobs, instance, silent_after).await;
         }
     }
 }
 
-async fn quarantine(jobs: &Jobs, instance: InstanceId) {
-    let customers = jobs
-        .read(move |reader| lending(reader, instance, &[LeaseState::Open, LeaseState::Draining]))
-        .await
-        .unwrap_or_default();
-    if customers.is_empty() {
-        return;
-    }
-    tracing::warn!(%instance, customers = customers.len(), "an instance is silent; its leases are quarantined");
-    for customer in customers {
-        let command = Command::Quarantine {
-            customer: Target::Customer(customer),
+/// Sets aside what the instance has, as long as it is silent.
+async fn quarantine(jobs: &Jobs, instance: InstanceId, silent_after: Duration) {
+    let mut before = BTreeSet::new();
+    while jobs.presence.silent_at_least(instance) > silent_after {
+        let customers = jobs
+            .read(move |reader| {
+                lending(reader, instance, &[LeaseState::Open, LeaseState::Draining])
+            })
+            .await
+            .unwrap_or_default();
+        // What failed once is left to the next look.
+        if customers.is_empty() || customers == before {
+            return;
+        }
+        tracing::warn!(%instance, customers = customers.len(), "an instance is silent; its leases are quarantined");
+        let commands = customers.iter().map(|customer| Command::Quarantine {
+            customer: Target::Customer(*customer),
             instance,
             cause: QuarantineCause::InstanceSilent,
-        };
-        // It may have spoken while the others were written.
-        let silent_after = Duration::from_millis(jobs.writer.registry().settings.silent_after_ms);
-        if jobs.presence.silent_at_least(instance) <= silent_after {
+        });
+        if !jobs.give("silence", commands.collect()).await {
             return;
         }
-        if let Err(error) = jobs.writer.execute("silence", command).await {
-            tracing::warn!(%error, "a lease could not be quarantined; it is tried again");
-            return;
-        }
+        before = customers;
     }
 }
 

@@ -384,7 +384,10 @@ fn forgotten_instance_is_gone_and_its_leases_stay<B: Backend>(mut desk: Desk<B>)
         .unwrap();
     let desk = desk.reopen();
     assert_eq!(desk.reader().registry().unwrap().instances, [instance(2)]);
-    assert_eq!(desk.lease(&wallet, InstanceId(1), 5).counters.granted.get(), 100);
+    assert_eq!(
+        desk.lease(&wallet, InstanceId(1), 5).counters.granted.get(),
+        100
+    );
 }
 
 fn old_answers_are_forgotten_and_newer_ones_stay<B: Backend>(mut desk: Desk<B>) {
@@ -392,7 +395,10 @@ fn old_answers_are_forgotten_and_newer_ones_stay<B: Backend>(mut desk: Desk<B>) 
         created_at: Timestamp(at),
         ..stored_answer(b"x")
     };
-    let answers = vec![(idempotency("old"), answer(4)), (idempotency("new"), answer(5))];
+    let answers = vec![
+        (idempotency("old"), answer(4)),
+        (idempotency("new"), answer(5)),
+    ];
     let remember = ChangeSet {
         answers,
         ..ChangeSet::default()

@@ -40,11 +40,18 @@ impl Cell {
         // A ceiling is told to a lease and raised for that lease; it ends with it.
         let is_open = answer.lease == self.lease && answer.phase == Phase::Open;
         self.ceiling = answer.state.ceiling.filter(|_| is_open);
-        self.balance_base = answer.state.balance.saturating_add(settled_seen.min(self.settled_here()));
+        self.balance_base = answer
+            .state
+            .balance
+            .saturating_add(settled_seen.min(self.settled_here()));
         self.balance_at_s = u32::try_from(reception.sent_at_ms / 1000).unwrap_or(u32::MAX);
         if is_open {
             let use_by_ms = reception.sent_at_ms.saturating_add(answer.use_by_ms);
-            self.use_by_ms = if newer { use_by_ms } else { self.use_by_ms.max(use_by_ms) };
+            self.use_by_ms = if newer {
+                use_by_ms
+            } else {
+                self.use_by_ms.max(use_by_ms)
+            };
             if let Some(keep) = answer.keep {
                 self.give_back(keep);
             }

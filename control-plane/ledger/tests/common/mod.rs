@@ -42,12 +42,28 @@ impl Bench {
     /// A customer with an empty wallet.
     pub fn new() -> Self {
         let mut ids = Counter(0);
-        let settings = Settings { timing: Timing { use_by_ms: 60_000, ..Timing::default() }, ..Settings::default() };
+        let settings = Settings {
+            timing: Timing {
+                use_by_ms: 60_000,
+                ..Timing::default()
+            },
+            ..Settings::default()
+        };
         let now = Timestamp(1_000_000);
-        let mut context = Context { now, ids: &mut ids, settings: &settings, actor: "test" };
+        let mut context = Context {
+            now,
+            ids: &mut ids,
+            settings: &settings,
+            actor: "test",
+        };
         let mut book = customer::create(
             &mut context,
-            NewCustomer { external_id: "cust".into(), name: None, time_zone: "UTC".into(), metadata: Default::default() },
+            NewCustomer {
+                external_id: "cust".into(),
+                name: None,
+                time_zone: "UTC".into(),
+                metadata: Default::default(),
+            },
         );
         let new = NewWallet {
             currency: Currency::new("usd").unwrap(),
@@ -57,7 +73,13 @@ impl Bench {
             metadata: Default::default(),
         };
         wallet::create(&mut book, &mut context, new).unwrap();
-        Self { book, journal: Journal::default(), ids, settings, now }
+        Self {
+            book,
+            journal: Journal::default(),
+            ids,
+            settings,
+            now,
+        }
     }
 
     pub fn with_credit(units: i64) -> Self {
@@ -71,13 +93,36 @@ impl Bench {
     }
 
     /// Runs a decision, and checks every invariant after it.
-    pub fn run<T>(&mut self, decision: impl FnOnce(&mut Book, &mut Journal, &mut Context<'_>) -> T) -> T {
-        let mut context = Context { now: self.now, ids: &mut self.ids, settings: &self.settings, actor: "test" };
+    pub fn run<T>(
+        &mut self,
+        decision: impl FnOnce(&mut Book, &mut Journal, &mut Context<'_>) -> T,
+    ) -> T {
+        let mut context = Context {
+            now: self.now,
+            ids: &mut self.ids,
+            settings: &self.settings,
+            actor: "test",
+        };
         let outcome = decision(&mut self.book, &mut self.journal, &mut context);
-        assert_eq!(verify(&self.book), vec![], "after a decision at {}", self.now);
+        assert_eq!(
+            verify(&self.book),
+            vec![],
+            "after a decision at {}",
+            self.now
+        );
         for account in LedgerAccount::ALL {
-            let posted = self.journal.entries.iter().fold(Amount::ZERO, |sum, entry| sum.saturating_add(entry.posted(account)));
-            assert_eq!(posted, self.book.accounts[0].balances.get(account), "{account}");
+            let posted = self
+                .journal
+                .entries
+                .iter()
+                .fold(Amount::ZERO, |sum, entry| {
+                    sum.saturating_add(entry.posted(account))
+                });
+            assert_eq!(
+                posted,
+                self.book.accounts[0].balances.get(account),
+                "{account}"
+            );
         }
         outcome
     }
@@ -97,14 +142,23 @@ impl Bench {
             description: None,
         };
         change(&mut command);
-        self.run(|book, journal, context| top_up::top_up(book, journal, context, command)).unwrap()
+        self.run(|book, journal, context| top_up::top_up(book, journal, context, command))
+            .unwrap()
     }
 
-    pub fn report(&mut self, instance: InstanceId, report: &Report) -> Result<LeaseAnswer, Impossible> {
+    pub fn report(
+        &mut self,
+        instance: InstanceId,
+        report: &Report,
+    ) -> Result<LeaseAnswer, Impossible> {
         let before = self.book.clone();
         let entries = self.journal.entries.len();
-        let reporter = Reporter { instance, barred: None };
-        let answer = self.run(|book, journal, context| report::report(book, journal, context, reporter, report));
+        let reporter = Reporter {
+            instance,
+            barred: None,
+        };
+        let answer = self
+            .run(|book, journal, context| report::report(book, journal, context, reporter, report));
         if answer.is_err() {
             self.book = before;
             self.journal.entries.truncate(entries);
@@ -113,8 +167,15 @@ impl Bench {
     }
 
     /// Asks under a lease for `need`, with counters as given.
-    pub fn ask(&mut self, instance: InstanceId, number: u64, counters: Counters, need: i64) -> LeaseAnswer {
-        self.report(instance, &question(self.account(), number, counters, need)).unwrap()
+    pub fn ask(
+        &mut self,
+        instance: InstanceId,
+        number: u64,
+        counters: Counters,
+        need: i64,
+    ) -> LeaseAnswer {
+        self.report(instance, &question(self.account(), number, counters, need))
+            .unwrap()
     }
 
     pub fn balance(&self, account: LedgerAccount) -> i64 {
@@ -138,7 +199,11 @@ pub fn question(account: AccountId, number: u64, counters: Counters, need: i64) 
 }
 
 pub fn turned(mut report: Report, number: u64, counters: Counters, dead: bool) -> Report {
-    report.previous = Some(PreviousReport { lease: LeaseNumber(number), counters, dead });
+    report.previous = Some(PreviousReport {
+        lease: LeaseNumber(number),
+        counters,
+        dead,
+    });
     report
 }
 
@@ -153,5 +218,8 @@ pub fn used(granted: i64, settled: i64, held: i64) -> Counters {
 }
 
 pub fn returned(counters: Counters, returned: i64) -> Counters {
-    Counters { returned: amount(returned), ..counters }
+    Counters {
+        returned: amount(returned),
+        ..counters
+    }
 }

@@ -4,7 +4,7 @@
 //! journal's accounts; that the two agree is checked by `creditgate verify`.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use creditgate_core::amount::{Amount, Currency, Scale};
 use creditgate_ledger::balance::{self, Parts};
 use creditgate_ledger::id::WalletId;
@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 
 use super::{customer, id};
 use crate::http::Shared;
-use crate::http::body::Params;
+use crate::http::body::{Params, Path};
 use crate::http::money::{credits, decimal};
 use crate::problem::Problem;
 use crate::storage::{LotFilter, PageRequest, Reader, Target};
@@ -198,7 +198,7 @@ fn totals(reader: &dyn Reader, wallet: WalletId) -> Result<Totals, Problem> {
     responses((status = 200, body = Balance)))]
 async fn get_wallet_balance(
     State(app): State<Shared>,
-    Path(text): Path<String>,
+    Path(text): Path,
 ) -> Result<Json<Balance>, Problem> {
     let wallet: WalletId = id("wallet", &text)?;
     let now = app.clock.now();
@@ -233,7 +233,7 @@ struct CurrencyQuery {
     responses((status = 200, body = Balance)))]
 async fn get_customer_balance(
     State(app): State<Shared>,
-    Path(named): Path<String>,
+    Path(named): Path,
     Params(query): Params<CurrencyQuery>,
 ) -> Result<Json<Balance>, Problem> {
     let wrong = |error: creditgate_core::amount::AmountError| {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use creditgate_core::protocol::EnforcementMode;
@@ -18,7 +18,7 @@ use super::customer;
 use crate::command::{Command, Outcome};
 use crate::http::Shared;
 use crate::http::answer::write;
-use crate::http::body::{Params, Write};
+use crate::http::body::{Params, Path, Write};
 use crate::http::input::{ExternalId, Lower, Metadata, Name, Note, TimeZone, given};
 use crate::http::list::{List, PageQuery};
 use crate::problem::Problem;
@@ -141,7 +141,7 @@ async fn list_customers(
     responses((status = 200, body = CustomerView)))]
 async fn get_customer(
     State(app): State<Shared>,
-    Path(named): Path<String>,
+    Path(named): Path,
 ) -> Result<Json<CustomerView>, Problem> {
     let found = app
         .read(move |reader| {
@@ -180,7 +180,7 @@ struct ChangeCustomer {
     responses((status = 200, body = CustomerView)))]
 async fn change_customer(
     State(app): State<Shared>,
-    Path(named): Path<String>,
+    Path(named): Path,
     Write { body, raw }: Write<ChangeCustomer>,
 ) -> Result<Response, Problem> {
     let change = CustomerChange {
@@ -212,7 +212,7 @@ struct Because {
     responses((status = 200, body = CustomerView)))]
 async fn suspend_customer(
     State(app): State<Shared>,
-    Path(named): Path<String>,
+    Path(named): Path,
     write: Write<Because>,
 ) -> Result<Response, Problem> {
     set_status(&app, &named, write, CustomerStatus::Suspended).await
@@ -224,7 +224,7 @@ async fn suspend_customer(
     responses((status = 200, body = CustomerView)))]
 async fn resume_customer(
     State(app): State<Shared>,
-    Path(named): Path<String>,
+    Path(named): Path,
     write: Write<Because>,
 ) -> Result<Response, Problem> {
     set_status(&app, &named, write, CustomerStatus::Active).await

@@ -1,7 +1,7 @@
 //! Gateways and their keys.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use creditgate_core::key::KeyKind;
@@ -16,7 +16,7 @@ use super::{id, instant};
 use crate::command::{Command, Outcome};
 use crate::http::Shared;
 use crate::http::answer::{json_bytes, write, written};
-use crate::http::body::Write;
+use crate::http::body::{Path, Write};
 use crate::http::input::{ExternalId, Name};
 use crate::http::list::List;
 use crate::problem::Problem;
@@ -147,7 +147,7 @@ async fn list_gateways(State(app): State<Shared>) -> Json<List<GatewayView>> {
     responses((status = 200, body = GatewayView)))]
 async fn get_gateway(
     State(app): State<Shared>,
-    Path(named): Path<String>,
+    Path(named): Path,
 ) -> Result<Json<GatewayView>, Problem> {
     let registry = app.writer.registry();
     find(&registry, &named).map(|gateway| Json(GatewayView::of(gateway)))
@@ -174,7 +174,7 @@ struct CreateGatewayKey {}
     responses((status = 201, body = GatewayKeyView)))]
 async fn create_gateway_key(
     State(app): State<Shared>,
-    Path(gateway): Path<String>,
+    Path(gateway): Path,
     Write { raw, .. }: Write<CreateGatewayKey>,
 ) -> Result<Response, Problem> {
     let issued = Issued::new(KeyKind::Gateway, &raw.caller);
@@ -202,7 +202,7 @@ async fn create_gateway_key(
     responses((status = 200, body = List<GatewayKeyView>)))]
 async fn list_gateway_keys(
     State(app): State<Shared>,
-    Path(named): Path<String>,
+    Path(named): Path,
 ) -> Result<Json<List<GatewayKeyView>>, Problem> {
     let registry = app.writer.registry();
     let gateway = find(&registry, &named)?.id;
@@ -221,7 +221,7 @@ async fn list_gateway_keys(
     responses((status = 200, body = GatewayKeyView)))]
 async fn revoke_gateway_key(
     State(app): State<Shared>,
-    Path(text): Path<String>,
+    Path(text): Path,
     Write { raw, .. }: Write<CreateGatewayKey>,
 ) -> Result<Response, Problem> {
     let command = Command::RevokeGatewayKey {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use creditgate_core::amount::{Amount, Currency, Scale};
@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 use super::id;
 use crate::command::{Command, Outcome};
 use crate::http::answer::write;
-use crate::http::body::Write;
+use crate::http::body::{Path, Write};
 use crate::http::input::Note;
 use crate::http::list::List;
 use crate::http::money::decimal;
@@ -175,7 +175,7 @@ async fn list_instances(State(app): State<Shared>) -> Json<List<InstanceView>> {
     responses((status = 200, body = InstanceDetail)))]
 async fn get_instance(
     State(app): State<Shared>,
-    Path(text): Path<String>,
+    Path(text): Path,
 ) -> Result<Json<InstanceDetail>, Problem> {
     let instance: InstanceId = id("instance", &text)?;
     let registry = app.writer.registry();
@@ -210,7 +210,7 @@ struct InstanceBecause {
     responses((status = 200, body = InstanceDetail)))]
 async fn drain_instance(
     State(app): State<Shared>,
-    Path(text): Path<String>,
+    Path(text): Path,
     asked: Write<InstanceBecause>,
 ) -> Result<Response, Problem> {
     let instance: InstanceId = id("instance", &text)?;
@@ -225,7 +225,7 @@ async fn drain_instance(
     responses((status = 200, body = InstanceDetail)))]
 async fn undrain_instance(
     State(app): State<Shared>,
-    Path(text): Path<String>,
+    Path(text): Path,
     asked: Write<InstanceBecause>,
 ) -> Result<Response, Problem> {
     resume(&app, &text, asked, InstanceState::Draining).await
@@ -237,7 +237,7 @@ async fn undrain_instance(
     responses((status = 200, body = InstanceDetail)))]
 async fn thaw_instance(
     State(app): State<Shared>,
-    Path(text): Path<String>,
+    Path(text): Path,
     asked: Write<InstanceBecause>,
 ) -> Result<Response, Problem> {
     resume(&app, &text, asked, InstanceState::Frozen).await

@@ -1,7 +1,7 @@
 //! Consumer keys: what a customer's requests carry.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use creditgate_core::key::KeyKind;
@@ -16,7 +16,7 @@ use super::{customer, id, instant};
 use crate::command::{Command, Outcome};
 use crate::http::Shared;
 use crate::http::answer::{json_bytes, write, written};
-use crate::http::body::{Params, RawWrite, Write};
+use crate::http::body::{Params, Path, RawWrite, Write};
 use crate::http::input::{Name, When};
 use crate::http::list::{List, PageQuery};
 use crate::problem::Problem;
@@ -93,7 +93,7 @@ struct CreateKey {
     responses((status = 201, body = KeyView)))]
 async fn create_key(
     State(app): State<Shared>,
-    Path(named): Path<String>,
+    Path(named): Path,
     Write { body, raw }: Write<CreateKey>,
 ) -> Result<Response, Problem> {
     let name = body.name.map(|name| name.0);
@@ -133,7 +133,7 @@ async fn issue(
     responses((status = 200, body = List<KeyView>)))]
 async fn list_keys(
     State(app): State<Shared>,
-    Path(named): Path<String>,
+    Path(named): Path,
     Params(page): Params<PageQuery>,
 ) -> Result<Json<List<KeyView>>, Problem> {
     let page = page.request()?;
@@ -152,10 +152,7 @@ async fn list_keys(
 #[utoipa::path(get, path = "/v1/keys/{id}", tag = "keys",
     params(("id" = String, Path, description = "Id of the key")),
     responses((status = 200, body = KeyView)))]
-async fn get_key(
-    State(app): State<Shared>,
-    Path(text): Path<String>,
-) -> Result<Json<KeyView>, Problem> {
+async fn get_key(State(app): State<Shared>, Path(text): Path) -> Result<Json<KeyView>, Problem> {
     let key = id("key", &text)?;
     let found = app.read(move |reader| Ok(reader.key(key)?)).await?;
     let found = found.ok_or_else(|| Problem::not_found("key", &text))?;
@@ -177,7 +174,7 @@ struct RevokeKey {
     responses((status = 200, body = KeyView)))]
 async fn revoke_key(
     State(app): State<Shared>,
-    Path(text): Path<String>,
+    Path(text): Path,
     Write { body, raw }: Write<RevokeKey>,
 ) -> Result<Response, Problem> {
     let command = Command::RevokeKey {
@@ -202,7 +199,7 @@ struct RotateKey {
     responses((status = 201, body = KeyView)))]
 async fn rotate_key(
     State(app): State<Shared>,
-    Path(text): Path<String>,
+    Path(text): Path,
     Write { body, raw }: Write<RotateKey>,
 ) -> Result<Response, Problem> {
     let overlap_s = body.overlap_seconds.unwrap_or(0);
@@ -235,7 +232,7 @@ struct MoveKey {
     responses((status = 200, body = KeyView)))]
 async fn move_key(
     State(app): State<Shared>,
-    Path(text): Path<String>,
+    Path(text): Path,
     Write { body, raw }: Write<MoveKey>,
 ) -> Result<Response, Problem> {
     let command = Command::MoveKey {

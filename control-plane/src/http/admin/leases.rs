@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use creditgate_core::amount::{Amount, Currency, Scale};
@@ -19,7 +19,7 @@ use super::{customer, id, instant};
 use crate::command::{Command, Outcome};
 use crate::http::Shared;
 use crate::http::answer::write;
-use crate::http::body::{Params, Write};
+use crate::http::body::{Params, Path, Write};
 use crate::http::input::{Lower, Note};
 use crate::http::list::{List, PageQuery};
 use crate::http::money::decimal;
@@ -208,7 +208,7 @@ async fn list_leases(
     responses((status = 200, body = LeaseExplained)))]
 async fn explain_lease(
     State(app): State<Shared>,
-    Path(text): Path<String>,
+    Path(text): Path,
 ) -> Result<Json<LeaseExplained>, Problem> {
     let lease: LeaseId = id("lease", &text)?;
     let explained = app
@@ -242,7 +242,7 @@ struct ResolveLease {
     responses((status = 200, body = LeaseExplained)))]
 async fn resolve_lease(
     State(app): State<Shared>,
-    Path(text): Path<String>,
+    Path(text): Path,
     Write { body, raw }: Write<ResolveLease>,
 ) -> Result<Response, Problem> {
     let kind = match body.action.to_ascii_lowercase().as_str() {

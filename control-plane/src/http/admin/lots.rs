@@ -1,7 +1,7 @@
 //! Top-ups and the lots they make.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use creditgate_core::amount::Scale;
@@ -17,7 +17,7 @@ use super::{id, instant};
 use crate::command::{Command, Outcome, TopUpCommand, TopUpValue};
 use crate::http::Shared;
 use crate::http::answer::write;
-use crate::http::body::{Params, Write};
+use crate::http::body::{Params, Path, Write};
 use crate::http::input::{DecimalText, NotYet, Note, Upper, When};
 use crate::http::list::{List, PageQuery};
 use crate::http::money::{credits, decimal};
@@ -152,7 +152,7 @@ struct TopUpBody {
     responses((status = 201, body = LotView)))]
 async fn top_up_wallet(
     State(app): State<Shared>,
-    Path(text): Path<String>,
+    Path(text): Path,
     Write { body, mut raw }: Write<TopUpBody>,
 ) -> Result<Response, Problem> {
     raw.key_from_body(body.idempotency_key)?;
@@ -219,7 +219,7 @@ fn check_reason(reason: ReasonCode) -> Result<(), Problem> {
     responses((status = 200, body = List<LotView>)))]
 async fn list_lots(
     State(app): State<Shared>,
-    Path(text): Path<String>,
+    Path(text): Path,
     Params(page): Params<PageQuery>,
 ) -> Result<Json<List<LotView>>, Problem> {
     let (page, wallet) = (page.request()?, id("wallet", &text)?);
@@ -259,10 +259,7 @@ fn wallet_with_account(
 #[utoipa::path(get, path = "/v1/lots/{id}", tag = "credit",
     params(("id" = String, Path, description = "Id of the lot")),
     responses((status = 200, body = LotView)))]
-async fn get_lot(
-    State(app): State<Shared>,
-    Path(text): Path<String>,
-) -> Result<Json<LotView>, Problem> {
+async fn get_lot(State(app): State<Shared>, Path(text): Path) -> Result<Json<LotView>, Problem> {
     let lot: LotId = id("lot", &text)?;
     let now = app.clock.now();
     let view = app
@@ -315,7 +312,7 @@ struct VoidedLot {
     responses((status = 200, body = VoidedLot)))]
 async fn void_lot(
     State(app): State<Shared>,
-    Path(text): Path<String>,
+    Path(text): Path,
     Write { body, raw }: Write<VoidLot>,
 ) -> Result<Response, Problem> {
     let command = Command::VoidLot {

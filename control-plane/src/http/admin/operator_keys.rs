@@ -1,7 +1,7 @@
 //! Operators' keys for this API.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use creditgate_core::key::KeyKind;
@@ -16,7 +16,7 @@ use super::{id, instant};
 use crate::command::{Command, Outcome};
 use crate::http::Shared;
 use crate::http::answer::{json_bytes, write, written};
-use crate::http::body::Write;
+use crate::http::body::{Path, Write};
 use crate::http::input::{Lower, Name};
 use crate::http::list::List;
 use crate::problem::Problem;
@@ -124,7 +124,7 @@ struct RevokeOperatorKey {}
     responses((status = 200, body = OperatorKeyView)))]
 async fn revoke_operator_key(
     State(app): State<Shared>,
-    Path(text): Path<String>,
+    Path(text): Path,
     Write { raw, .. }: Write<RevokeOperatorKey>,
 ) -> Result<Response, Problem> {
     let command = Command::RevokeOperatorKey {

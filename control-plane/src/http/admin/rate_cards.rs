@@ -1,7 +1,7 @@
 //! Rate cards: what requests cost. Each change makes a version; gateways get it by push.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use creditgate_core::rate_card::{RateCard, RateCardDocument};
@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 use crate::command::{Command, Outcome};
 use crate::http::Shared;
 use crate::http::answer::write;
-use crate::http::body::{Params, RawWrite};
+use crate::http::body::{Params, Path, RawWrite};
 use crate::http::list::List;
 use crate::problem::Problem;
 
@@ -73,7 +73,7 @@ pub(super) fn check_name(name: &str) -> Result<(), Problem> {
     responses((status = 200, body = RateCardView)))]
 async fn put_rate_card(
     State(app): State<Shared>,
-    Path(name): Path<String>,
+    Path(name): Path,
     raw: RawWrite,
 ) -> Result<Response, Problem> {
     check_name(&name)?;
@@ -110,7 +110,7 @@ struct VersionQuery {
     responses((status = 200, body = RateCardView)))]
 async fn get_rate_card(
     State(app): State<Shared>,
-    Path(name): Path<String>,
+    Path(name): Path,
     Params(query): Params<VersionQuery>,
 ) -> Result<Json<RateCardView>, Problem> {
     let missing = Problem::not_found("rate card", &name);

@@ -1,7 +1,7 @@
 //! The journal, as a wallet's owner reads it.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use creditgate_core::amount::{Amount, Scale};
 use creditgate_ledger::id::WalletId;
 use creditgate_ledger::{Entry, EntryKind, LedgerAccount, ReasonCode};
@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 
 use super::{id, instant};
 use crate::http::Shared;
-use crate::http::body::Params;
+use crate::http::body::{Params, Path};
 use crate::http::list::{List, PageQuery};
 use crate::http::money::decimal;
 use crate::problem::Problem;
@@ -116,7 +116,7 @@ impl Transaction {
     responses((status = 200, body = List<Transaction>)))]
 async fn list_transactions(
     State(app): State<Shared>,
-    Path(text): Path<String>,
+    Path(text): Path,
     Params(page): Params<PageQuery>,
 ) -> Result<Json<List<Transaction>>, Problem> {
     let page = page.request()?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use creditgate_core::amount::{Amount, Scale};
@@ -18,7 +18,7 @@ use super::{customer, id};
 use crate::command::{Command, CreateWallet, Outcome};
 use crate::http::Shared;
 use crate::http::answer::write;
-use crate::http::body::{RawWrite, Write};
+use crate::http::body::{Path, RawWrite, Write};
 use crate::http::input::{CurrencyName, DecimalText, Metadata, Name, NotYet, Note};
 use crate::http::list::List;
 use crate::http::money::{credits, decimal};
@@ -192,7 +192,7 @@ async fn create_wallet(
     responses((status = 200, body = WalletView)))]
 async fn get_wallet(
     State(app): State<Shared>,
-    Path(text): Path<String>,
+    Path(text): Path,
 ) -> Result<Json<WalletView>, Problem> {
     let wallet: WalletId = id("wallet", &text)?;
     let now = app.clock.now();
@@ -214,7 +214,7 @@ async fn get_wallet(
     responses((status = 200, body = List<WalletView>)))]
 async fn list_wallets(
     State(app): State<Shared>,
-    Path(named): Path<String>,
+    Path(named): Path,
 ) -> Result<Json<List<WalletView>>, Problem> {
     let now = app.clock.now();
     let book = app
@@ -246,7 +246,7 @@ struct WalletBecause {
     responses((status = 200, body = WalletView)))]
 async fn freeze_wallet(
     State(app): State<Shared>,
-    Path(text): Path<String>,
+    Path(text): Path,
     Write { body, raw }: Write<WalletBecause>,
 ) -> Result<Response, Problem> {
     set_status(&app, &text, &raw, body, WalletStatus::Frozen).await
@@ -258,7 +258,7 @@ async fn freeze_wallet(
     responses((status = 200, body = WalletView)))]
 async fn unfreeze_wallet(
     State(app): State<Shared>,
-    Path(text): Path<String>,
+    Path(text): Path,
     Write { body, raw }: Write<WalletBecause>,
 ) -> Result<Response, Problem> {
     set_status(&app, &text, &raw, body, WalletStatus::Active).await

@@ -47,7 +47,10 @@ pub(super) fn write(connection: &Connection, changes: &ChangeSet) -> Result<u64,
     }
     if let Some(before) = changes.forget_answers_before {
         let sql = "DELETE FROM answer WHERE rowid IN (SELECT rowid FROM answer WHERE created_at < ?1 LIMIT ?2)";
-        connection.prepare_cached(sql)?.execute(params![before.0, i64::try_from(FORGET_MAX).unwrap_or(i64::MAX)])?;
+        connection.prepare_cached(sql)?.execute(params![
+            before.0,
+            i64::try_from(FORGET_MAX).unwrap_or(i64::MAX)
+        ])?;
     }
     Ok(last)
 }

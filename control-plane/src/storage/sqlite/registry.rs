@@ -177,8 +177,16 @@ pub(super) fn write(
         ];
         write_one(connection, sql, values)?;
     }
-    for gone in before.instances.iter().filter(|old| after.instance(old.id).is_none()) {
-        write_one(connection, "DELETE FROM instance WHERE id = ?1", params![gone.id.0.to_be_bytes()])?;
+    for gone in before
+        .instances
+        .iter()
+        .filter(|old| after.instance(old.id).is_none())
+    {
+        write_one(
+            connection,
+            "DELETE FROM instance WHERE id = ?1",
+            params![gone.id.0.to_be_bytes()],
+        )?;
     }
     for (old, instance) in changed(&before.instances, &after.instances, |row| row.id) {
         write_instance(connection, old.is_none(), instance)?;
