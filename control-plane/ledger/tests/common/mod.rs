@@ -13,7 +13,7 @@ use creditgate_ledger::verify::verify;
 use creditgate_ledger::wallet::{self, NewWallet};
 use creditgate_ledger::{Book, Journal, LedgerAccount, Lot, ReasonCode, Settings, Timestamp};
 
-pub struct Counter(pub u128);
+pub(crate) struct Counter(pub(crate) u128);
 
 impl Ids for Counter {
     fn next(&mut self) -> u128 {
@@ -23,24 +23,24 @@ impl Ids for Counter {
 }
 
 /// A book under test, with time and ids in the test's hand.
-pub struct Bench {
-    pub book: Book,
-    pub journal: Journal,
-    pub ids: Counter,
-    pub settings: Settings,
-    pub now: Timestamp,
+pub(crate) struct Bench {
+    pub(crate) book: Book,
+    pub(crate) journal: Journal,
+    pub(crate) ids: Counter,
+    pub(crate) settings: Settings,
+    pub(crate) now: Timestamp,
 }
 
-pub const A: InstanceId = InstanceId(0xa);
-pub const B: InstanceId = InstanceId(0xb);
+pub(crate) const A: InstanceId = InstanceId(0xa);
+pub(crate) const B: InstanceId = InstanceId(0xb);
 
-pub fn amount(units: i64) -> Amount {
+pub(crate) fn amount(units: i64) -> Amount {
     Amount::new(units)
 }
 
 impl Bench {
     /// A customer with an empty wallet.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut ids = Counter(0);
         let settings = Settings {
             timing: Timing {
@@ -82,18 +82,18 @@ impl Bench {
         }
     }
 
-    pub fn with_credit(units: i64) -> Self {
+    pub(crate) fn with_credit(units: i64) -> Self {
         let mut bench = Self::new();
         bench.top_up(units);
         bench
     }
 
-    pub fn account(&self) -> AccountId {
+    pub(crate) fn account(&self) -> AccountId {
         self.book.accounts[0].id
     }
 
     /// Runs a decision, and checks every invariant after it.
-    pub fn run<T>(
+    pub(crate) fn run<T>(
         &mut self,
         decision: impl FnOnce(&mut Book, &mut Journal, &mut Context<'_>) -> T,
     ) -> T {
@@ -127,11 +127,11 @@ impl Bench {
         outcome
     }
 
-    pub fn top_up(&mut self, units: i64) -> Lot {
+    pub(crate) fn top_up(&mut self, units: i64) -> Lot {
         self.top_up_with(units, |_| ())
     }
 
-    pub fn top_up_with(&mut self, units: i64, change: impl FnOnce(&mut TopUp)) -> Lot {
+    pub(crate) fn top_up_with(&mut self, units: i64, change: impl FnOnce(&mut TopUp)) -> Lot {
         let mut command = TopUp {
             wallet: self.book.wallets[0].id,
             amount: amount(units),
@@ -146,7 +146,7 @@ impl Bench {
             .unwrap()
     }
 
-    pub fn report(
+    pub(crate) fn report(
         &mut self,
         instance: InstanceId,
         report: &Report,
@@ -167,7 +167,7 @@ impl Bench {
     }
 
     /// Asks under a lease for `need`, with counters as given.
-    pub fn ask(
+    pub(crate) fn ask(
         &mut self,
         instance: InstanceId,
         number: u64,
@@ -178,16 +178,16 @@ impl Bench {
             .unwrap()
     }
 
-    pub fn balance(&self, account: LedgerAccount) -> i64 {
+    pub(crate) fn balance(&self, account: LedgerAccount) -> i64 {
         self.book.accounts[0].balances.get(account).get()
     }
 
-    pub fn later(&mut self, ms: u64) {
+    pub(crate) fn later(&mut self, ms: u64) {
         self.now = self.now.plus_ms(ms);
     }
 }
 
-pub fn question(account: AccountId, number: u64, counters: Counters, need: i64) -> Report {
+pub(crate) fn question(account: AccountId, number: u64, counters: Counters, need: i64) -> Report {
     Report {
         account,
         lease: LeaseNumber(number),
@@ -198,7 +198,7 @@ pub fn question(account: AccountId, number: u64, counters: Counters, need: i64) 
     }
 }
 
-pub fn turned(mut report: Report, number: u64, counters: Counters, dead: bool) -> Report {
+pub(crate) fn turned(mut report: Report, number: u64, counters: Counters, dead: bool) -> Report {
     report.previous = Some(PreviousReport {
         lease: LeaseNumber(number),
         counters,
@@ -208,7 +208,7 @@ pub fn turned(mut report: Report, number: u64, counters: Counters, dead: bool) -
 }
 
 /// Counters of a lease that was lent `granted` and used `settled` of it, with `held` in flight.
-pub fn used(granted: i64, settled: i64, held: i64) -> Counters {
+pub(crate) fn used(granted: i64, settled: i64, held: i64) -> Counters {
     Counters {
         granted: amount(granted),
         reserved: amount(settled + held),
@@ -217,7 +217,7 @@ pub fn used(granted: i64, settled: i64, held: i64) -> Counters {
     }
 }
 
-pub fn returned(counters: Counters, returned: i64) -> Counters {
+pub(crate) fn returned(counters: Counters, returned: i64) -> Counters {
     Counters {
         returned: amount(returned),
         ..counters
