@@ -151,6 +151,7 @@ impl World {
                 self.execute("job", command)?;
             }
             self.wake_polls()?;
+            self.finish_drains()?;
         }
         let every_ms = self.random.between(5, 30);
         self.after(every_ms, Event::Jobs);
@@ -191,7 +192,7 @@ impl World {
             26..=28 if self.options.allows(Fault::Reuse) => self.reuse(gateway, payer),
             _ => self.tally.faults = before,
         }
-        self.finish_drains()
+        Ok(())
     }
 
     /// The process ends: cells and requests are gone.
@@ -462,9 +463,7 @@ impl World {
         }
         for gateway in 0..self.gateways.len() {
             self.gateways[gateway].cut_off_until_ms = 0;
-            if self.gateways[gateway].drains_since_ms.is_some() {
-                self.crash(gateway, 1);
-            } else if !self.gateways[gateway].is_up {
+            if !self.gateways[gateway].is_up {
                 self.after(1, Event::Boot(gateway));
             }
         }

@@ -4,7 +4,7 @@ use creditgate_core::amount::Amount;
 use creditgate_core::cell::{Cell, Reception};
 use creditgate_core::id::AccountId;
 use creditgate_core::lease::{Counters, LeaseNumber};
-use creditgate_core::protocol::{LeaseAnswer, Phase, Report, Resolved};
+use creditgate_core::protocol::{LeaseAnswer, Phase, PreviousReport, Report, Resolved};
 
 use super::auditor::Broken;
 use super::control_plane::News;
@@ -330,21 +330,26 @@ impl World {
             || cell
                 .previous
                 .is_some_and(|previous| previous.lease == answer.lease);
-        if is_ours && !carries && !answer.granted.is_zero() {
+        if is_ours && !carries {
             note!(
                 self,
                 "g{gateway}.{worker} hands lease {} back unopened",
                 answer.lease
             );
+            let counters = Counters {
+                granted: answer.granted,
+                returned: answer.granted,
+                ..Counters::default()
+            };
             self.gateways[gateway].workers[worker].orphans.push(Report {
                 account,
-                lease: answer.lease,
-                counters: Counters {
-                    granted: answer.granted,
-                    returned: answer.granted,
-                    ..Counters::default()
-                },
-                previous: None,
+                lease: LeaseNumber::NONE,
+                counters: Counters::default(),
+                previous: Some(PreviousReport {
+                    lease: answer.lease,
+                    counters,
+                    dead: false,
+                }),
                 need: Amount::ZERO,
                 wanted: Amount::ZERO,
             });
