@@ -137,8 +137,8 @@ fn overdue_are_accounts_with_credit_out_and_no_report_since<B: Backend>(mut desk
     };
     assert_eq!(overdue(&desk, 2_001_001, 9), [other.account, acme.account]);
     assert_eq!(overdue(&desk, 2_001_001, 1), [other.account]);
-    assert_eq!(overdue(&desk, 2_001_000, 9), [other.account]);
-    assert!(overdue(&desk, 2_000_000, 9).is_empty());
+    assert_eq!(overdue(&desk, 2_000_500, 9), [other.account]);
+    assert!(overdue(&desk, 1_999_500, 9).is_empty());
     desk.now = Timestamp(2_005_000);
     desk.report(&reported, acme.customer, 3, 0, None);
     assert_eq!(overdue(&desk, 2_004_000, 9), [other.account]);
