@@ -98,9 +98,11 @@ async fn strict_accounts_stop_at_use_by_and_recover_by_themselves() -> Result<()
         get("/v1/ping", &key)
     });
     pause(ms(1_000)).await;
+    // Its worker must know the customer: one that does not can only refuse.
+    let mut client = envoy.client();
+    assert_eq!(client.send(get("/v1/ping", &ada.key)).await?.status, 200);
     let stopped = now();
     scene.plane.kill();
-    let mut client = envoy.client();
     let refused = until("strict accounts stop", ms(10_000), async || {
         let answer = client.send(get("/v1/ping", &ada.key)).await?;
         Ok((answer.status == 503).then_some(answer))
