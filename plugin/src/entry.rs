@@ -16,7 +16,8 @@ use crate::host::{Host, Level};
 use crate::proxy_wasm_host::ProxyWasmHost;
 use crate::request::Action;
 use crate::request::identify::Client;
-use crate::request::refusal::{Refusal, reply};
+use crate::request::refusal::Refusal;
+use crate::request::reply::reply;
 
 proxy_wasm::main! {{
     proxy_wasm::set_root_context(|id| Box::new(Root { id, shared: None }));

@@ -13,6 +13,7 @@ pub(crate) mod identify;
 pub(crate) mod judge;
 pub(crate) mod line;
 pub(crate) mod refusal;
+pub(crate) mod reply;
 pub(crate) mod response;
 pub(crate) mod settle;
 
@@ -30,7 +31,8 @@ use crate::metrics::Metric;
 use held::Held;
 use identify::Seen;
 use line::Place;
-use refusal::{Money, Refusal};
+use refusal::Refusal;
+use reply::Money;
 
 /// What a callback tells the proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -222,7 +224,7 @@ impl Gate {
             Verdict::Answer(refused, mut reply) => {
                 reply
                     .headers
-                    .extend(refusal::headers_for(&seen.client.to_owned()));
+                    .extend(reply::headers_for(&seen.client.to_owned()));
                 self.requests.insert(id, Stage::Refused(refused));
                 host.reply(&reply);
                 Action::Pause
@@ -248,7 +250,7 @@ impl Gate {
     ) {
         if let Some(refusal) = refused.refusal {
             self.count(refusal.metric());
-            host.reply(&refusal::reply(refusal, client, money, self.top_up_url()));
+            host.reply(&reply::reply(refusal, client, money, self.top_up_url()));
         }
         self.requests.insert(id, Stage::Refused(refused));
     }

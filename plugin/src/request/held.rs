@@ -10,7 +10,8 @@ use creditgate_core::key::CredentialHash;
 use super::identify::{Client, Seen};
 use super::judge::{self, Question};
 use super::line::Place;
-use super::refusal::{self, Refusal};
+use super::refusal::Refusal;
+use super::reply;
 use super::{Action, Demand, Stage, Verdict};
 use crate::gate::Gate;
 use crate::host::Host;
@@ -179,7 +180,9 @@ impl Gate {
                 continue;
             };
             let Some(demand) = held.demand().cloned() else {
+                // Nobody waits for credit unpriced; were it so, it must not hang.
                 self.line.leave(id, Place::Credit(slot));
+                self.end_hold(host, id, &held, Verdict::refuse(Refusal::NotReady));
                 continue;
             };
             match self.judge(host, demand, true) {
@@ -288,7 +291,7 @@ impl Gate {
                 self.refuse(host, id, refused, money, &held.client);
             }
             Verdict::Answer(refused, mut reply) if is_there => {
-                reply.headers.extend(refusal::headers_for(&held.client));
+                reply.headers.extend(reply::headers_for(&held.client));
                 self.requests.insert(id, Stage::Refused(refused));
                 host.reply(&reply);
             }

@@ -14,7 +14,8 @@ use creditgate_core::rate_card::{Charge, Decision, Mode as RuleMode, Request};
 
 use super::identify::Seen;
 use super::line::Place;
-use super::refusal::{Money, Refusal};
+use super::refusal::Refusal;
+use super::reply::Money;
 use super::{Admitted, Demand, Purpose, Refused, Shadowed, Terms, Verdict, response};
 use crate::config::{Config, Mode};
 use crate::gate::{Credential, Gate};

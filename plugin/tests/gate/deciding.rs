@@ -311,3 +311,22 @@ fn a_revoked_key_is_asked_about_again() {
     assert_eq!(world.workers[0].fate(id), Fate::Passed);
     assert_eq!(world.plane.resolves, resolves + 1);
 }
+
+#[test]
+fn a_flood_of_strangers_does_not_keep_a_known_key_from_being_looked_up_again() {
+    let limits = r#", "limits": {"unknown_lookups_per_second": 3}"#;
+    let mut world = World::with_config(1, 10, limits);
+    world.get_and_end(0, "/one", 200);
+    for customer in 10..=60 {
+        world.workers[0].begin(&[("x-api-key", &key(customer))], "/one");
+    }
+    world.settle();
+    world.plane.change(|account| account.credential_version = 2);
+    world.settle();
+    let id = world.get(0, "/one");
+    assert_eq!(world.workers[0].fate(id), Fate::Passed);
+    assert_eq!(
+        world.plane.resolves, 5,
+        "twice the customer, three strangers"
+    );
+}

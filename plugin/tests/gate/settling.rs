@@ -2,7 +2,7 @@
 
 use creditgate_plugin::metrics::Metric;
 
-use crate::world::{Fate, World};
+use crate::world::{Fate, World, key};
 
 const CLIENT_LEFT: u64 = 0x4000;
 const UPSTREAM_RESET: u64 = 0x10;
@@ -165,4 +165,23 @@ fn a_request_settles_by_the_card_that_admitted_it() {
     assert_eq!(world.plane.first().spent(), 8);
     let versions = [id, next].map(|id| world.workers[0].access_log(id)["card_version"].as_u64());
     assert_eq!(versions, [Some(1), Some(2)]);
+}
+
+#[test]
+fn a_grpc_call_that_the_server_failed_at_is_released() {
+    for (status, spent) in [("0", 1), ("5", 1), ("14", 0)] {
+        let mut world = World::new(1, 100);
+        let headers = [
+            ("x-api-key", &*key(1)),
+            ("content-type", "application/grpc"),
+        ];
+        let id = world.workers[0].begin(&headers, "/one");
+        world.settle();
+        world.workers[0].respond(id, 200, false);
+        world.workers[0].trailer(id, "grpc-status", status);
+        world.workers[0].finish(id);
+        world.pass(3_000);
+        let account = world.plane.first();
+        assert_eq!((account.spent(), account.outstanding()), (spent, 0));
+    }
 }

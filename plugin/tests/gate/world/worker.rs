@@ -167,6 +167,14 @@ impl Worker {
         self.gate.on_response_headers(&self.host, id, is_end);
     }
 
+    pub(crate) fn trailer(&mut self, id: u32, name: &str, value: &str) {
+        self.host.memory.effective.set(id);
+        let mut headers = self.host.memory.response_headers.borrow_mut();
+        headers.insert((id, format!("trailer:{name}")), value.to_owned());
+        drop(headers);
+        self.gate.on_response_trailers(&self.host, id);
+    }
+
     pub(crate) fn finish(&mut self, id: u32) {
         self.host.memory.effective.set(id);
         self.gate.finish(&self.host, id);
