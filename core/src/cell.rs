@@ -302,11 +302,11 @@ impl Cell {
     /// acknowledged, and no call that could bring credit for it is under way.
     #[must_use]
     pub fn is_reusable(&self, now_ms: u64, timing: &Timing) -> bool {
-        let last_use = self.reported_at_ms.max(self.lease.drawn_at_ms());
+        // A claim that was not answered may have brought credit that is not known here.
+        let last_use = self.reported_at_ms.max(self.lease.drawn_at_ms()).max(self.claimed_until_ms);
         !self.is_lent()
             && self.previous.is_none()
             && !self.has_news()
-            && now_ms >= self.claimed_until_ms
             && now_ms >= last_use.saturating_add(timing.reuse_after_ms())
     }
 

@@ -253,7 +253,8 @@ impl World {
             return Ok(());
         }
         if let Some(mut cell) = self.gateways[gateway].cell(report.account) {
-            cell.claimed_until_ms = 0;
+            // The claim ends, and tells when the question was last asked in vain.
+            cell.claimed_until_ms = self.clock(gateway);
             self.put(gateway, &cell)?;
         }
         let me = &mut self.gateways[gateway].workers[worker];
