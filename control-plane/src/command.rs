@@ -156,6 +156,15 @@ pub enum Command {
         /// The name of its rate card.
         rate_card: String,
     },
+    /// Changes a gateway; what is none stays.
+    ChangeGateway {
+        /// Which: an id or an external id.
+        gateway: String,
+        /// For people.
+        name: Option<String>,
+        /// The name of its rate card.
+        rate_card: Option<String>,
+    },
     /// Adds a key of a gateway.
     AddGatewayKey {
         /// Whose: an id or an external id.
@@ -321,6 +330,7 @@ impl Command {
             Self::PutSettings(_) => "put_settings",
             Self::DefineCurrency { .. } => "define_currency",
             Self::CreateGateway { .. } => "create_gateway",
+            Self::ChangeGateway { .. } => "change_gateway",
             Self::AddGatewayKey { .. } => "add_gateway_key",
             Self::RevokeGatewayKey { .. } => "revoke_gateway_key",
             Self::AddOperatorKey { .. } => "add_operator_key",
@@ -375,6 +385,7 @@ impl Command {
             Self::PutSettings(_)
             | Self::DefineCurrency { .. }
             | Self::CreateGateway { .. }
+            | Self::ChangeGateway { .. }
             | Self::AddGatewayKey { .. }
             | Self::RevokeGatewayKey { .. }
             | Self::AddOperatorKey { .. }

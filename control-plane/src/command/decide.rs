@@ -177,6 +177,7 @@ impl<'a> Work<'a> {
             Command::PutSettings(_)
             | Command::DefineCurrency { .. }
             | Command::CreateGateway { .. }
+            | Command::ChangeGateway { .. }
             | Command::AddGatewayKey { .. }
             | Command::RevokeGatewayKey { .. }
             | Command::AddOperatorKey { .. }

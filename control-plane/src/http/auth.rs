@@ -4,7 +4,7 @@
 //! opens the other. A key is checked for its form first: what is mistyped costs no look-up.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use creditgate_core::key::{self, CredentialHash, KeyKind};
@@ -80,8 +80,20 @@ pub(super) async fn operators(
     if role == OperatorRole::Read && !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(insufficient("a key of the role admin"));
     }
+    let actor = caller.actor.clone();
     request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let mut response = next.run(request).await;
+    if !method.is_safe() {
+        let status = response.status().as_u16();
+        tracing::info!(actor, %method, path, status, "write");
+    }
+    // Answers are about money, and some hold a key.
+    let no_store = HeaderValue::from_static("no-store");
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, no_store);
+    Ok(response)
 }
 
 pub(super) async fn gateways(

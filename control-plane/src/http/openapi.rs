@@ -1,6 +1,8 @@
 //! The OpenAPI document: made from the handlers, with what all of them share.
 
+use creditgate_core::rate_card::RateCardDocument;
 use serde_json::{Value, json};
+use utoipa::openapi::{Ref, RefOr, Schema};
 
 use super::body::IDEMPOTENCY_KEY_MAX;
 use crate::problem::ProblemBody;
@@ -21,6 +23,7 @@ pub(super) fn json(document: &utoipa::openapi::OpenApi) -> String {
     let problem = <ProblemBody<'_> as utoipa::PartialSchema>::schema();
     document["components"]["schemas"]["Problem"] =
         serde_json::to_value(problem).unwrap_or_default();
+    add_rate_card(&mut document["components"]["schemas"]);
     let paths = document["paths"].as_object_mut().into_iter().flatten();
     for (path, item) in paths {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
@@ -28,6 +31,44 @@ pub(super) fn json(document: &utoipa::openapi::OpenApi) -> String {
         }
     }
     document.to_string()
+}
+
+/// The rate card's schema is the core's own, made for JSON Schema rather than for OpenAPI:
+/// its definitions get names of their own among the components.
+fn add_rate_card(schemas: &mut Value) {
+    let schema = schemars::schema_for!(RateCardDocument).to_value();
+    let mut schema = renamed(schema);
+    if let Some(fields) = schema.as_object_mut() {
+        fields.remove("$schema");
+        let definitions = fields.remove("$defs").unwrap_or_default();
+        for (name, definition) in definitions.as_object().into_iter().flatten() {
+            schemas[format!("RateCardDocument{name}")] = definition.clone();
+        }
+    }
+    schemas["RateCardDocument"] = schema;
+}
+
+fn renamed(value: Value) -> Value {
+    const HERE: &str = "#/$defs/";
+    match value {
+        Value::String(text) => match text.strip_prefix(HERE) {
+            Some(name) => json!(format!("#/components/schemas/RateCardDocument{name}")),
+            None => Value::String(text),
+        },
+        Value::Array(items) => items.into_iter().map(renamed).collect(),
+        Value::Object(fields) => {
+            let fields = fields
+                .into_iter()
+                .map(|(name, value)| (name, renamed(value)));
+            Value::Object(fields.collect())
+        }
+        other => other,
+    }
+}
+
+/// The rate card's schema, for descriptions of handlers.
+pub(super) fn rate_card() -> RefOr<Schema> {
+    RefOr::Ref(Ref::from_schema_name("RateCardDocument"))
 }
 
 fn complete(path: &str, method: &str, operation: &mut Value) {

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use axum::http::Method;
 use creditgate_core::protocol::{Block, Phase};
 use serde_json::json;
 use tokio::time::Instant;
 
 use crate::edge::{Edge, counters};
-use crate::plane::Plane;
+use crate::plane::{ADMIN, Plane};
 
 /// Far below the time a poll is held, far above what an answer needs.
 const AT_ONCE: Duration = Duration::from_secs(5);
@@ -153,6 +154,30 @@ async fn a_new_rate_card_and_new_settings_are_pushed() {
         ),
         (Some(1), &json!("1"))
     );
+}
+
+#[tokio::test]
+async fn another_rate_card_of_the_same_currency_is_pushed() {
+    let plane = Plane::start();
+    let mut edge = Edge::of(&plane, "edge", "usd").await;
+    edge.poll(&plane).await;
+    for (name, currency) in [("dear", "usd"), ("foreign", "eur")] {
+        let card = json!({ "name": name, "currency": currency, "default": { "price": "9" } });
+        plane.put(&format!("/v1/rate-cards/{name}"), card).await;
+    }
+    edge.poll(&plane).await;
+    let change = |card: &str| {
+        let body = json!({ "rate_card": card }).to_string();
+        plane.call(Method::PATCH, "/v1/gateways/edge", ADMIN, body, &[])
+    };
+    let refused = change("foreign").await;
+    assert_eq!(
+        (refused.status, refused.code()),
+        (409, "rate_card_currency")
+    );
+    assert_eq!(change("dear").await.text("rate_card"), "dear");
+    let config = edge.poll(&plane).await.config.expect("a configuration");
+    assert_eq!(config.rate_card.name, "dear");
 }
 
 #[tokio::test]

@@ -136,6 +136,11 @@ async fn every_kind_of_write_honours_a_key() {
             "/v1/gateways".into(),
             r#"{"external_id": "g"}"#,
         ),
+        (
+            Method::PATCH,
+            "/v1/gateways/g".into(),
+            r#"{"rate_card": "n"}"#,
+        ),
         (Method::POST, "/v1/gateways/g/keys".into(), ""),
         (Method::PUT, "/v1/settings".into(), r#"{"sync_ms": 100}"#),
         (Method::PATCH, "/v1/settings".into(), r#"{"sync_ms": 110}"#),
@@ -163,4 +168,29 @@ async fn every_kind_of_write_honours_a_key() {
         );
     }
     plane.assert_clean();
+}
+
+#[tokio::test]
+async fn repeats_at_the_same_time_make_one() {
+    let plane = std::sync::Arc::new(Plane::start());
+    let wallet = plane.funded("ada", "usd", "0").await;
+    let mut repeats = tokio::task::JoinSet::new();
+    for _ in 0..32 {
+        let (plane, path) = (
+            std::sync::Arc::clone(&plane),
+            format!("/v1/wallets/{wallet}/top-up"),
+        );
+        repeats.spawn(async move { post(&plane, &path, r#"{"amount": 5}"#, "once").await });
+    }
+    let answers = repeats.join_all().await;
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.status == 201 && answer.bytes == answers[0].bytes)
+    );
+    assert_eq!(
+        answers.iter().filter(|answer| !answer.replayed()).count(),
+        1
+    );
+    assert_eq!(plane.balance(&wallet, ["balance"]).await, ["5"]);
 }

@@ -48,6 +48,11 @@ impl Work<'_> {
                 name,
                 rate_card,
             } => self.create_gateway(external_id, name, rate_card)?,
+            Command::ChangeGateway {
+                gateway,
+                name,
+                rate_card,
+            } => self.change_gateway(&gateway, name, rate_card)?,
             Command::AddGatewayKey { gateway, hash } => {
                 let gateway = self.gateway(&gateway)?;
                 let key = GatewayKey {
@@ -133,6 +138,47 @@ impl Work<'_> {
                 what: "gateway",
                 id: name.to_owned(),
             })
+    }
+
+    fn change_gateway(
+        &mut self,
+        named: &str,
+        name: Option<String>,
+        rate_card: Option<String>,
+    ) -> Result<Outcome, Failure> {
+        let id = self.gateway(named)?;
+        let currency = |card: &str| {
+            let card = self.registry.rate_card(card)?;
+            Some(card.document.currency)
+        };
+        let known = self.registry.gateways.iter().find(|known| known.id == id);
+        let old = known.and_then(|known| currency(&known.rate_card));
+        let new = rate_card.as_deref().and_then(currency);
+        // Its processes may hold credit of accounts in the old currency.
+        if old.zip(new).is_some_and(|(old, new)| old != new) {
+            return Err(Refusal::Conflict {
+                code: "rate_card_currency",
+                problem: "that rate card has another currency; make another gateway for it"
+                    .to_owned(),
+            }
+            .into());
+        }
+        let found = self
+            .registry
+            .gateways
+            .iter_mut()
+            .find(|known| known.id == id);
+        let known = found.ok_or_else(|| Refusal::NotFound {
+            what: "gateway",
+            id: named.to_owned(),
+        })?;
+        known.name = name.or_else(|| known.name.take());
+        if let Some(rate_card) = rate_card {
+            known.rate_card = rate_card;
+        }
+        let gateway = known.clone();
+        self.bump_config();
+        Ok(Outcome::Gateway(gateway))
     }
 
     fn create_gateway(

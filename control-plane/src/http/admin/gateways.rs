@@ -17,7 +17,7 @@ use crate::command::{Command, Outcome};
 use crate::http::Shared;
 use crate::http::answer::{json_bytes, write, written};
 use crate::http::body::{Path, Write};
-use crate::http::input::{ExternalId, Name};
+use crate::http::input::{ExternalId, Name, given};
 use crate::http::list::List;
 use crate::problem::Problem;
 
@@ -27,7 +27,7 @@ const RATE_CARD_DEFAULT: &str = "default";
 pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(create_gateway, list_gateways))
-        .routes(routes!(get_gateway))
+        .routes(routes!(get_gateway, change_gateway))
         .routes(routes!(create_gateway_key, list_gateway_keys))
         .routes(routes!(revoke_gateway_key))
 }
@@ -151,6 +151,45 @@ async fn get_gateway(
 ) -> Result<Json<GatewayView>, Problem> {
     let registry = app.writer.registry();
     find(&registry, &named).map(|gateway| Json(GatewayView::of(gateway)))
+}
+
+/// What is to change; what is absent stays.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ChangeGateway {
+    /// For people.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, max_length = 200)]
+    name: Option<Name>,
+    /// The name of its rate card, of the same currency. It may be made later.
+    #[serde(default, deserialize_with = "given")]
+    rate_card: Option<String>,
+}
+
+/// Changes a gateway. Its processes hear of another rate card at once.
+#[utoipa::path(patch, path = "/v1/gateways/{id}", tag = "gateways", request_body = ChangeGateway,
+    params(("id" = String, Path, description = "Id or external id of the gateway")),
+    responses((status = 200, body = GatewayView)))]
+async fn change_gateway(
+    State(app): State<Shared>,
+    Path(gateway): Path,
+    Write { body, raw }: Write<ChangeGateway>,
+) -> Result<Response, Problem> {
+    if let Some(rate_card) = &body.rate_card {
+        super::rate_cards::check_name(rate_card).map_err(|problem| problem.at("/rate_card"))?;
+    }
+    let command = Command::ChangeGateway {
+        gateway,
+        name: body.name.map(|name| name.0),
+        rate_card: body.rate_card,
+    };
+    write(&app, &raw, command, StatusCode::OK, |outcome| {
+        let Outcome::Gateway(gateway) = outcome else {
+            return None;
+        };
+        Some(GatewayView::of(gateway))
+    })
+    .await
 }
 
 fn find<'r>(registry: &'r Registry, named: &str) -> Result<&'r Gateway, Problem> {

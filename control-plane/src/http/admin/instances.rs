@@ -1,6 +1,7 @@
 //! Instances: the proxy processes that hold credit.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -54,6 +55,8 @@ struct InstanceView {
     reason: Option<String>,
     /// When it first spoke.
     first_seen_at: String,
+    /// How long ago it spoke, in milliseconds; null if not since the service started.
+    last_seen_ms_ago: Option<u64>,
 }
 
 /// A proxy process and what it holds.
@@ -62,8 +65,6 @@ struct InstanceDetail {
     /// The process.
     #[serde(flatten)]
     instance: InstanceView,
-    /// How long ago it spoke, in milliseconds; null if not since the service started.
-    last_seen_ms_ago: Option<u64>,
     /// What it holds.
     #[serde(flatten)]
     holding: Holding,
@@ -90,13 +91,15 @@ struct LeaseCounts {
 }
 
 impl InstanceView {
-    fn of(instance: &Instance) -> Self {
+    fn of(instance: &Instance, silent: Option<Duration>) -> Self {
         Self {
             id: instance.id.to_string(),
             gateway_id: instance.gateway.to_string(),
             state: instance.state,
             reason: instance.reason.clone(),
             first_seen_at: instance.first_seen_at.to_string(),
+            last_seen_ms_ago: silent
+                .map(|silent| u64::try_from(silent.as_millis()).unwrap_or(u64::MAX)),
         }
     }
 }
@@ -164,7 +167,7 @@ async fn list_instances(State(app): State<Shared>) -> Json<List<InstanceView>> {
             .registry()
             .instances
             .iter()
-            .map(InstanceView::of)
+            .map(|known| InstanceView::of(known, app.presence.silent_for(known.id)))
             .collect(),
     ))
 }
@@ -187,9 +190,7 @@ async fn get_instance(
         .await?;
     let silent = app.presence.silent_for(instance);
     Ok(Json(InstanceDetail {
-        instance: InstanceView::of(known),
-        last_seen_ms_ago: silent
-            .map(|silent| u64::try_from(silent.as_millis()).unwrap_or(u64::MAX)),
+        instance: InstanceView::of(known, silent),
         holding,
     }))
 }
@@ -290,9 +291,7 @@ async fn set_state(
                 return None;
             };
             Some(InstanceDetail {
-                instance: InstanceView::of(instance),
-                last_seen_ms_ago: silent
-                    .map(|silent| u64::try_from(silent.as_millis()).unwrap_or(u64::MAX)),
+                instance: InstanceView::of(instance, silent),
                 holding: holding.clone(),
             })
         },

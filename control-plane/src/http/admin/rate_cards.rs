@@ -16,6 +16,7 @@ use crate::http::Shared;
 use crate::http::answer::write;
 use crate::http::body::{Params, Path, RawWrite};
 use crate::http::list::List;
+use crate::http::openapi;
 use crate::problem::Problem;
 
 const NAME_MAX: usize = 64;
@@ -37,7 +38,7 @@ struct RateCardView {
     /// What its prices are in.
     currency: String,
     /// The rules.
-    #[schema(value_type = Object)]
+    #[schema(schema_with = openapi::rate_card)]
     document: RateCardDocument,
     /// When this version was made.
     created_at: String,
@@ -68,7 +69,8 @@ pub(super) fn check_name(name: &str) -> Result<(), Problem> {
 }
 
 /// Makes a new version of a rate card. It holds from now on, and reaches gateways by push.
-#[utoipa::path(put, path = "/v1/rate-cards/{name}", tag = "prices", request_body = Object,
+#[utoipa::path(put, path = "/v1/rate-cards/{name}", tag = "prices",
+    request_body(content = ref("#/components/schemas/RateCardDocument")),
     params(("name" = String, Path, description = "1 to 64 of letters, digits, `.`, `_` and `-`")),
     responses((status = 200, body = RateCardView)))]
 async fn put_rate_card(
