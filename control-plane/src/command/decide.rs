@@ -3,20 +3,20 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use creditgate_core::protocol::Resolved;
 use creditgate_ledger::context::{Context, Ids};
-use creditgate_ledger::id::{AccountId, InstanceId};
-use creditgate_ledger::registry::{InstanceState, Registry};
-use creditgate_ledger::report::{self, Impossible, Reporter};
+use creditgate_ledger::id::AccountId;
+use creditgate_ledger::registry::Registry;
+use creditgate_ledger::report::Impossible;
 use creditgate_ledger::top_up::{self, TopUp};
 use creditgate_ledger::{
-    Book, ConsumerKey, Entry, Journal, LeaseState, QuarantineCause, Refusal, Timestamp, Wallet,
-    balance, credential, customer, expiry, lend, quarantine, wallet,
+    Book, ConsumerKey, Entry, Journal, Refusal, Timestamp, Wallet, balance, credential, customer,
+    expiry, lend, quarantine, wallet,
 };
 
 use super::{Command, CreateWallet, Outcome, TopUpCommand, TopUpValue};
 use crate::storage::{BookChange, ChangeSet, Loaded, Target};
 
+mod lease;
 mod registry;
 
 /// Why a command came to nothing.
@@ -41,8 +41,8 @@ pub struct Work<'a> {
     books: Vec<(Option<Book>, Book)>,
     places: HashMap<Target, usize>,
     registry_before: Arc<Registry>,
-    registry: Registry,
-    registry_changed: bool,
+    /// The same as before until something of it changes.
+    registry: Arc<Registry>,
     entries: Vec<Entry>,
     touched: HashSet<usize>,
     forget_answers_before: Option<Timestamp>,
@@ -60,9 +60,8 @@ impl<'a> Work<'a> {
                 .map(|book| (Some(book.clone()), book))
                 .collect(),
             places: loaded.places,
-            registry: (*loaded.registry).clone(),
+            registry: Arc::clone(&loaded.registry),
             registry_before: loaded.registry,
-            registry_changed: false,
             entries: Vec::new(),
             touched: HashSet::new(),
             forget_answers_before: None,
@@ -148,7 +147,7 @@ impl<'a> Work<'a> {
             }),
             Command::TurnLeases { customer, instance } => {
                 self.on(actor, &customer, |book, journal, context, _| {
-                    turn_leases(book, journal, context, instance);
+                    lease::turn_all(book, journal, context, instance);
                     Ok(Outcome::Done)
                 })
             }
@@ -157,7 +156,7 @@ impl<'a> Work<'a> {
                 instance,
                 cause,
             } => self.on(actor, &customer, |book, journal, context, _| {
-                set_aside(book, journal, context, instance, cause);
+                lease::set_aside_all(book, journal, context, instance, cause);
                 Ok(Outcome::Done)
             }),
             Command::PassTime { customer } => {
@@ -200,15 +199,20 @@ impl<'a> Work<'a> {
             .filter(|(place, _)| touched.contains(place))
             .map(|(_, (before, after))| BookChange { before, after })
             .collect();
+        let is_registry_new = !Arc::ptr_eq(&self.registry_before, &self.registry);
         ChangeSet {
             books,
-            registry: self
-                .registry_changed
-                .then_some((self.registry_before, self.registry)),
+            registry: is_registry_new
+                .then(|| (self.registry_before, Arc::unwrap_or_clone(self.registry))),
             entries: self.entries,
             answers: Vec::new(),
             forget_answers_before: self.forget_answers_before,
         }
+    }
+
+    /// The registry, to be changed; copied at the first change of the batch.
+    fn registry_mut(&mut self) -> &mut Registry {
+        Arc::make_mut(&mut self.registry)
     }
 
     fn place(&self, target: &Target) -> Result<usize, Refusal> {
@@ -371,160 +375,6 @@ impl<'a> Work<'a> {
                 Ok(Outcome::Lot(Box::new((lot, wallet, account))))
             },
         )
-    }
-
-    fn resolve(
-        &mut self,
-        actor: &str,
-        gateway: creditgate_ledger::id::GatewayId,
-        instance: InstanceId,
-        credential: creditgate_core::key::CredentialHash,
-        question: (
-            creditgate_core::lease::LeaseNumber,
-            creditgate_core::amount::Amount,
-        ),
-    ) -> Result<Outcome, Failure> {
-        let target = Target::Credential(credential);
-        if !self.places.contains_key(&target) {
-            return Ok(Outcome::Resolved(None));
-        }
-        let known = self
-            .registry
-            .gateways
-            .iter()
-            .find(|known| known.id == gateway);
-        let known = known.ok_or_else(|| Refusal::NotFound {
-            what: "gateway",
-            id: gateway.to_string(),
-        })?;
-        let card = self.registry.rate_card(&known.rate_card);
-        let card = card.ok_or_else(|| Refusal::NotFound {
-            what: "rate card",
-            id: known.rate_card.clone(),
-        })?;
-        let currency = card.document.currency;
-        let scale = self.registry.scale(&currency);
-        let reporter = self.reporter(instance);
-        let epoch = self.registry.epoch;
-        self.on(actor, &target, |book, journal, context, _| {
-            let now = context.now;
-            if !book
-                .keys
-                .iter()
-                .any(|key| key.hash == credential && key.is_valid(now))
-            {
-                return Ok(Outcome::Resolved(None));
-            }
-            let (opened, answer) = report::resolve(
-                book,
-                journal,
-                context,
-                reporter,
-                (currency, scale),
-                question,
-            );
-            Ok(Outcome::Resolved(Some(Box::new(Resolved {
-                epoch,
-                customer: book.customer.external_id.clone(),
-                currency,
-                scale,
-                opened,
-                answer,
-            }))))
-        })
-    }
-
-    fn report(
-        &mut self,
-        actor: &str,
-        instance: InstanceId,
-        report: &creditgate_core::protocol::Report,
-    ) -> Result<Outcome, Failure> {
-        let target = Target::Account(report.account);
-        if !self.places.contains_key(&target) {
-            let unknown = creditgate_core::protocol::AccountState::unknown();
-            return Ok(Outcome::Answer(Box::new(report::closed(report, unknown))));
-        }
-        let reporter = self.reporter(instance);
-        let answered = self.on(actor, &target, |book, journal, context, _| {
-            report::report(book, journal, context, reporter, report).map_err(Failure::Impossible)
-        });
-        if let Err(Failure::Impossible(impossible)) = &answered {
-            self.freeze(instance, impossible.to_string());
-            self.on(actor, &target, |book, journal, context, _| {
-                set_aside(
-                    book,
-                    journal,
-                    context,
-                    instance,
-                    QuarantineCause::ImpossibleReport,
-                );
-                Ok(())
-            })?;
-        }
-        answered.map(|answer| Outcome::Answer(Box::new(answer)))
-    }
-
-    fn reporter(&self, instance: InstanceId) -> Reporter {
-        let known = self.registry.instance(instance);
-        Reporter {
-            instance,
-            barred: known.and_then(|known| known.state.barred()),
-        }
-    }
-
-    fn freeze(&mut self, instance: InstanceId, reason: String) {
-        if let Some(known) = self
-            .registry
-            .instances
-            .iter_mut()
-            .find(|known| known.id == instance)
-        {
-            known.state = InstanceState::Frozen;
-            known.reason = Some(reason);
-            self.registry_changed = true;
-        }
-    }
-}
-
-fn turn_leases(
-    book: &mut Book,
-    journal: &mut Journal,
-    context: &mut Context<'_>,
-    instance: InstanceId,
-) {
-    for place in 0..book.accounts.len() {
-        expiry::pass(book, journal, context, place);
-        book.touch(place, context.now);
-    }
-    for lease in book
-        .leases
-        .iter_mut()
-        .filter(|lease| lease.instance == instance)
-    {
-        expiry::turn(lease);
-    }
-}
-
-fn set_aside(
-    book: &mut Book,
-    journal: &mut Journal,
-    context: &mut Context<'_>,
-    instance: InstanceId,
-    cause: QuarantineCause,
-) {
-    for lease in 0..book.leases.len() {
-        let row = &book.leases[lease];
-        if row.instance != instance || !matches!(row.state, LeaseState::Open | LeaseState::Draining)
-        {
-            continue;
-        }
-        if let Some(place) = book.account_place(row.account) {
-            quarantine::set_aside(book, journal, context, place, lease, cause);
-        }
-    }
-    for place in 0..book.accounts.len() {
-        lend::settle_waiters(book, journal, context, place);
     }
 }
 

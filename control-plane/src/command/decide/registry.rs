@@ -18,7 +18,7 @@ impl Work<'_> {
     pub(super) fn decide_registry(&mut self, command: Command) -> Result<Outcome, Failure> {
         let outcome = match command {
             Command::PutSettings(settings) => {
-                self.registry.settings = settings.clone();
+                self.registry_mut().settings = settings.clone();
                 self.bump_config();
                 Outcome::Settings(settings)
             }
@@ -40,7 +40,7 @@ impl Work<'_> {
                     scale,
                     created_at: self.clock,
                 };
-                self.registry.currencies.push(defined.clone());
+                self.registry_mut().currencies.push(defined.clone());
                 Outcome::Currency(defined)
             }
             Command::CreateGateway {
@@ -62,13 +62,13 @@ impl Work<'_> {
                     created_at: self.clock,
                     revoked_at: None,
                 };
-                self.registry.gateway_keys.push(key.clone());
+                self.registry_mut().gateway_keys.push(key.clone());
                 Outcome::GatewayKey(key)
             }
             Command::RevokeGatewayKey { key } => {
                 let now = self.clock;
                 let found = self
-                    .registry
+                    .registry_mut()
                     .gateway_keys
                     .iter_mut()
                     .find(|known| known.id == key);
@@ -88,13 +88,13 @@ impl Work<'_> {
                     created_at: self.clock,
                     revoked_at: None,
                 };
-                self.registry.operator_keys.push(key.clone());
+                self.registry_mut().operator_keys.push(key.clone());
                 Outcome::OperatorKey(key)
             }
             Command::RevokeOperatorKey { key } => {
                 let now = self.clock;
                 let found = self
-                    .registry
+                    .registry_mut()
                     .operator_keys
                     .iter_mut()
                     .find(|known| known.id == key);
@@ -108,7 +108,9 @@ impl Work<'_> {
             Command::PutRateCard { name, document } => self.put_rate_card(name, *document)?,
             Command::SeeInstance { gateway, instance } => self.see_instance(gateway, instance)?,
             Command::ForgetInstance { instance } => {
-                self.registry.instances.retain(|known| known.id != instance);
+                self.registry_mut()
+                    .instances
+                    .retain(|known| known.id != instance);
                 Outcome::Done
             }
             Command::SetInstanceState {
@@ -118,12 +120,11 @@ impl Work<'_> {
             } => self.set_instance_state(instance, state, reason)?,
             _ => return Ok(Outcome::Done),
         };
-        self.registry_changed = true;
         Ok(outcome)
     }
 
     fn bump_config(&mut self) {
-        self.registry.config_version = self.registry.config_version.saturating_add(1);
+        self.registry_mut().config_version = self.registry.config_version.saturating_add(1);
     }
 
     fn gateway(&self, name: &str) -> Result<GatewayId, Refusal> {
@@ -164,7 +165,7 @@ impl Work<'_> {
             .into());
         }
         let found = self
-            .registry
+            .registry_mut()
             .gateways
             .iter_mut()
             .find(|known| known.id == id);
@@ -206,7 +207,7 @@ impl Work<'_> {
             rate_card,
             created_at: self.clock,
         };
-        self.registry.gateways.push(gateway.clone());
+        self.registry_mut().gateways.push(gateway.clone());
         Ok(Outcome::Gateway(gateway))
     }
 
@@ -219,12 +220,12 @@ impl Work<'_> {
             .any(|known| known.code == code)
         {
             let scale = self.registry.scale(&code);
-            self.registry.currencies.push(CurrencyDefinition {
+            let defined = CurrencyDefinition {
                 code,
                 scale,
                 created_at: self.clock,
-            });
-            self.registry_changed = true;
+            };
+            self.registry_mut().currencies.push(defined);
         }
     }
 
@@ -269,8 +270,10 @@ impl Work<'_> {
             document,
             created_at: self.clock,
         };
-        self.registry.rate_cards.retain(|known| known.name != name);
-        self.registry.rate_cards.push(card.clone());
+        self.registry_mut()
+            .rate_cards
+            .retain(|known| known.name != name);
+        self.registry_mut().rate_cards.push(card.clone());
         self.bump_config();
         Ok(Outcome::RateCard(Box::new(card)))
     }
@@ -302,7 +305,7 @@ impl Work<'_> {
             reason: None,
             first_seen_at: self.clock,
         };
-        self.registry.instances.push(instance.clone());
+        self.registry_mut().instances.push(instance.clone());
         Ok(Outcome::Instance(instance))
     }
 
@@ -313,7 +316,7 @@ impl Work<'_> {
         reason: Option<String>,
     ) -> Result<Outcome, Failure> {
         let found = self
-            .registry
+            .registry_mut()
             .instances
             .iter_mut()
             .find(|known| known.id == id);

@@ -1,0 +1,171 @@
+//! What gateways ask, and what is done about their leases.
+
+use creditgate_core::amount::Amount;
+use creditgate_core::key::CredentialHash;
+use creditgate_core::lease::LeaseNumber;
+use creditgate_core::protocol::{AccountState, Report, Resolved};
+use creditgate_ledger::context::Context;
+use creditgate_ledger::id::{GatewayId, InstanceId};
+use creditgate_ledger::registry::InstanceState;
+use creditgate_ledger::report::{self, Reporter};
+use creditgate_ledger::{
+    Book, Journal, LeaseState, QuarantineCause, Refusal, expiry, lend, quarantine,
+};
+
+use super::{Failure, Work};
+use crate::command::Outcome;
+use crate::storage::Target;
+
+impl Work<'_> {
+    pub(super) fn resolve(
+        &mut self,
+        actor: &str,
+        gateway: GatewayId,
+        instance: InstanceId,
+        credential: CredentialHash,
+        question: (LeaseNumber, Amount),
+    ) -> Result<Outcome, Failure> {
+        let target = Target::Credential(credential);
+        if !self.places.contains_key(&target) {
+            return Ok(Outcome::Resolved(None));
+        }
+        let known = self
+            .registry
+            .gateways
+            .iter()
+            .find(|known| known.id == gateway);
+        let known = known.ok_or_else(|| Refusal::NotFound {
+            what: "gateway",
+            id: gateway.to_string(),
+        })?;
+        let card = self.registry.rate_card(&known.rate_card);
+        let card = card.ok_or_else(|| Refusal::NotFound {
+            what: "rate card",
+            id: known.rate_card.clone(),
+        })?;
+        let currency = card.document.currency;
+        let scale = self.registry.scale(&currency);
+        let reporter = self.reporter(instance);
+        let epoch = self.registry.epoch;
+        self.on(actor, &target, |book, journal, context, _| {
+            let now = context.now;
+            if !book
+                .keys
+                .iter()
+                .any(|key| key.hash == credential && key.is_valid(now))
+            {
+                return Ok(Outcome::Resolved(None));
+            }
+            let (opened, answer) = report::resolve(
+                book,
+                journal,
+                context,
+                reporter,
+                (currency, scale),
+                question,
+            );
+            Ok(Outcome::Resolved(Some(Box::new(Resolved {
+                epoch,
+                customer: book.customer.external_id.clone(),
+                currency,
+                scale,
+                opened,
+                answer,
+            }))))
+        })
+    }
+
+    pub(super) fn report(
+        &mut self,
+        actor: &str,
+        instance: InstanceId,
+        report: &Report,
+    ) -> Result<Outcome, Failure> {
+        let target = Target::Account(report.account);
+        if !self.places.contains_key(&target) {
+            let unknown = AccountState::unknown();
+            return Ok(Outcome::Answer(Box::new(report::closed(report, unknown))));
+        }
+        let reporter = self.reporter(instance);
+        let answered = self.on(actor, &target, |book, journal, context, _| {
+            report::report(book, journal, context, reporter, report).map_err(Failure::Impossible)
+        });
+        if let Err(Failure::Impossible(impossible)) = &answered {
+            self.freeze(instance, impossible.to_string());
+            self.on(actor, &target, |book, journal, context, _| {
+                set_aside_all(
+                    book,
+                    journal,
+                    context,
+                    instance,
+                    QuarantineCause::ImpossibleReport,
+                );
+                Ok(())
+            })?;
+        }
+        answered.map(|answer| Outcome::Answer(Box::new(answer)))
+    }
+
+    fn reporter(&self, instance: InstanceId) -> Reporter {
+        let known = self.registry.instance(instance);
+        Reporter {
+            instance,
+            barred: known.and_then(|known| known.state.barred()),
+        }
+    }
+
+    fn freeze(&mut self, instance: InstanceId, reason: String) {
+        if let Some(known) = self
+            .registry_mut()
+            .instances
+            .iter_mut()
+            .find(|known| known.id == instance)
+        {
+            known.state = InstanceState::Frozen;
+            known.reason = Some(reason);
+        }
+    }
+}
+
+/// Recalls all that an instance has of a customer's.
+pub(super) fn turn_all(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    instance: InstanceId,
+) {
+    for place in 0..book.accounts.len() {
+        expiry::pass(book, journal, context, place);
+        book.touch(place, context.now);
+    }
+    for lease in book
+        .leases
+        .iter_mut()
+        .filter(|lease| lease.instance == instance)
+    {
+        expiry::turn(lease);
+    }
+}
+
+/// Sets aside all that an instance has of a customer's.
+pub(super) fn set_aside_all(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    instance: InstanceId,
+    cause: QuarantineCause,
+) {
+    for lease in 0..book.leases.len() {
+        let row = &book.leases[lease];
+        if row.instance != instance || !matches!(row.state, LeaseState::Open | LeaseState::Draining)
+        {
+            continue;
+        }
+        if let Some(place) = book.account_place(row.account) {
+            quarantine::set_aside(book, journal, context, place, lease, cause);
+        }
+    }
+    for place in 0..book.accounts.len() {
+        lend::settle_waiters(book, journal, context, place);
+    }
+}
