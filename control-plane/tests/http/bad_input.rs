@@ -332,6 +332,13 @@ async fn a_bad_customer_wallet_or_key_is_not_made() {
                 "/alert_settings",
             ),
             get("/v1/wallets/wal_x/balance", 404, "not_found"),
+            post(
+                "/v1/wallets",
+                r#"{"customer_id": "ada", "currency": "usd", "conversion_rate": 0.0000000001}"#,
+                422,
+                "amount_too_precise",
+                "/conversion_rate",
+            ),
             get("/v1/customers/%FF%FE", 404, "not_found"),
             get(
                 "/v1/customers/nobody/balance?currency=usd",

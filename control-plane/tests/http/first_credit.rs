@@ -101,7 +101,7 @@ async fn credits_are_the_amount_by_the_conversion_rate() {
     plane
         .post("/v1/customers", json!({ "external_id": "ada" }))
         .await;
-    let body = json!({ "customer_id": "ada", "currency": "USD", "conversion_rate": "0.5", "wallet_type": "pre_paid" });
+    let body = json!({ "customer_id": "ada", "currency": "USD", "conversion_rate": "5.00e-1", "wallet_type": "pre_paid" });
     let wallet = plane.post("/v1/wallets", body).await;
     assert_eq!(
         (wallet.status, wallet.text("currency").as_str()),
@@ -124,6 +124,7 @@ async fn credits_are_the_amount_by_the_conversion_rate() {
         ("promotional".to_owned(), "FREE_CREDIT_GRANT".to_owned())
     );
     let wallet = plane.get(&format!("/v1/wallets/{wallet}")).await;
+    assert_eq!(wallet.text("conversion_rate"), "0.5");
     assert_eq!(
         (wallet.text("balance"), wallet.text("credit_balance")),
         ("1.5".to_owned(), "3".to_owned())

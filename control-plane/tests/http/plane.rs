@@ -115,6 +115,11 @@ impl Plane {
         Self::open(directory)
     }
 
+    /// Asks the service to end.
+    pub(crate) fn ask_to_stop(&self) {
+        self.stop.send_replace(true);
+    }
+
     pub(crate) fn now_ms(&self) -> i64 {
         self.app.clock.now().0
     }

@@ -181,6 +181,23 @@ async fn another_rate_card_of_the_same_currency_is_pushed() {
 }
 
 #[tokio::test]
+async fn held_polls_are_answered_when_the_service_ends() {
+    let plane = Plane::start();
+    let mut edge = Edge::of(&plane, "edge", "usd").await;
+    edge.poll(&plane).await;
+    let before = Instant::now();
+    let end = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        plane.ask_to_stop();
+    };
+    let (told, ()) = tokio::join!(edge.poll(&plane), end);
+    assert!(before.elapsed() < AT_ONCE);
+    assert!(told.changes.is_empty() && told.config.is_none());
+    assert_eq!(plane.get("/readyz").await.code(), "stopping");
+    assert_eq!(plane.get("/healthz").await.status, 200);
+}
+
+#[tokio::test]
 async fn credit_that_lies_unused_elsewhere_is_recalled_for_a_waiter() {
     let plane = Plane::start();
     plane.funded("ada", "tokens", "5").await;

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use creditgate_core::amount::{Amount, Scale};
+use creditgate_core::amount::{Amount, AmountError, Scale, parse_exact};
 use creditgate_ledger::id::WalletId;
 use creditgate_ledger::{Book, Timestamp, Wallet, WalletStatus, WalletType, balance};
 use serde::{Deserialize, Serialize};
@@ -167,13 +167,15 @@ async fn create_wallet(
         }
         _ => return Err(Problem::new("body_invalid", "must be PRE_PAID").at("/wallet_type")),
     }
+    let conversion_rate = body.conversion_rate.map_or_else(
+        || Ok("1".to_owned()),
+        |rate| canonical_rate(&rate.0).map_err(|error| ("/conversion_rate", error)),
+    )?;
     let new = CreateWallet {
         customer: customer(&body.customer_id),
         currency: body.currency.0,
         name: body.name.map(|name| name.0),
-        conversion_rate: body
-            .conversion_rate
-            .map_or_else(|| "1".to_owned(), |rate| rate.0),
+        conversion_rate,
         metadata: body.metadata.unwrap_or_default().0,
     };
     write(
@@ -184,6 +186,11 @@ async fn create_wallet(
         WalletView::shown,
     )
     .await
+}
+
+/// A rate has nine places at most, and is shown as any amount is.
+fn canonical_rate(text: &str) -> Result<String, AmountError> {
+    parse_exact(text, Scale::MAX).map(|rate| decimal(rate, Scale::MAX))
 }
 
 /// Shows a wallet.
