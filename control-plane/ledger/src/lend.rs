@@ -118,6 +118,11 @@ pub fn settle_waiters(
     place: usize,
 ) {
     let now = context.now;
+    let account = book.accounts[place].id;
+    if book.block(account).is_some() {
+        // Who may not spend waits for nothing.
+        book.accounts[place].waiters.clear();
+    }
     end_hopes(book, place, now);
     let mut next = 0;
     while let Some(waiter) = book.accounts[place].waiters.get(next).cloned() {

@@ -7,7 +7,8 @@ use creditgate_core::cell::{Cell, Reception};
 use creditgate_core::lease::{Counters, LeaseNumber};
 use creditgate_core::protocol::Phase;
 use creditgate_ledger::{LeaseState, LedgerAccount, QuarantineCause, ResolutionKind};
-use creditgate_ledger::{quarantine, report};
+use creditgate_ledger::customer::{self, CustomerChange};
+use creditgate_ledger::{CustomerStatus, quarantine, report};
 
 #[test]
 fn need_is_lent_and_leaves_the_available_balance() {
@@ -483,4 +484,22 @@ fn overrun_reported_by_a_quarantined_lease_is_covered_where_the_lease_is_booked(
     bench.ask(A, 1, used(6, 10, 0), 0);
     assert_eq!(bench.balance(LedgerAccount::Quarantined), 0);
     assert_eq!(bench.balance(LedgerAccount::Spent), 10);
+}
+
+#[test]
+fn waiter_of_a_suspended_customer_is_lent_nothing() {
+    let mut bench = Bench::with_credit(10);
+    bench.ask(A, 1, Counters::default(), 10);
+    bench.later(1_000);
+    assert!(bench.ask(B, 1, Counters::default(), 4).waiting);
+    bench.run(|book, journal, context| {
+        let change = CustomerChange {
+            status: Some(CustomerStatus::Suspended),
+            ..CustomerChange::default()
+        };
+        customer::change(book, journal, context, change)
+    });
+    bench.ask(A, 1, returned(used(10, 0, 0), 10), 0);
+    assert_eq!(bench.balance(LedgerAccount::Lent), 0);
+    assert_eq!(bench.balance(LedgerAccount::Available), 10);
 }
