@@ -26,8 +26,10 @@ macro_rules! property {
 
 mod amounts;
 mod cards;
+mod cells;
 mod generator;
 mod keys;
+mod leases;
 mod paths;
 #[cfg(not(target_arch = "wasm32"))]
 mod shrinking;
