@@ -29,8 +29,6 @@ use crate::root::poll::Watch;
 use crate::root::watched::Watched;
 use crate::shared;
 
-/// Accounts and leases whose credit is to be handed back unopened, at most.
-pub(crate) const ORPHANS_MAX: usize = 256;
 /// Lease numbers of questions that got no answer, at most.
 pub(crate) const PROPOSALS_MAX: usize = 1_024;
 

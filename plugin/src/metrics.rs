@@ -107,6 +107,9 @@ metrics! {
     CellsLost = "cells_lost_total",
     /// Cells that found no place.
     CellsRefused = "cells_refused_total",
+    /// Leases that fit no cell and whose return could not be kept in mind; the control plane
+    /// sets them aside.
+    OrphansDropped = "orphans_dropped_total",
     /// Leases turned.
     LeasesTurned = "leases_turned_total",
     /// Credentials forgotten to make room for others.

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use creditgate_core::id::AccountId;
 use creditgate_core::key::CredentialHash;
 use creditgate_core::lease::LeaseNumber;
+use creditgate_core::protocol::Report;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -42,19 +43,18 @@ pub(crate) enum Question {
     Poll,
 }
 
-/// One report of a sync.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Reported {
-    pub(crate) account: AccountId,
-    /// None for credit that was never put into a cell.
-    pub(crate) from: Option<ReportedFrom>,
-}
-
-/// The cell a report was made of.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ReportedFrom {
-    pub(crate) slot: u32,
-    pub(crate) mark: u64,
+/// What a report of a sync was made of.
+#[derive(Debug, Clone)]
+pub(crate) enum Reported {
+    /// A cell, which makes it anew if it was not heard.
+    Cell {
+        account: AccountId,
+        slot: u32,
+        /// What the cell said, by its mark.
+        mark: u64,
+    },
+    /// Credit that fits no cell. Nobody else knows of it, so the report is kept until heard.
+    Orphan(Box<Report>),
 }
 
 /// Calls under way.
@@ -204,7 +204,7 @@ impl Gate {
                 );
             }
             Question::Sync(reported) => {
-                self.on_synced(host, pending.sent_at_ms, now_ms, &reported, body)
+                self.on_synced(host, pending.sent_at_ms, now_ms, reported, body)
             }
             Question::Poll => self.on_polled(host, pending.sent_at_ms, now_ms, body),
         }

@@ -14,11 +14,11 @@ use creditgate_core::id::AccountId;
 use creditgate_core::key::CredentialHash;
 use creditgate_core::lease::{Counters, LeaseNumber};
 use creditgate_core::protocol::{
-    LeaseAnswer, Phase, Report, ResolveAnswer, ResolveRequest, Resolved,
+    LeaseAnswer, Phase, PreviousReport, Report, ResolveAnswer, ResolveRequest, Resolved,
 };
 
 use super::calls::Question;
-use crate::gate::{Credential, Gate, ORPHANS_MAX, PROPOSALS_MAX};
+use crate::gate::{Credential, Gate, PROPOSALS_MAX};
 use crate::host::Host;
 use crate::metrics::Metric;
 use crate::request::access_log;
@@ -394,18 +394,23 @@ impl Gate {
 
     /// Gives credit back that never came into a cell.
     fn hand_back(&mut self, answer: &LeaseAnswer) {
-        if answer.granted.is_zero() || self.orphans.len() >= ORPHANS_MAX {
+        if answer.granted.is_zero() {
             return;
         }
-        self.orphans.push_back(Report {
+        // It names no lease that is spent from: there the account's other leases are in use.
+        self.keep_orphan(Report {
             account: answer.account,
-            lease: answer.lease,
-            counters: Counters {
-                granted: answer.granted,
-                returned: answer.granted,
-                ..Counters::default()
-            },
-            previous: None,
+            lease: LeaseNumber::NONE,
+            counters: Counters::default(),
+            previous: Some(PreviousReport {
+                lease: answer.lease,
+                counters: Counters {
+                    granted: answer.granted,
+                    returned: answer.granted,
+                    ..Counters::default()
+                },
+                dead: false,
+            }),
             need: Amount::ZERO,
             wanted: Amount::ZERO,
         });

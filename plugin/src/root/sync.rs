@@ -9,8 +9,8 @@ use creditgate_core::cell::{Cell, Reception};
 use creditgate_core::id::AccountId;
 use creditgate_core::protocol::{LeaseAnswer, REPORTS_MAX, Report, SyncAnswer, SyncRequest};
 
-use super::calls::{Question, Reported, ReportedFrom};
-use crate::gate::{Gate, ORPHANS_MAX};
+use super::calls::{Question, Reported};
+use crate::gate::Gate;
 use crate::host::Host;
 use crate::metrics::Metric;
 use crate::shared;
@@ -20,6 +20,8 @@ const PATH: &str = "/v1/gateway/sync";
 const LOOKS_MAX: usize = 4 * REPORTS_MAX;
 /// How often a cell is read anew when someone came between; then it is left to the next tick.
 const LOOK_ATTEMPTS: u32 = 16;
+/// Reports of credit that fits no cell, at most.
+const ORPHANS_MAX: usize = 256;
 /// How often those who wait have the lease turned without a pause between.
 const TURNS_MAX: u32 = 4;
 
@@ -48,10 +50,7 @@ impl Gate {
         while self.has_room_for_calls()
             && let Some(report) = self.orphans.pop_front()
         {
-            let reported = Reported {
-                account: report.account,
-                from: None,
-            };
+            let reported = Reported::Orphan(Box::new(report.clone()));
             self.add(host, now_ms, &mut batch, Some((report, reported)));
         }
         for slot in self.line.credit_slots() {
@@ -121,7 +120,6 @@ impl Gate {
         if batch.reports.is_empty() {
             return;
         }
-        let orphans: Vec<Report> = batch.orphans().cloned().collect();
         let request = SyncRequest {
             hello: self.hello(),
             reports: batch.reports,
@@ -139,8 +137,7 @@ impl Gate {
             )
             .is_err()
         {
-            self.orphans.extend(orphans);
-            self.unanswered(host, &unsent);
+            self.unanswered(host, unsent);
         }
     }
 
@@ -190,15 +187,16 @@ impl Gate {
                 self.count(Metric::LeasesTurned);
             }
             self.schedule(slot, account, &cell, now_ms, is_told, next_ms);
-            let from = Some(ReportedFrom {
+            let reported = Reported::Cell {
+                account,
                 slot,
                 mark: cell.mark(),
-            });
+            };
             let (first, all) = match reason {
                 Reason::Needed { first, all } => (first, all),
                 Reason::Due | Reason::Urgent => (Amount::ZERO, Amount::ZERO),
             };
-            return is_told.then(|| (cell.report(first, all), Reported { account, from }));
+            return is_told.then(|| (cell.report(first, all), reported));
         }
         self.watched
             .reschedule(slot, now_ms.saturating_add(self.config.tick_ms), false);
@@ -237,7 +235,7 @@ impl Gate {
         host: &dyn Host,
         sent_at_ms: u64,
         now_ms: u64,
-        reported: &[Reported],
+        reported: Vec<Reported>,
         body: Option<&[u8]>,
     ) {
         let Some(answer) = self.read_answer::<SyncAnswer>(host, now_ms, body) else {
@@ -245,19 +243,18 @@ impl Gate {
             return;
         };
         self.note_epoch(host, now_ms, answer.epoch);
-        for (reported, answer) in reported.iter().zip(&answer.answers) {
-            if let Some(from) = reported.from {
+        let mut reported = reported.into_iter();
+        for (answer, reported) in answer.answers.iter().zip(reported.by_ref()) {
+            if let Reported::Cell { slot, mark, .. } = reported {
                 let reception = Reception {
                     sent_at_ms,
                     now_ms,
-                    sent_mark: Some(from.mark),
+                    sent_mark: Some(mark),
                 };
-                self.take_answer(host, from.slot, answer, reception);
+                self.take_answer(host, slot, answer, reception);
             }
         }
-        let answered = answer.answers.len().min(reported.len());
-        let (_, rest) = reported.split_at_checked(answered).unwrap_or((&[], &[]));
-        self.unanswered(host, rest);
+        self.unanswered(host, reported);
     }
 
     /// Applies what the control plane says of the cell at a slot, asked or not.
@@ -306,18 +303,32 @@ impl Gate {
     }
 
     /// Reports that nobody answered: others may repeat them at once, this worker after a rest.
-    fn unanswered(&mut self, host: &dyn Host, reported: &[Reported]) {
+    fn unanswered(&mut self, host: &dyn Host, reported: impl IntoIterator<Item = Reported>) {
         let again_ms = self.calls.rests_until_ms();
         for reported in reported {
-            let Some(from) = reported.from else { continue };
-            shared::update(host, from.slot, reported.account, |cell| {
-                cell.claimed_until_ms = 0
-            });
-            self.watched.reschedule(from.slot, again_ms, false);
-            if let Some(queue) = self.line.credit(from.slot) {
+            let (account, slot) = match reported {
+                Reported::Cell { account, slot, .. } => (account, slot),
+                Reported::Orphan(report) => {
+                    self.keep_orphan(*report);
+                    continue;
+                }
+            };
+            shared::update(host, slot, account, |cell| cell.claimed_until_ms = 0);
+            self.watched.reschedule(slot, again_ms, false);
+            if let Some(queue) = self.line.credit(slot) {
                 queue.is_asked = false;
                 queue.ask_after_ms = again_ms;
             }
+        }
+    }
+
+    /// Keeps the report of credit that fits no cell until it was heard. Beyond the bound it is
+    /// forgotten, and counted: the control plane sets such a lease aside by itself.
+    pub(crate) fn keep_orphan(&mut self, report: Report) {
+        if self.orphans.len() < ORPHANS_MAX {
+            self.orphans.push_back(report);
+        } else {
+            self.count(Metric::OrphansDropped);
         }
     }
 
@@ -331,33 +342,19 @@ impl Gate {
                 continue;
             };
             if cell.has_news() || cell.is_lent() {
-                let from = Some(ReportedFrom {
+                let reported = Reported::Cell {
+                    account,
                     slot,
                     mark: cell.mark(),
-                });
-                let entry = (
-                    cell.report(Amount::ZERO, Amount::ZERO),
-                    Reported { account, from },
-                );
+                };
+                let entry = (cell.report(Amount::ZERO, Amount::ZERO), reported);
                 self.add(host, now_ms, &mut batch, Some(entry));
             }
         }
-        for report in self.orphans.drain(..).take(ORPHANS_MAX).collect::<Vec<_>>() {
-            let reported = Reported {
-                account: report.account,
-                from: None,
-            };
+        for report in std::mem::take(&mut self.orphans) {
+            let reported = Reported::Orphan(Box::new(report.clone()));
             self.add(host, now_ms, &mut batch, Some((report, reported)));
         }
         self.post(host, now_ms, batch);
-    }
-}
-
-impl Batch {
-    fn orphans(&self) -> impl Iterator<Item = &Report> {
-        let pairs = self.reports.iter().zip(&self.reported);
-        pairs
-            .filter(|(_, reported)| reported.from.is_none())
-            .map(|(report, _)| report)
     }
 }

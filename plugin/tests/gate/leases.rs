@@ -304,12 +304,35 @@ fn a_cell_under_another_number_refuses_a_grant_and_hands_it_back() {
     world.settle();
     world.pass(100);
     let handed_back = world.plane.reports.iter().any(|report| {
-        report.lease != later.lease
-            && report.counters.granted == report.counters.returned
-            && !report.counters.granted.is_zero()
+        let all_is_back = report.previous.as_ref().is_some_and(|previous| {
+            !previous.counters.granted.is_zero()
+                && previous.counters.granted == previous.counters.returned
+        });
+        // Named as spent from, it would have the account's other leases set aside as lost.
+        report.lease.is_none() && all_is_back
     });
     assert!(handed_back);
     world.workers[0].finish(id);
+}
+
+#[test]
+fn credit_that_fits_no_cell_is_handed_back_also_after_lost_answers() {
+    let mut world = World::with_config(1, 100, r#", "limits": {"cells_max": 16}"#);
+    for customer in 2..=17 {
+        world.plane.add_customer(customer, 100);
+        world.workers[0].begin(&[("x-api-key", &key(customer))], "/five");
+        world.settle();
+    }
+    // Sixteen cells are in use. What the seventeenth account is lent goes back.
+    world.plane.unheard = Some("/sync");
+    let id = world.get(0, "/five");
+    assert_eq!(world.workers[0].refusal(id), (503, "capacity".into()));
+    world.pass(3_000);
+    assert_ne!(world.plane.first().outstanding(), 0);
+    world.plane.unheard = None;
+    world.pass(3_000);
+    assert_eq!(world.plane.first().outstanding(), 0);
+    assert_eq!(world.workers[0].count(Metric::OrphansDropped), 0);
 }
 
 #[test]

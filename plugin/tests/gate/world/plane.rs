@@ -56,6 +56,8 @@ pub(crate) struct Plane {
     pub(crate) is_down: bool,
     /// Answers to calls to this path are lost, and so time out.
     pub(crate) loses: Option<&'static str>,
+    /// Calls to this path never arrive.
+    pub(crate) unheard: Option<&'static str>,
     /// What is lent beyond the need, if it is free.
     pub(crate) ahead: i64,
     /// The next poll brings these instead of the truth.
@@ -102,6 +104,7 @@ impl Plane {
             told_barred: None,
             is_down: false,
             loses: None,
+            unheard: None,
             ahead: 10,
             stale: None,
             recall: None,
@@ -151,7 +154,8 @@ impl Plane {
     /// An answer, or none while a poll is held or the call is lost.
     pub(crate) fn answer(&mut self, call: &Sent, now_ms: u64) -> Option<CallAnswer> {
         assert!(call.authorization.starts_with("Bearer cgg_"));
-        if self.is_down {
+        let is_unheard = self.unheard.is_some_and(|path| call.path.ends_with(path));
+        if self.is_down || is_unheard {
             return Some(CallAnswer {
                 status: None,
                 body: Vec::new(),
