@@ -74,7 +74,6 @@ pub fn run(options: Options) -> Result<Tally, Box<Failure>> {
 }
 
 /// Runs one schedule and keeps its trace, whatever comes of it.
-#[must_use]
 pub fn play(options: Options) -> (Result<Tally, String>, Vec<String>) {
     defects::plant(options.defect);
     let played = match World::new(options) {
@@ -113,13 +112,4 @@ pub fn run_and_explain(options: Options) -> Result<Tally, Box<Failure>> {
         .1;
         least
     })
-}
-
-/// The words of a failure, without its numbers and ids.
-fn kind(broken: &str) -> String {
-    let words = broken.split_whitespace().skip(3);
-    words
-        .filter(|word| !word.contains(|c: char| c.is_ascii_digit()))
-        .take(5)
-        .collect()
 }

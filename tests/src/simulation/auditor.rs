@@ -400,11 +400,6 @@ impl Auditor {
             .get(&account)
             .map_or(0, |sums| sums[ledger as usize])
     }
-
-    /// Lots, to be told of wallets that are frozen or thawed.
-    pub(super) fn lots(&mut self) -> &mut Lots {
-        &mut self.lots
-    }
 }
 
 impl Truth {

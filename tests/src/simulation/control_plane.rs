@@ -16,7 +16,7 @@ use creditgate_core::id::{AccountId, InstanceId};
 use creditgate_core::lease::LeaseNumber;
 use creditgate_core::protocol::{Barred, CHANGES_MAX, LeaseAnswer};
 use creditgate_ledger::id::{CustomerId, GatewayId, LeaseId};
-use creditgate_ledger::registry::{InstanceState, Settings};
+use creditgate_ledger::registry::Settings;
 use creditgate_ledger::{Book, Ids, QuarantineCause, Timestamp, lend};
 
 /// The wall clock when a schedule starts, in milliseconds since 1970.
@@ -202,12 +202,6 @@ impl ControlPlane {
         self.heard_ms.clear();
     }
 
-    /// The largest change number.
-    #[must_use]
-    pub(super) fn last_change(&self) -> u64 {
-        self.storage.last_change().unwrap_or_default()
-    }
-
     /// What an instance has not heard yet.
     ///
     /// # Errors
@@ -343,13 +337,6 @@ impl ControlPlane {
     pub(super) fn book(&self, customer: CustomerId) -> Result<Book, StorageError> {
         let book = self.storage.book(&Target::Customer(customer))?;
         book.ok_or_else(|| StorageError::Corrupt("a customer is gone".to_owned()))
-    }
-
-    /// The state of an instance.
-    #[must_use]
-    pub(super) fn instance_state(&self, instance: InstanceId) -> Option<InstanceState> {
-        let registry = self.storage.registry().ok()?;
-        registry.instance(instance).map(|known| known.state)
     }
 }
 
