@@ -104,7 +104,7 @@ impl Gate {
             unknown_budget: Bucket::new(limits.unknown_lookups_per_second, host.now_ms()),
             proposals: Bounded::new(PROPOSALS_MAX),
             requests: HashMap::new(),
-            line: Line::default(),
+            line: Line::new(limits.lookups_max),
             watched: Watched::default(),
             orphans: VecDeque::new(),
             unsettled: VecDeque::new(),

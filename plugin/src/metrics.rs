@@ -112,6 +112,8 @@ metrics! {
     OrphansDropped = "orphans_dropped_total",
     /// Leases turned.
     LeasesTurned = "leases_turned_total",
+    /// Credentials that were not looked up because too many were being looked up.
+    LookupsRefused = "lookups_refused_total",
     /// Credentials forgotten to make room for others.
     CredentialsEvicted = "credentials_evicted_total",
     /// Times this virtual machine became the one that keeps the long poll.

@@ -12,6 +12,7 @@ pub(crate) mod held;
 pub(crate) mod identify;
 pub(crate) mod judge;
 pub(crate) mod line;
+pub(crate) mod lookups;
 pub(crate) mod refusal;
 pub(crate) mod reply;
 pub(crate) mod response;

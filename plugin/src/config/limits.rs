@@ -19,6 +19,9 @@ pub struct Limits {
     pub unknown_keys_max: usize,
     /// Unknown credentials that each worker looks up in a second. At least 1.
     pub unknown_lookups_per_second: u32,
+    /// Credentials that each worker looks up at once, a quarter of it kept for those it knew
+    /// before. At least 1.
+    pub lookups_max: usize,
     /// Calls under way at once by each worker, the long poll aside. At least 1.
     pub calls_max: usize,
     /// Lost races after which a request is refused. At least 1.
@@ -37,6 +40,7 @@ impl Default for Limits {
             waiters_max: 4_096,
             unknown_keys_max: 4_096,
             unknown_lookups_per_second: 50,
+            lookups_max: 8_192,
             calls_max: 64,
             cas_attempts: 16,
             settlements_max: 65_536,
@@ -69,6 +73,7 @@ impl Limits {
             100_000,
             "limits.unknown_lookups_per_second",
         )?;
+        within(size(self.lookups_max), 1, bound, "limits.lookups_max")?;
         within(size(self.calls_max), 1, 10_000, "limits.calls_max")?;
         within(
             u64::from(self.cas_attempts),

@@ -72,7 +72,9 @@ impl Gate {
     ) -> Action {
         let client = seen.client.to_owned();
         if self.line.len() >= self.config.limits.waiters_max {
-            self.line.forget_unasked(place);
+            if let Place::Credential(hash) = place {
+                self.line.lookups.forget_unasked(&hash);
+            }
             let Verdict::Refuse(refused, money) = Verdict::refuse(Refusal::Capacity) else {
                 return Action::Pause;
             };

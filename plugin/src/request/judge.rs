@@ -174,11 +174,14 @@ impl Gate {
         is_stranger: bool,
     ) -> Verdict {
         let hash = demand.credential;
-        if !self.line.is_resolving(&hash) {
+        if !self.line.lookups.is_under_way(&hash) {
             if is_stranger && self.unknown_budget.is_empty(now_ms) {
                 return no(&demand, None, Refusal::Capacity, None);
             }
-            self.line.resolve(hash, is_stranger);
+            if !self.line.lookups.begin(hash, is_stranger) {
+                self.count(Metric::LookupsRefused);
+                return no(&demand, None, Refusal::Capacity, None);
+            }
         }
         if demand.mode == Mode::Enforce {
             return Verdict::Wait(Place::Credential(hash), Some(demand));

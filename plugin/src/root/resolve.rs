@@ -22,7 +22,7 @@ use crate::gate::{Credential, Gate, PROPOSALS_MAX};
 use crate::host::Host;
 use crate::metrics::Metric;
 use crate::request::access_log;
-use crate::request::line::Step;
+use crate::request::lookups::Step;
 use crate::request::refusal::Refusal;
 use crate::shared::{self, Placed};
 
@@ -39,30 +39,22 @@ struct Told<'a> {
 }
 
 impl Gate {
-    /// Sends every lookup that is queued, as far as calls may be under way and strangers have
-    /// left a budget.
+    /// Sends lookups that are queued, as far as calls may be under way and strangers have left
+    /// a budget.
     pub(crate) fn ask_who(&mut self, host: &dyn Host, now_ms: u64) {
-        for hash in self
-            .line
-            .resolutions_at(|step| matches!(step, Step::Queued))
-        {
-            if self.calls.len() >= self.config.limits.calls_max {
+        while self.calls.len() < self.config.limits.calls_max {
+            let known = self.line.lookups.ask_known();
+            let Some(hash) = known.or_else(|| self.next_stranger(now_ms)) else {
                 return;
-            }
-            let is_stranger = self
-                .line
-                .resolution(&hash)
-                .is_some_and(|known| known.is_stranger);
-            if is_stranger && !self.unknown_budget.hold(now_ms) {
-                continue;
-            }
+            };
+            let is_stranger = known.is_none();
             let repeated = self.proposals.remove(&hash).map(LeaseNumber);
             let lease = repeated.unwrap_or_else(|| Self::draw(host, now_ms, LeaseNumber::NONE));
             let request = ResolveRequest {
                 hello: self.hello(),
                 credential: hash,
                 lease,
-                need: self.cost_of(self.line.resolution_waiters(&hash).take(1)),
+                need: self.cost_of(self.line.lookups.waiters(&hash).take(1)),
             };
             let question = Question::Resolve {
                 hash,
@@ -79,24 +71,23 @@ impl Gate {
                     self.unknown_budget.give_back();
                 }
                 self.proposals.insert(hash, lease.0);
-                self.drop_unless_awaited(&hash);
+                self.line.lookups.queue(hash, Step::Queued);
+                self.line.lookups.forget_unasked(&hash);
                 return;
-            }
-            if let Some(resolution) = self.line.resolution(&hash) {
-                resolution.step = Step::Asked;
             }
         }
     }
 
-    /// A lookup was not sent: it is repeated, as long as anybody waits for it.
-    fn drop_unless_awaited(&mut self, hash: &CredentialHash) {
-        let Some(resolution) = self.line.resolution(hash) else {
-            return;
-        };
-        resolution.step = Step::Queued;
-        if resolution.waiters.is_empty() {
-            self.line.end_resolution(hash);
+    /// The next credential that may be invented, if the budget for such is not used up.
+    fn next_stranger(&mut self, now_ms: u64) -> Option<CredentialHash> {
+        if !self.line.lookups.may_have_strangers() || !self.unknown_budget.hold(now_ms) {
+            return None;
         }
+        let next = self.line.lookups.ask_stranger();
+        if next.is_none() {
+            self.unknown_budget.give_back();
+        }
+        next
     }
 
     pub(crate) fn on_resolved(
@@ -113,12 +104,10 @@ impl Gate {
             // The lease may be open all the same, and nobody else can put it into a cell: asked
             // again under this number, also when nobody waits any more, it is ours.
             self.proposals.insert(hash, lease.0);
-            if let Some(resolution) = self.line.resolution(&hash) {
-                resolution.step = Step::Queued;
-            }
-            if self.line.resolutions_len() > PROPOSALS_MAX {
-                self.drop_unless_awaited(&hash);
-            }
+            let are_many = self.line.lookups.len() > PROPOSALS_MAX;
+            let step = if are_many { Step::Queued } else { Step::Again };
+            self.line.lookups.queue(hash, step);
+            self.line.lookups.forget_unasked(&hash);
             return;
         };
         match answer {
@@ -159,13 +148,13 @@ impl Gate {
         if !self.unknown_budget.is_empty(now_ms) {
             return;
         }
-        for hash in self.line.queued_strangers() {
+        for hash in self.line.lookups.queued_strangers() {
             self.refuse_resolution(host, &hash, Refusal::Capacity);
         }
     }
 
     fn refuse_resolution(&mut self, host: &dyn Host, hash: &CredentialHash, refusal: Refusal) {
-        for id in self.line.end_resolution(hash) {
+        for id in self.line.lookups.end(hash) {
             self.refuse_held(host, id, refusal);
         }
     }
@@ -227,23 +216,23 @@ impl Gate {
             .saturating_add(MARGIN_MS);
         let lost_at_ms = resolved.answer.lease.drawn_at_ms().saturating_add(call_ms);
         let may_come = resolved.answer.phase == Phase::Open && reception.now_ms < lost_at_ms;
-        match self.line.resolution(&hash) {
-            Some(resolution) if may_come => {
-                let sent_at_ms = reception.sent_at_ms;
-                resolution.step = Step::AwaitsCell {
-                    resolved,
-                    sent_at_ms,
-                    lost_at_ms,
-                };
-            }
-            _ => self.begin_anew(
+        if may_come && self.line.lookups.is_under_way(&hash) {
+            let step = Step::AwaitsCell {
+                resolved,
+                sent_at_ms: reception.sent_at_ms,
+                lost_at_ms,
+            };
+            self.line.lookups.await_cell(hash, step);
+        } else {
+            let resolved = &resolved;
+            self.begin_anew(
                 host,
                 &hash,
                 &Told {
-                    resolved: &resolved,
+                    resolved,
                     reception,
                 },
-            ),
+            );
         }
     }
 
@@ -275,14 +264,14 @@ impl Gate {
 
     /// Looks for cells that other workers were to make.
     pub(crate) fn seek_awaited_cells(&mut self, host: &dyn Host, now_ms: u64) {
-        for hash in self
-            .line
-            .resolutions_at(|step| matches!(step, Step::AwaitsCell { .. }))
-        {
-            let Some(resolution) = self.line.resolution(&hash) else {
+        for hash in self.line.lookups.take_awaiting_cells() {
+            let Some(lookup) = self.line.lookups.get_mut(&hash) else {
                 continue;
             };
-            let step = std::mem::replace(&mut resolution.step, Step::Queued);
+            if !matches!(lookup.step, Step::AwaitsCell { .. }) {
+                continue;
+            }
+            let step = std::mem::replace(&mut lookup.step, Step::Asked);
             let Step::AwaitsCell {
                 resolved,
                 sent_at_ms,
@@ -308,12 +297,13 @@ impl Gate {
                         reception,
                     },
                 );
-            } else if let Some(resolution) = self.line.resolution(&hash) {
-                resolution.step = Step::AwaitsCell {
+            } else {
+                let step = Step::AwaitsCell {
                     resolved,
                     sent_at_ms,
                     lost_at_ms,
                 };
+                self.line.lookups.await_cell(hash, step);
             }
         }
     }
@@ -387,7 +377,7 @@ impl Gate {
         }
         self.watched
             .touch(slot, answer.account, told.reception.now_ms);
-        for id in self.line.end_resolution(hash) {
+        for id in self.line.lookups.end(hash) {
             self.ask_again(host, id);
         }
     }

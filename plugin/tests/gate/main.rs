@@ -2,6 +2,7 @@
 //! control plane, and time that passes only when a test says so.
 
 mod deciding;
+mod flooding;
 mod leases;
 mod settling;
 mod waiting;

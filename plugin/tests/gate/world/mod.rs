@@ -146,6 +146,13 @@ impl World {
     }
 }
 
+/// A well-formed key that nobody was given.
+pub(crate) fn invented_key(number: u32) -> String {
+    let mut bytes = [0xee; 32];
+    bytes[..4].copy_from_slice(&number.to_le_bytes());
+    compose(KeyKind::Consumer, &bytes)
+}
+
 /// A customer's key.
 pub(crate) fn key(customer: u8) -> String {
     compose(KeyKind::Consumer, &[customer; 32])
