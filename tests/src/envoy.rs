@@ -1,6 +1,9 @@
 //! A real Envoy with the filter, from one of the configurations that people copy.
 
-use std::collections::BTreeMap;
+mod setup;
+
+pub use setup::{Setup, SplitListener};
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,113 +11,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use serde_json::{Value, json};
 
 use crate::client::{Answer, Client, request, send_raw};
-use crate::clock::{ms, until};
+use crate::clock::until;
 use crate::process::Process;
-use crate::template::{fill_in, patch_filter};
 use crate::tools;
 
 static NUMBER: AtomicU32 = AtomicU32::new(1);
-
-/// What is run, and how.
-#[derive(Debug, Clone)]
-pub struct Setup {
-    /// The configuration, below the workspace's top level.
-    pub template: &'static str,
-    /// Worker threads.
-    pub workers: u32,
-    /// Merged into the filter's configuration.
-    pub filter: Value,
-    /// Texts of the configuration that are replaced by others; each must occur.
-    pub edits: Vec<(String, String)>,
-    /// More variables of the template.
-    pub variables: Vec<(&'static str, String)>,
-    /// The filter's module.
-    pub module: Option<PathBuf>,
-    /// Divides the configuration into one without listener and the listener, which goes to
-    /// `listener.yaml`, whose path it is given: so that it can be updated.
-    pub split_listener: Option<SplitListener>,
-}
-
-/// See [`Setup::split_listener`].
-pub type SplitListener = fn(&str, &str) -> Result<(String, String)>;
-
-impl Default for Setup {
-    fn default() -> Self {
-        Self {
-            template: "envoy/minimal.yaml",
-            workers: 2,
-            filter: json!({}),
-            edits: Vec::new(),
-            variables: Vec::new(),
-            module: None,
-            split_listener: None,
-        }
-    }
-}
-
-impl Setup {
-    /// With so many worker threads.
-    #[must_use]
-    pub fn workers(mut self, workers: u32) -> Self {
-        self.workers = workers;
-        self
-    }
-
-    /// With this merged into the filter's configuration.
-    #[must_use]
-    pub fn filter(mut self, patch: Value) -> Self {
-        self.filter = patch;
-        self
-    }
-
-    /// With a text of the configuration replaced.
-    #[must_use]
-    pub fn edit(mut self, from: &str, to: &str) -> Self {
-        self.edits.push((from.into(), to.into()));
-        self
-    }
-
-    /// With a variable.
-    #[must_use]
-    pub fn variable(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.variables.push((name, value.into()));
-        self
-    }
-
-    /// The configuration, and nothing left to fill in.
-    fn render(&self, folder: &Path, plane: SocketAddr, upstream: SocketAddr) -> Result<String> {
-        let module = match &self.module {
-            Some(module) => module.clone(),
-            None => tools::filter()?,
-        };
-        let mut variables = BTreeMap::from([
-            ("LISTEN_ADDRESS", "127.0.0.1".to_owned()),
-            ("LISTEN_PORT", "0".to_owned()),
-            ("ADMIN_PORT", "0".to_owned()),
-            ("CREDITGATE_WASM", module.display().to_string()),
-            ("CONTROL_PLANE_HOST", plane.ip().to_string()),
-            ("CONTROL_PLANE_PORT", plane.port().to_string()),
-            ("UPSTREAM_HOST", upstream.ip().to_string()),
-            ("UPSTREAM_PORT", upstream.port().to_string()),
-            (
-                "ACCESS_LOG",
-                folder.join("access.log").display().to_string(),
-            ),
-        ]);
-        variables.extend(self.variables.iter().cloned());
-        let file = tools::top().join(self.template);
-        let mut text = std::fs::read_to_string(&file)
-            .with_context(|| format!("could not read {}", file.display()))?;
-        for (from, to) in &self.edits {
-            anyhow::ensure!(text.contains(from), "{} has no {from:?}", self.template);
-            text = text.replace(from, to);
-        }
-        patch_filter(&fill_in(&text, &variables)?, &self.filter)
-    }
-}
 
 /// A running (or ended) Envoy.
 pub struct Envoy {
@@ -371,10 +274,5 @@ impl Envoy {
             .collect();
         anyhow::ensure!(lines.is_empty(), "a VM trapped:\n{}", lines.join("\n"));
         Ok(())
-    }
-
-    /// Waits until a change of settings or rate card has surely arrived: a tick or two.
-    pub async fn settle(&self) {
-        crate::clock::pause(ms(100)).await;
     }
 }

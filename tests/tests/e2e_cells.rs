@@ -14,8 +14,9 @@ use serde_json::json;
 
 async fn cells_that_are_lost(how: &'static str) -> Result<()> {
     let scene = Scene::start().await?;
-    let mut setup = Setup::default().filter(json!({"limits": {"cells_max": 32}}));
-    setup.module = Some(tools::filter_with_test_actions()?);
+    let setup = Setup::default()
+        .filter(json!({"limits": {"cells_max": 32}}))
+        .module(tools::filter_with_test_actions()?);
     let envoy = scene.envoy_with("edge", &setup).await?;
     let (ada, bob) = (
         scene.customer("ada", "3000").await?,

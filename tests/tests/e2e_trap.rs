@@ -15,8 +15,7 @@ async fn what_a_trapped_vm_had_reserved_stays_accounted_and_is_resolved_by_turni
     let mut settings = fast_settings();
     settings["max_stream_ms"] = json!(2_500);
     let scene = Scene::with(&settings, &card(), false).await?;
-    let mut setup = Setup::default();
-    setup.module = Some(tools::filter_with_test_actions()?);
+    let setup = Setup::default().module(tools::filter_with_test_actions()?);
     let envoy = scene.envoy_with("edge", &setup).await?;
     let ada = scene.customer("ada", "1000").await?;
     let bob = scene.customer("bob", "1000").await?;
