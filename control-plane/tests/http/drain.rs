@@ -1,10 +1,11 @@
 //! Draining: an instance gives everything back before it is stopped.
 
+use axum::http::Method;
 use creditgate_core::protocol::{Barred, Phase, ResolveAnswer};
 use serde_json::json;
 
 use crate::edge::{Edge, counters};
-use crate::plane::Plane;
+use crate::plane::{ADMIN, Plane};
 
 #[tokio::test]
 async fn a_drained_instance_gives_all_back_and_gets_no_more() {
@@ -131,5 +132,39 @@ async fn an_impossible_report_freezes_its_instance_until_it_is_thawed() {
         "active"
     );
     edge.know(&plane, &key, 3, 1).await;
+    plane.assert_clean();
+}
+
+#[tokio::test]
+async fn a_repeated_drain_does_not_drain_an_instance_that_was_taken_back() {
+    let plane = Plane::start();
+    plane.hurry().await;
+    plane.funded("ada", "tokens", "10").await;
+    let key = plane.key_of("ada").await;
+    let edge = Edge::of(&plane, "edge", "tokens").await;
+    let lent = edge.know(&plane, &key, 1, 4_000).await;
+    let instance = format!("/v1/instances/{}", edge.hello.instance);
+    let path = format!("{instance}/drain");
+    let drain = || {
+        let header = [("idempotency-key", "release-7")];
+        let (plane, path) = (&plane, &path);
+        async move { plane.call(Method::POST, path, ADMIN, "{}", &header).await }
+    };
+    let first = drain().await;
+    assert_eq!((first.status, first.replayed()), (200, false), "{first:?}");
+    edge.report(&plane, &lent.answer, counters([4_000, 4_000, 0, 0, 0]), 0)
+        .await;
+    let back = plane.post(&format!("{instance}/undrain"), json!({})).await;
+    assert_eq!(back.text("state"), "active");
+    assert!(edge.know(&plane, &key, 2, 4_000).await.opened);
+
+    let again = drain().await;
+    assert_eq!((again.replayed(), &again.bytes), (true, &first.bytes));
+    let now = plane.get(&instance).await;
+    assert_eq!(now.text("state"), "active");
+    assert_eq!(
+        now.body["leases"],
+        json!({ "open": 1, "draining": 0, "quarantined": 0 })
+    );
     plane.assert_clean();
 }

@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 
 use super::id;
 use crate::command::{Command, Outcome};
-use crate::http::answer::write;
+use crate::http::answer::{json_bytes, written};
 use crate::http::body::{Path, Write};
 use crate::http::input::Note;
 use crate::http::list::List;
@@ -215,8 +215,13 @@ async fn drain_instance(
     asked: Write<InstanceBecause>,
 ) -> Result<Response, Problem> {
     let instance: InstanceId = id("instance", &text)?;
-    let response = set_state(&app, instance, asked, InstanceState::Draining).await?;
-    turn_leases(&app, instance).await?;
+    let (response, replayed) = set_state(&app, instance, asked, InstanceState::Draining).await?;
+    // A repeat acts again only if the drain goes on: the first may have ended half way.
+    let registry = app.writer.registry();
+    let known = registry.instance(instance);
+    if !replayed || known.is_some_and(|known| known.state == InstanceState::Draining) {
+        turn_leases(&app, instance).await?;
+    }
     Ok(response)
 }
 
@@ -262,22 +267,24 @@ async fn resume(
         );
         return Err(Problem::new("instance_state", detail));
     }
-    set_state(app, instance, asked, InstanceState::Active).await
+    let (response, _) = set_state(app, instance, asked, InstanceState::Active).await?;
+    Ok(response)
 }
 
+/// Answers also whether the answer is the repetition of an earlier one.
 async fn set_state(
     app: &Shared,
     instance: InstanceId,
     asked: Write<InstanceBecause>,
     state: InstanceState,
-) -> Result<Response, Problem> {
+) -> Result<(Response, bool), Problem> {
     let Write { body, raw } = asked;
     let reason = body.reason.map(|reason| reason.0);
     let holding = app
         .read(move |reader| Holding::look(reader, instance))
         .await?;
     let silent = app.presence.silent_for(instance);
-    write(
+    let (status, body, replayed) = written(
         app,
         &raw,
         Command::SetInstanceState {
@@ -296,7 +303,8 @@ async fn set_state(
             })
         },
     )
-    .await
+    .await?;
+    Ok((json_bytes(status, body, replayed), replayed))
 }
 
 /// Recalls all that the instance holds, customer by customer.
