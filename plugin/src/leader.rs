@@ -27,7 +27,7 @@ pub(crate) struct Leader {
     pub(crate) cursor: u64,
     /// The ledger epoch; 0 while unknown.
     pub(crate) epoch: u64,
-    /// When a poll that was answered had been sent; 0 for never.
+    /// When a poll was last answered; 0 for never.
     pub(crate) polled_at_ms: u64,
     /// The version of the configuration in shared data; 0 for none.
     pub(crate) config_version: u64,

@@ -23,6 +23,9 @@ use crate::host::Host;
 use crate::metrics::Metric;
 use crate::shared::{self, Found};
 
+/// Between a poll's answer and the next poll, at most.
+const POLL_MARGIN_MS: u64 = 250;
+
 /// What has to be known of a request to price it.
 #[derive(Debug, Clone)]
 pub(crate) struct Question<'a> {
@@ -294,8 +297,15 @@ impl Gate {
     /// poll would have told of a change, or the account was asked for a short while ago.
     pub(crate) fn is_current(&self, now_ms: u64, cell: &Cell) -> bool {
         let timing = self.timing();
+        // The next poll is sent at once, and answered by the end of its hold, news or none.
+        // That one is under way proves nothing: the other side may be gone.
         let polled = self.watch.leader.polled_at_ms;
-        if polled > 0 && now_ms < polled.saturating_add(timing.use_by_ms) {
+        let answer_ms = self.config.control_plane.timeout_ms;
+        let fresh_ms = timing
+            .poll_hold_ms()
+            .saturating_add(answer_ms)
+            .saturating_add(POLL_MARGIN_MS);
+        if polled > 0 && now_ms < polled.saturating_add(fresh_ms) {
             return true;
         }
         // Spread by account, so that a silent control plane is not asked by all at once.

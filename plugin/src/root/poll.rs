@@ -148,7 +148,7 @@ impl Gate {
             }
             leader.cursor = answer.cursor;
             leader.epoch = answer.epoch;
-            leader.polled_at_ms = sent_at_ms;
+            leader.polled_at_ms = now_ms;
             leader.barred = answer.barred;
             leader.config_version = config_version.unwrap_or(leader.config_version);
             if leader.write(host, expect).is_ok() {

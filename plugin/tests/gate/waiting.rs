@@ -237,6 +237,27 @@ fn a_ceiling_is_asked_about_again_only_now_and_then_while_the_poll_is_silent() {
 }
 
 #[test]
+fn a_ceiling_is_believed_without_a_question_as_long_as_polls_are_answered_and_no_longer() {
+    let mut world = World::new(1, 0);
+    let id = world.get(0, "/one");
+    assert_eq!(world.workers[0].refusal(id).0, 402);
+    let syncs = world.plane.syncs;
+    for _ in 0..60 {
+        world.pass(500);
+        let id = world.get(0, "/one");
+        assert_eq!(world.workers[0].refusal(id).0, 402);
+    }
+    assert_eq!(world.plane.syncs, syncs);
+    world.plane.unheard = Some("/poll");
+    world.plane.first().purse = 5;
+    world.plane.first().version += 1;
+    // Long before the use-by of a lease would be over.
+    world.pass(4_000);
+    let id = world.get(0, "/one");
+    assert_eq!(world.workers[0].fate(id), Fate::Passed);
+}
+
+#[test]
 fn an_old_balance_is_asked_for_anew_and_told_with_its_age_if_that_fails() {
     let mut world = World::new(1, 10);
     world.get_and_end(0, "/one", 200);
