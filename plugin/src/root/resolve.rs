@@ -18,6 +18,7 @@ use creditgate_core::protocol::{
 };
 
 use super::calls::Question;
+use super::epoch::Hearing;
 use crate::gate::{Credential, Gate, PROPOSALS_MAX};
 use crate::host::Host;
 use crate::metrics::Metric;
@@ -100,7 +101,14 @@ impl Gate {
         body: Option<&[u8]>,
     ) {
         let (lease, is_repeat) = proposal;
-        let Some(answer) = self.read_answer::<ResolveAnswer>(host, now_ms, body) else {
+        let answer = self.read_answer::<ResolveAnswer>(host, now_ms, body);
+        let answer = answer.filter(|answer| match answer {
+            ResolveAnswer::Known(resolved) => {
+                self.hear_epoch(host, sent_at_ms, now_ms, resolved.epoch) == Hearing::Same
+            }
+            ResolveAnswer::Unknown { .. } | ResolveAnswer::Barred { .. } => true,
+        });
+        let Some(answer) = answer else {
             // The lease may be open all the same, and nobody else can put it into a cell: asked
             // again under this number, also when nobody waits any more, it is ours.
             self.proposals.insert(hash, lease.0);
@@ -123,7 +131,6 @@ impl Gate {
                 self.refuse_resolution(host, &hash, Refusal::barred(reason));
             }
             ResolveAnswer::Known(resolved) => {
-                self.note_epoch(host, now_ms, resolved.epoch);
                 let is_ours = resolved.answer.lease == lease && (resolved.opened || is_repeat);
                 let reception = Reception {
                     sent_at_ms,
@@ -165,7 +172,7 @@ impl Gate {
         let now_ms = told.reception.now_ms;
         // Not counted as reported: a push that came before the cell was there found nobody,
         // and the answer to the first report brings what it said.
-        let mut cell = Cell::fresh(answer.account, answer.lease);
+        let mut cell = self.fresh_cell(answer.account, answer.lease);
         cell.apply(answer, told.reception);
         match shared::place(
             host,
@@ -179,8 +186,15 @@ impl Gate {
                 self.know(host, hash, slot, told);
             }
             Placed::Exists(found) => {
+                if self.is_of_another_ledger(&found.cell) {
+                    self.reconcile(host, now_ms, found.slot, answer.account);
+                }
+                let ledger = self.ledger();
                 // A cell whose lease is over goes on under the new number.
                 let turned = shared::update(host, found.slot, answer.account, |cell| {
+                    if !cell.is_of(ledger) {
+                        return;
+                    }
                     if cell.lease < answer.lease && cell.can_turn() {
                         cell.turn(answer.lease, now_ms);
                     }
@@ -247,8 +261,14 @@ impl Gate {
         let Some(found) = shared::find(host, account, self.config.limits.cells_max) else {
             return false;
         };
+        if self.is_of_another_ledger(&found.cell) {
+            self.reconcile(host, reception.now_ms, found.slot, account);
+        }
+        let ledger = self.ledger();
         shared::update(host, found.slot, account, |cell| {
-            cell.apply(&resolved.answer, reception)
+            if cell.is_of(ledger) {
+                cell.apply(&resolved.answer, reception);
+            }
         });
         self.know(
             host,
@@ -313,7 +333,8 @@ impl Gate {
     fn begin_anew(&mut self, host: &dyn Host, hash: &CredentialHash, told: &Told<'_>) {
         let answer = &told.resolved.answer;
         let now_ms = told.reception.now_ms;
-        let mut cell = Cell::fresh(answer.account, Self::draw(host, now_ms, answer.lease));
+        let number = Self::draw(host, now_ms, answer.lease);
+        let mut cell = self.fresh_cell(answer.account, number);
         cell.apply(answer, told.reception);
         match shared::place(
             host,
@@ -336,7 +357,7 @@ impl Gate {
     /// The control plane misses reports of an account whose cell is gone. It is told so by a
     /// new number: else what the lost cell held would be lent for ever.
     pub(crate) fn tell_lost(&mut self, host: &dyn Host, now_ms: u64, account: AccountId) {
-        let cell = Cell::fresh(account, Self::draw(host, now_ms, LeaseNumber::NONE));
+        let cell = self.fresh_cell(account, Self::draw(host, now_ms, LeaseNumber::NONE));
         let cells_max = self.config.limits.cells_max;
         match shared::place(host, &cell, cells_max, now_ms, &self.timing()) {
             Placed::Made(slot) => {
@@ -382,11 +403,9 @@ impl Gate {
         }
     }
 
-    /// Gives credit back that never came into a cell.
+    /// Gives a lease back that never came into a cell; also an empty one, to which the control
+    /// plane may lend later what its question still waits for.
     fn hand_back(&mut self, answer: &LeaseAnswer) {
-        if answer.granted.is_zero() {
-            return;
-        }
         // It names no lease that is spent from: there the account's other leases are in use.
         self.keep_orphan(Report {
             account: answer.account,

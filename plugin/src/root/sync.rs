@@ -10,6 +10,7 @@ use creditgate_core::id::AccountId;
 use creditgate_core::protocol::{LeaseAnswer, REPORTS_MAX, Report, SyncAnswer, SyncRequest};
 
 use super::calls::{Question, Reported};
+use super::epoch::Hearing;
 use crate::gate::Gate;
 use crate::host::Host;
 use crate::metrics::Metric;
@@ -157,6 +158,10 @@ impl Gate {
                 self.watched.drop(slot, account);
                 return None;
             };
+            if self.is_of_another_ledger(&found.cell) {
+                self.reconcile(host, now_ms, slot, account);
+                continue;
+            }
             let before = found.cell.clone();
             let is_awaited = self.line.has_waiters(slot);
             let unused_ms = self.watched.unused_ms(slot, &before, now_ms);
@@ -242,7 +247,10 @@ impl Gate {
             self.unanswered(host, reported);
             return;
         };
-        self.note_epoch(host, now_ms, answer.epoch);
+        if self.hear_epoch(host, sent_at_ms, now_ms, answer.epoch) != Hearing::Same {
+            self.unanswered(host, reported);
+            return;
+        }
         let mut reported = reported.into_iter();
         for (answer, reported) in answer.answers.iter().zip(reported.by_ref()) {
             if let Reported::Cell { slot, mark, .. } = reported {
@@ -267,7 +275,11 @@ impl Gate {
     ) {
         let now_ms = reception.now_ms;
         let mut gave_back = false;
+        let ledger = self.ledger();
         let applied = shared::update(host, slot, answer.account, |cell| {
+            if !cell.is_of(ledger) {
+                return;
+            }
             let before = cell.mark();
             cell.apply(answer, reception);
             gave_back = cell.mark() != before && cell.has_news();
@@ -276,6 +288,10 @@ impl Gate {
             self.watched.drop(slot, answer.account);
             return;
         };
+        if !cell.is_of(ledger) {
+            self.reconcile(host, now_ms, slot, answer.account);
+            return;
+        }
         let sync_ms = self.timing().sync_ms.max(1);
         self.watched.touch(slot, answer.account, now_ms);
         if gave_back {
@@ -304,6 +320,7 @@ impl Gate {
 
     /// Reports that nobody answered: others may repeat them at once, this worker after a rest.
     fn unanswered(&mut self, host: &dyn Host, reported: impl IntoIterator<Item = Reported>) {
+        let now_ms = host.now_ms();
         let again_ms = self.calls.rests_until_ms();
         for reported in reported {
             let (account, slot) = match reported {
@@ -313,7 +330,9 @@ impl Gate {
                     continue;
                 }
             };
-            shared::update(host, slot, account, |cell| cell.claimed_until_ms = 0);
+            // The claim ends, and tells when the question was last asked in vain: its answer may
+            // have lent what this cell does not know of.
+            shared::update(host, slot, account, |cell| cell.claimed_until_ms = now_ms);
             self.watched.reschedule(slot, again_ms, false);
             if let Some(queue) = self.line.credit(slot) {
                 queue.is_asked = false;
