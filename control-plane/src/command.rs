@@ -4,8 +4,10 @@
 //! of them. Nothing here does I/O; the [`writer`](crate::writer) loads, commits and answers.
 
 mod decide;
+mod settings;
 
 pub use decide::{Failure, Work};
+pub use settings::{OVERRUN_MAX, SettingsChange};
 
 use creditgate_core::amount::{Amount, Currency, Scale};
 use creditgate_core::key::CredentialHash;
@@ -138,8 +140,16 @@ pub enum Command {
         /// To whom.
         customer: Target,
     },
-    /// Replaces the settings.
+    /// Replaces the settings, whatever they are: for simulations, whose times are shorter than
+    /// an operator's may be.
     PutSettings(Settings),
+    /// Changes the settings, if the outcome is acceptable.
+    ChangeSettings {
+        /// What is given.
+        change: Box<SettingsChange>,
+        /// What is not given gets its default; else it stays.
+        replace: bool,
+    },
     /// Defines a currency.
     DefineCurrency {
         /// Its code.
@@ -328,6 +338,7 @@ impl Command {
             Self::Quarantine { .. } => "quarantine",
             Self::PassTime { .. } => "pass_time",
             Self::PutSettings(_) => "put_settings",
+            Self::ChangeSettings { .. } => "change_settings",
             Self::DefineCurrency { .. } => "define_currency",
             Self::CreateGateway { .. } => "create_gateway",
             Self::ChangeGateway { .. } => "change_gateway",
@@ -383,6 +394,7 @@ impl Command {
             Self::Report { report, .. } => vec![Target::Account(report.account)],
             Self::ResolveLease { lease, .. } => vec![Target::Lease(*lease)],
             Self::PutSettings(_)
+            | Self::ChangeSettings { .. }
             | Self::DefineCurrency { .. }
             | Self::CreateGateway { .. }
             | Self::ChangeGateway { .. }

@@ -174,6 +174,7 @@ impl<'a> Work<'a> {
                 Ok(Outcome::Done)
             }
             Command::PutSettings(_)
+            | Command::ChangeSettings { .. }
             | Command::DefineCurrency { .. }
             | Command::CreateGateway { .. }
             | Command::ChangeGateway { .. }

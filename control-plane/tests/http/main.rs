@@ -12,4 +12,5 @@ mod plane;
 mod pushes;
 mod quarantine;
 mod repeats;
+mod settings;
 mod time;

@@ -6,6 +6,7 @@ use creditgate_ledger::Refusal;
 use creditgate_ledger::id::{GatewayId, InstanceId, KeyId};
 use creditgate_ledger::registry::{
     CurrencyDefinition, Gateway, GatewayKey, Instance, InstanceState, OperatorKey, RateCardVersion,
+    Settings,
 };
 
 use super::{Failure, Work};
@@ -17,10 +18,15 @@ const INSTANCES_MAX: usize = 10_000;
 impl Work<'_> {
     pub(super) fn decide_registry(&mut self, command: Command) -> Result<Outcome, Failure> {
         let outcome = match command {
-            Command::PutSettings(settings) => {
-                self.registry_mut().settings = settings.clone();
-                self.bump_config();
-                Outcome::Settings(settings)
+            Command::PutSettings(settings) => self.put_settings(settings),
+            Command::ChangeSettings { change, replace } => {
+                let base = if replace {
+                    &Settings::default()
+                } else {
+                    &self.registry.settings
+                };
+                let settings = change.over(base)?;
+                self.put_settings(settings)
             }
             Command::DefineCurrency { code, scale } => {
                 if self
@@ -121,6 +127,12 @@ impl Work<'_> {
             _ => return Ok(Outcome::Done),
         };
         Ok(outcome)
+    }
+
+    fn put_settings(&mut self, settings: Settings) -> Outcome {
+        self.registry_mut().settings = settings.clone();
+        self.bump_config();
+        Outcome::Settings(settings)
     }
 
     fn bump_config(&mut self) {

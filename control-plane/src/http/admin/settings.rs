@@ -13,15 +13,12 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::command::{Command, Outcome};
+use crate::command::{Command, Outcome, SettingsChange};
 use crate::http::Shared;
 use crate::http::answer::write;
-use crate::http::body::{RawWrite, Write};
+use crate::http::body::Write;
 use crate::http::input::{Lower, given};
 use crate::problem::Problem;
-
-const URL_MAX: usize = 2_000;
-const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new().routes(routes!(get_settings, put_settings, change_settings))
@@ -92,21 +89,27 @@ impl SettingsView {
 struct SettingsBody {
     /// 200 to 1 day.
     #[serde(default, deserialize_with = "given")]
+    #[schema(minimum = 200, maximum = 86_400_000)]
     use_by_ms: Option<u64>,
-    /// 10 to 1 minute.
+    /// 10 to 1 minute, at most a quarter of `use_by_ms`.
     #[serde(default, deserialize_with = "given")]
+    #[schema(minimum = 10, maximum = 60_000)]
     sync_ms: Option<u64>,
     /// 10 to 1 hour.
     #[serde(default, deserialize_with = "given")]
+    #[schema(minimum = 10, maximum = 3_600_000)]
     idle_ms: Option<u64>,
-    /// 10 to 1 minute.
+    /// 10 to 1 minute, at most `use_by_ms`.
     #[serde(default, deserialize_with = "given")]
+    #[schema(minimum = 10, maximum = 60_000)]
     wait_ms: Option<u64>,
     /// 100 to 1 day.
     #[serde(default, deserialize_with = "given")]
+    #[schema(minimum = 100, maximum = 86_400_000)]
     max_stream_ms: Option<u64>,
     /// `use_by_ms` to 7 days.
     #[serde(default, deserialize_with = "given")]
+    #[schema(minimum = 200, maximum = 604_800_000)]
     silent_after_ms: Option<u64>,
     /// `hold`, `release` or `consume`.
     #[serde(default, deserialize_with = "given")]
@@ -114,92 +117,43 @@ struct SettingsBody {
     quarantine_policy: Option<Lower<QuarantinePolicy>>,
     /// 1 second to 1 year.
     #[serde(default, deserialize_with = "given")]
+    #[schema(minimum = 1_000, maximum = 31_622_400_000_i64)]
     quarantine_policy_after_ms: Option<u64>,
     /// 1 to 60.
     #[serde(default, deserialize_with = "given")]
+    #[schema(minimum = 1, maximum = 60)]
     refill_seconds: Option<u32>,
-    /// In smallest units of the currency, at least 0.
+    /// 0 to 10^15 smallest units of the currency.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     overrun_max: Option<Amount>,
     /// 0 to 1 hour.
     #[serde(default, deserialize_with = "given")]
+    #[schema(minimum = 0, maximum = 3_600_000)]
     unknown_key_ttl_ms: Option<u64>,
     /// An http or https URL; null for none.
     #[serde(default, deserialize_with = "given")]
+    #[schema(max_length = 2_000)]
     top_up_url: Option<Option<String>>,
 }
 
 impl SettingsBody {
-    /// These settings, and for what is absent those of `base`.
-    fn over(self, base: &Settings) -> Settings {
-        let timing = base.timing;
-        Settings {
-            timing: Timing {
-                use_by_ms: self.use_by_ms.unwrap_or(timing.use_by_ms),
-                sync_ms: self.sync_ms.unwrap_or(timing.sync_ms),
-                idle_ms: self.idle_ms.unwrap_or(timing.idle_ms),
-                wait_ms: self.wait_ms.unwrap_or(timing.wait_ms),
-                max_stream_ms: self.max_stream_ms.unwrap_or(timing.max_stream_ms),
-            },
-            silent_after_ms: self.silent_after_ms.unwrap_or(base.silent_after_ms),
-            quarantine_policy: self
-                .quarantine_policy
-                .map_or(base.quarantine_policy, |policy| policy.0),
-            quarantine_policy_after_ms: self
-                .quarantine_policy_after_ms
-                .unwrap_or(base.quarantine_policy_after_ms),
-            refill_seconds: self.refill_seconds.unwrap_or(base.refill_seconds),
-            overrun_max: self.overrun_max.unwrap_or(base.overrun_max),
-            unknown_key_ttl_ms: self.unknown_key_ttl_ms.unwrap_or(base.unknown_key_ttl_ms),
-            top_up_url: self.top_up_url.unwrap_or_else(|| base.top_up_url.clone()),
+    fn change(self) -> SettingsChange {
+        SettingsChange {
+            use_by_ms: self.use_by_ms,
+            sync_ms: self.sync_ms,
+            idle_ms: self.idle_ms,
+            wait_ms: self.wait_ms,
+            max_stream_ms: self.max_stream_ms,
+            silent_after_ms: self.silent_after_ms,
+            quarantine_policy: self.quarantine_policy.map(|policy| policy.0),
+            quarantine_policy_after_ms: self.quarantine_policy_after_ms,
+            refill_seconds: self.refill_seconds,
+            overrun_max: self.overrun_max,
+            unknown_key_ttl_ms: self.unknown_key_ttl_ms,
+            top_up_url: self.top_up_url,
         }
     }
-}
-
-fn check(settings: &Settings) -> Result<(), Problem> {
-    let within = |pointer: &str, value: u64, least: u64, most: u64| {
-        let detail = || format!("must be {least} to {most}, is {value}");
-        let fine = (least..=most).contains(&value);
-        fine.then_some(())
-            .ok_or_else(|| Problem::new("settings_invalid", detail()).at(pointer))
-    };
-    let timing = &settings.timing;
-    within("/use_by_ms", timing.use_by_ms, 200, DAY_MS)?;
-    within("/sync_ms", timing.sync_ms, 10, 60_000)?;
-    within("/idle_ms", timing.idle_ms, 10, 3_600_000)?;
-    within("/wait_ms", timing.wait_ms, 10, 60_000)?;
-    within("/max_stream_ms", timing.max_stream_ms, 100, DAY_MS)?;
-    // An instance whose poll is being held must not be taken for silent.
-    within(
-        "/silent_after_ms",
-        settings.silent_after_ms,
-        timing.use_by_ms,
-        7 * DAY_MS,
-    )?;
-    within(
-        "/quarantine_policy_after_ms",
-        settings.quarantine_policy_after_ms,
-        1_000,
-        366 * DAY_MS,
-    )?;
-    within("/refill_seconds", u64::from(settings.refill_seconds), 1, 60)?;
-    within(
-        "/unknown_key_ttl_ms",
-        settings.unknown_key_ttl_ms,
-        0,
-        3_600_000,
-    )?;
-    if settings.overrun_max.is_negative() {
-        return Err(Problem::new("settings_invalid", "must be at least 0").at("/overrun_max"));
-    }
-    let url = settings.top_up_url.as_deref().unwrap_or("https://");
-    let fine = (url.starts_with("https://") || url.starts_with("http://"))
-        && url.len() <= URL_MAX
-        && url.bytes().all(|byte| byte.is_ascii_graphic());
-    fine.then_some(()).ok_or_else(|| {
-        Problem::new("settings_invalid", "must be an http or https URL").at("/top_up_url")
-    })
 }
 
 /// Shows the settings.
@@ -213,9 +167,9 @@ async fn get_settings(State(app): State<Shared>) -> Json<SettingsView> {
     responses((status = 200, body = SettingsView)))]
 async fn put_settings(
     State(app): State<Shared>,
-    Write { body, raw }: Write<SettingsBody>,
+    asked: Write<SettingsBody>,
 ) -> Result<Response, Problem> {
-    store(&app, &raw, body.over(&Settings::default())).await
+    store(&app, asked, true).await
 }
 
 /// Changes some settings; what is absent stays. Gateways hear of it at once.
@@ -223,25 +177,26 @@ async fn put_settings(
     responses((status = 200, body = SettingsView)))]
 async fn change_settings(
     State(app): State<Shared>,
-    Write { body, raw }: Write<SettingsBody>,
+    asked: Write<SettingsBody>,
 ) -> Result<Response, Problem> {
-    let settings = body.over(&app.writer.registry().settings);
-    store(&app, &raw, settings).await
+    store(&app, asked, false).await
 }
 
-async fn store(app: &Shared, raw: &RawWrite, settings: Settings) -> Result<Response, Problem> {
-    check(&settings)?;
-    write(
-        app,
-        raw,
-        Command::PutSettings(settings),
-        StatusCode::OK,
-        |outcome| {
-            let Outcome::Settings(settings) = outcome else {
-                return None;
-            };
-            Some(SettingsView::of(settings))
-        },
-    )
+async fn store(
+    app: &Shared,
+    asked: Write<SettingsBody>,
+    replace: bool,
+) -> Result<Response, Problem> {
+    let Write { body, raw } = asked;
+    let command = Command::ChangeSettings {
+        change: Box::new(body.change()),
+        replace,
+    };
+    write(app, &raw, command, StatusCode::OK, |outcome| {
+        let Outcome::Settings(settings) = outcome else {
+            return None;
+        };
+        Some(SettingsView::of(settings))
+    })
     .await
 }
