@@ -119,6 +119,20 @@ pub enum Command {
         /// Why.
         reason: String,
     },
+    /// Keeps a quarantined lease from the policy.
+    HoldLease {
+        /// Which lease.
+        lease: LeaseId,
+        /// Why.
+        reason: String,
+    },
+    /// Decides over quarantined credit as the settings say, unless it is held.
+    ApplyPolicy {
+        /// Which lease.
+        lease: LeaseId,
+        /// How.
+        kind: ResolutionKind,
+    },
     /// Recalls all leases of an instance from one customer.
     TurnLeases {
         /// From whom.
@@ -296,7 +310,7 @@ pub enum Outcome {
     Resolved(Option<Box<Resolved>>),
     /// The answer to a report.
     Answer(Box<LeaseAnswer>),
-    /// A resolved lease, and over how much was decided.
+    /// A resolved or held lease, and over how much was decided.
     LeaseResolved(Box<(Lease, Amount, Account)>),
     /// The settings.
     Settings(Settings),
@@ -334,6 +348,8 @@ impl Command {
             Self::Resolve { .. } => "resolve",
             Self::Report { .. } => "report",
             Self::ResolveLease { .. } => "resolve_lease",
+            Self::HoldLease { .. } => "hold_lease",
+            Self::ApplyPolicy { .. } => "apply_policy",
             Self::TurnLeases { .. } => "turn_leases",
             Self::Quarantine { .. } => "quarantine",
             Self::PassTime { .. } => "pass_time",
@@ -392,7 +408,9 @@ impl Command {
             Self::VoidLot { lot, .. } => vec![Target::Lot(*lot)],
             Self::Resolve { credential, .. } => vec![Target::Credential(*credential)],
             Self::Report { report, .. } => vec![Target::Account(report.account)],
-            Self::ResolveLease { lease, .. } => vec![Target::Lease(*lease)],
+            Self::ResolveLease { lease, .. }
+            | Self::HoldLease { lease, .. }
+            | Self::ApplyPolicy { lease, .. } => vec![Target::Lease(*lease)],
             Self::PutSettings(_)
             | Self::ChangeSettings { .. }
             | Self::DefineCurrency { .. }

@@ -43,6 +43,8 @@ pub struct Lease {
     pub quarantined_at: Option<Timestamp>,
     /// Why it was quarantined.
     pub quarantine_cause: Option<QuarantineCause>,
+    /// Kept from the operator's policy, by whom and why. Stays to be read when it was resolved.
+    pub hold: Option<Hold>,
     /// How its quarantine, or its hold, was decided.
     pub resolution: Option<Resolution>,
     /// Grows whenever the gateway must hear of it.
@@ -73,6 +75,8 @@ pub enum QuarantineCause {
     CellLost,
     /// The instance reported counters that contradict one another.
     ImpossibleReport,
+    /// The database was restored: what became of the lease since the backup is not known.
+    DatabaseRestored,
 }
 
 /// A part of a lot that a lease has out.
@@ -100,6 +104,17 @@ pub struct Protection {
     pub until_reserved: Amount,
     /// Or once this instant has come.
     pub until: Timestamp,
+}
+
+/// A quarantined lease is kept as it is until someone decides over it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Since when.
+    pub at: Timestamp,
+    /// Who wants it so.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// How a quarantine or a hold was decided.
@@ -158,6 +173,7 @@ impl Lease {
             reported_at: now,
             quarantined_at: None,
             quarantine_cause: None,
+            hold: None,
             resolution: None,
             pushes: 0,
         }

@@ -12,7 +12,7 @@ use crate::book::Book;
 use crate::context::Context;
 use crate::id::LeaseId;
 use crate::journal::{About, EntryKind, Journal, LedgerAccount, ReasonCode};
-use crate::lease::{LeaseState, QuarantineCause, Resolution, ResolutionKind};
+use crate::lease::{Hold, LeaseState, QuarantineCause, Resolution, ResolutionKind};
 use crate::lend;
 use crate::refusal::Refusal;
 use crate::report;
@@ -83,20 +83,8 @@ pub fn resolve(
     kind: ResolutionKind,
     reason: &str,
 ) -> Result<Amount, Refusal> {
-    let found = book.leases.iter().position(|lease| lease.id == id);
-    let lease = found.ok_or_else(|| Refusal::NotFound {
-        what: "lease",
-        id: id.to_string(),
-    })?;
+    let lease = quarantined(book, id)?;
     let row = &book.leases[lease];
-    if row.state != LeaseState::Quarantined {
-        return Err(Refusal::Conflict {
-            code: "lease_not_quarantined",
-            problem: format!(
-                "lease {id} is not quarantined; only quarantined credit can be resolved"
-            ),
-        });
-    }
     let account = book.account_place(row.account);
     let place = account.ok_or_else(|| Refusal::NotFound {
         what: "account",
@@ -121,6 +109,74 @@ pub fn resolve(
     book.touch(place, context.now);
     lend::settle_waiters(book, journal, context, place);
     Ok(outstanding)
+}
+
+/// Keeps a quarantined lease from the operator's policy until someone decides over it.
+///
+/// # Errors
+/// [`Refusal::NotFound`]; [`Refusal::Conflict`] `lease_not_quarantined`, `lease_on_hold`.
+pub fn hold(
+    book: &mut Book,
+    context: &Context<'_>,
+    id: LeaseId,
+    reason: &str,
+) -> Result<(), Refusal> {
+    let lease = quarantined(book, id)?;
+    let row = &mut book.leases[lease];
+    not_held(row.hold.as_ref(), id)?;
+    row.hold = Some(Hold {
+        at: context.now,
+        actor: context.actor.to_owned(),
+        reason: reason.to_owned(),
+    });
+    Ok(())
+}
+
+/// Decides over a quarantined lease by the operator's policy, unless it is held.
+///
+/// # Errors
+/// As of [`resolve`], and [`Refusal::Conflict`] `lease_on_hold`.
+pub fn resolve_by_policy(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    id: LeaseId,
+    kind: ResolutionKind,
+) -> Result<Amount, Refusal> {
+    let lease = quarantined(book, id)?;
+    not_held(book.leases[lease].hold.as_ref(), id)?;
+    let reason = "the quarantine lasted as long as the settings say";
+    resolve(book, journal, context, id, kind, reason)
+}
+
+fn not_held(hold: Option<&Hold>, id: LeaseId) -> Result<(), Refusal> {
+    match hold {
+        None => Ok(()),
+        Some(hold) => Err(Refusal::Conflict {
+            code: "lease_on_hold",
+            problem: format!(
+                "lease {id} is held since {} by {}; release or consume it",
+                hold.at, hold.actor
+            ),
+        }),
+    }
+}
+
+fn quarantined(book: &Book, id: LeaseId) -> Result<usize, Refusal> {
+    let found = book.leases.iter().position(|lease| lease.id == id);
+    let lease = found.ok_or_else(|| Refusal::NotFound {
+        what: "lease",
+        id: id.to_string(),
+    })?;
+    if book.leases[lease].state != LeaseState::Quarantined {
+        return Err(Refusal::Conflict {
+            code: "lease_not_quarantined",
+            problem: format!(
+                "lease {id} is not quarantined; only quarantined credit can be resolved"
+            ),
+        });
+    }
+    Ok(lease)
 }
 
 /// Books what a turned lease still holds after the longest stream: charged, and closed.

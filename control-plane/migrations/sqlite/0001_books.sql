@@ -3,7 +3,7 @@
 -- Money is counted in INTEGER smallest units. Ids are 16 bytes, big end first, so that they
 -- sort as they were drawn. Instants are milliseconds of UTC since 1970. Unsigned 64-bit
 -- numbers that gateways or chance draw (lease numbers, epoch) are stored by bit pattern.
--- Small things that are only read whole (pins, waiters, a resolution, metadata) are JSON.
+-- Small things that are only read whole (pins, waiters, a hold, a resolution, metadata) are JSON.
 
 CREATE TABLE meta (
     id               INTEGER PRIMARY KEY CHECK (id = 1),
@@ -167,6 +167,7 @@ CREATE TABLE lease (
     reported_at               INTEGER NOT NULL,
     quarantined_at            INTEGER,
     quarantine_cause          TEXT,
+    hold                      TEXT,
     resolution                TEXT,
     pushes                    INTEGER NOT NULL,
     -- The number of its latest change that its gateway must hear of; zero if there was none.
@@ -181,7 +182,7 @@ CREATE INDEX lease_account ON lease (account, id);
 CREATE INDEX lease_state ON lease (state, id) WHERE state <> 'closed';
 CREATE INDEX lease_outstanding ON lease (instance) WHERE state <> 'closed';
 CREATE INDEX lease_overdue ON lease (instance, reported_at) WHERE live = 1 AND granted - returned - settled > 0;
-CREATE INDEX lease_quarantined ON lease (quarantined_at, id) WHERE state = 'quarantined';
+CREATE INDEX lease_quarantined ON lease (quarantined_at, id) WHERE state = 'quarantined' AND hold IS NULL;
 
 CREATE TABLE consumer_key (
     id         BLOB PRIMARY KEY NOT NULL CHECK (length(id) = 16),

@@ -78,6 +78,8 @@ enum Action {
     Release,
     /// Charged to the customer.
     Consume,
+    /// Stays aside, whatever the policy of the settings says, until someone decides.
+    Hold,
 }
 
 impl LeaseVerb {
@@ -97,6 +99,7 @@ impl LeaseVerb {
                     let action = match resolve.action {
                         Action::Release => "release",
                         Action::Consume => "consume",
+                        Action::Hold => "hold",
                     };
                     let body = json!({ "action": action, "reason": resolve.reason });
                     print(
@@ -190,6 +193,11 @@ fn print(lease: &Value, output: Output) {
             shown(pin, "amount"),
             shown(pin, "lot_id")
         );
+    }
+    if lease["hold"].is_object() {
+        let [at, actor, reason] =
+            ["at", "actor", "reason"].map(|field| shown(&lease["hold"], field));
+        println!("{:16}  since {at} by {actor}: {reason}", "held");
     }
     if let Some(resolution) = lease["resolution"].as_object() {
         let resolution = Value::Object(resolution.clone());

@@ -3,8 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use creditgate_core::amount::Amount;
 use creditgate_ledger::context::{Context, Ids};
-use creditgate_ledger::id::AccountId;
+use creditgate_ledger::id::{AccountId, LeaseId};
 use creditgate_ledger::registry::Registry;
 use creditgate_ledger::report::Impossible;
 use creditgate_ledger::top_up::{self, TopUp};
@@ -137,14 +138,21 @@ impl<'a> Work<'a> {
                 reason,
             } => self.on(actor, &Target::Lease(lease), |book, journal, context, _| {
                 let amount = quarantine::resolve(book, journal, context, lease, kind, &reason)?;
-                let row = book.leases.iter().find(|row| row.id == lease).cloned();
-                let row = row.ok_or_else(|| Refusal::NotFound {
-                    what: "lease",
-                    id: lease.to_string(),
-                })?;
-                let account = account_of(book, row.account)?;
-                Ok(Outcome::LeaseResolved(Box::new((row, amount, account))))
+                resolved(book, lease, amount)
             }),
+            Command::HoldLease { lease, reason } => {
+                self.on(actor, &Target::Lease(lease), |book, _, context, _| {
+                    quarantine::hold(book, context, lease, &reason)?;
+                    resolved(book, lease, Amount::ZERO)
+                })
+            }
+            Command::ApplyPolicy { lease, kind } => {
+                self.on(actor, &Target::Lease(lease), |book, journal, context, _| {
+                    let amount =
+                        quarantine::resolve_by_policy(book, journal, context, lease, kind)?;
+                    resolved(book, lease, amount)
+                })
+            }
             Command::TurnLeases { customer, instance } => {
                 self.on(actor, &customer, |book, journal, context, _| {
                     lease::turn_all(book, journal, context, instance);
@@ -392,6 +400,13 @@ fn account_of(book: &Book, id: AccountId) -> Result<creditgate_ledger::Account, 
         what: "account",
         id: id.to_string(),
     })
+}
+
+fn resolved(book: &Book, id: LeaseId, amount: Amount) -> Result<Outcome, Failure> {
+    let row = book.leases.iter().find(|row| row.id == id).cloned();
+    let row = row.ok_or_else(|| not_found(&Target::Lease(id)))?;
+    let account = account_of(book, row.account)?;
+    Ok(Outcome::LeaseResolved(Box::new((row, amount, account))))
 }
 
 fn with_account(book: &Book, wallet: Wallet, now: Timestamp) -> Result<Outcome, Failure> {

@@ -29,17 +29,9 @@ pub(super) async fn run(mut jobs: Jobs) {
             .await
             .unwrap_or_default();
         for (_, lease) in due {
-            let reason = "the quarantine lasted as long as the settings say".to_owned();
             match jobs
                 .writer
-                .execute(
-                    "policy",
-                    Command::ResolveLease {
-                        lease,
-                        kind,
-                        reason,
-                    },
-                )
+                .execute("policy", Command::ApplyPolicy { lease, kind })
                 .await
             {
                 Ok(_) => tracing::info!(%lease, ?kind, "the policy resolved a quarantined lease"),

@@ -63,6 +63,7 @@ pub const CODES: &[Code] = &[
     ),
     code(409, "keys_max", "Too many keys"),
     code(409, "lease_not_quarantined", "The lease is not quarantined"),
+    code(409, "lease_on_hold", "The lease is held already"),
     code(409, "lot_not_live", "Nothing is left of the lot"),
     code(409, "lots_max", "Too many lots"),
     code(

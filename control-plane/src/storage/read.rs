@@ -220,7 +220,7 @@ pub trait Reader: Send + Sync + 'static {
     /// What is out in leases that are not closed, summed by state and currency.
     fn lease_totals(&self) -> Result<Vec<LeaseTotal>, StorageError>;
 
-    /// Leases that are quarantined since before an instant, oldest first.
+    /// Leases that are quarantined since before an instant and not held, oldest first.
     fn leases_quarantined_before(
         &self,
         before: Timestamp,

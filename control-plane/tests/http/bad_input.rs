@@ -128,7 +128,7 @@ const SETTINGS_PRICES_GATEWAYS: &str = r##"
 404 not_found - POST /v1/instances/ins_{none}/drain
 404 not_found - POST /v1/leases/lse_{none}/resolve {"action": "release", "reason": "r"}
 422 body_invalid /action POST /v1/leases/lse_{none}/resolve {"action": "forgive", "reason": "r"}
-422 not_supported_yet /action POST /v1/leases/lse_{none}/resolve {"action": "hold", "reason": "r"}
+404 not_found - POST /v1/leases/lse_{none}/resolve {"action": "hold", "reason": "r"}
 422 field_missing /reason POST /v1/leases/lse_{none}/resolve {"action": "release"}
 422 price_negative /rules/0/price PUT /v1/rate-cards/n {"name": "n", "currency": "usd", "default": "deny", "rules": [{"id": "a", "path": {"exact": "/a"}, "price": -1}]}
 422 amount_too_precise /rules/0/price PUT /v1/rate-cards/n {"name": "n", "currency": "usd", "default": "deny", "rules": [{"id": "a", "path": {"exact": "/a"}, "price": 0.0000000001}]}

@@ -68,7 +68,10 @@ async fn a_silent_instance_s_credit_is_set_aside_and_explained() {
         ),
         ("3".to_owned(), "3".to_owned())
     );
-    assert_eq!(explained.body["actions"], json!(["release", "consume"]));
+    assert_eq!(
+        explained.body["actions"],
+        json!(["release", "consume", "hold"])
+    );
     assert_eq!(explained.body["pins"][0]["amount"], "3");
     let metrics = plane.get("/metrics").await;
     let metrics = String::from_utf8(metrics.bytes).unwrap();
@@ -178,6 +181,47 @@ async fn the_policy_releases_when_its_time_has_come() {
     assert_eq!(plane.balance(&wallet, ["balance"]).await, ["9"]);
     let explained = plane.get(&format!("/v1/leases/{lease}")).await;
     assert_eq!(explained.body["resolution"]["actor"], "policy");
+    plane.assert_clean();
+}
+
+#[tokio::test]
+async fn a_held_lease_is_left_alone_by_the_policy_until_someone_decides() {
+    let (plane, _, _, wallet, lease) = silent().await;
+    let held = resolve(&plane, &lease, "hold").await;
+    assert_eq!(
+        (held.status, held.text("state").as_str()),
+        (200, "quarantined"),
+        "{held:?}"
+    );
+    assert_eq!(held.body["actions"], json!(["release", "consume"]));
+    let settings = json!({
+        "use_by_ms": 1000, "silent_after_ms": 1000, "quarantine_policy": "release", "quarantine_policy_after_ms": 1000,
+    });
+    assert_eq!(plane.put("/v1/settings", settings).await.status, 200);
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    let plane = plane.restart().await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(plane.balance(&wallet, ["quarantined"]).await, ["3"]);
+
+    let explained = plane.get(&format!("/v1/leases/{lease}")).await;
+    assert_eq!(explained.body["hold"]["reason"], "its log was lost");
+    assert!(explained.body["hold"]["actor"].is_string());
+    assert!(explained.body["hold"]["at"].is_string());
+    assert!(
+        explained.text("explanation").contains("held"),
+        "{explained:?}"
+    );
+    let again = resolve(&plane, &lease, "hold").await;
+    assert_eq!((again.status, again.code()), (409, "lease_on_hold"));
+
+    let released = resolve(&plane, &lease, "release").await;
+    assert_eq!(released.text("state"), "closed", "{released:?}");
+    assert_eq!(
+        plane.balance(&wallet, ["balance", "quarantined"]).await,
+        ["9", "0"]
+    );
+    let late = resolve(&plane, &lease, "hold").await;
+    assert_eq!((late.status, late.code()), (409, "lease_not_quarantined"));
     plane.assert_clean();
 }
 

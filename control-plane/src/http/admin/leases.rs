@@ -229,14 +229,16 @@ async fn explain_lease(
 #[serde(deny_unknown_fields)]
 struct ResolveLease {
     /// `release`: back to the customer; use reported later is the operator's loss.
-    /// `consume`: charged to the customer.
+    /// `consume`: charged to the customer. `hold`: stays aside, whatever the policy of the
+    /// settings says, until it is released, consumed or accounted for by a late report.
     action: String,
     /// 1 to 500 printable characters; kept with the lease and in the journal.
     #[schema(value_type = String, max_length = 500)]
     reason: Note,
 }
 
-/// Decides over quarantined credit. The lease is closed, and fenced against late reports.
+/// Decides over quarantined credit. A lease that is released or consumed is closed, and fenced
+/// against late reports.
 #[utoipa::path(post, path = "/v1/leases/{id}/resolve", tag = "leases", request_body = ResolveLease,
     params(("id" = String, Path, description = "Id of the lease")),
     responses((status = 200, body = LeaseExplained)))]
@@ -246,20 +248,22 @@ async fn resolve_lease(
     Write { body, raw }: Write<ResolveLease>,
 ) -> Result<Response, Problem> {
     let kind = match body.action.to_ascii_lowercase().as_str() {
-        "release" => ResolutionKind::Release,
-        "consume" => ResolutionKind::Consume,
-        "hold" => {
-            return Err(Problem::not_supported_yet(
-                "/action",
-                "holding one lease against the policy of the settings",
-            ));
+        "release" => Some(ResolutionKind::Release),
+        "consume" => Some(ResolutionKind::Consume),
+        "hold" => None,
+        _ => {
+            let detail = "must be release, consume or hold";
+            return Err(Problem::new("body_invalid", detail).at("/action"));
         }
-        _ => return Err(Problem::new("body_invalid", "must be release or consume").at("/action")),
     };
-    let command = Command::ResolveLease {
-        lease: id("lease", &text)?,
-        kind,
-        reason: body.reason.0,
+    let (lease, reason) = (id("lease", &text)?, body.reason.0);
+    let command = match kind {
+        Some(kind) => Command::ResolveLease {
+            lease,
+            kind,
+            reason,
+        },
+        None => Command::HoldLease { lease, reason },
     };
     write(&app, &raw, command, StatusCode::OK, |outcome| {
         let Outcome::LeaseResolved(resolved) = outcome else {

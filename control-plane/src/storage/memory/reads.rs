@@ -290,7 +290,7 @@ impl Tables {
     ) -> Vec<(CustomerId, LeaseId)> {
         let rising: BTreeSet<_> = self
             .live_leases()
-            .filter(|(_, lease)| lease.state == LeaseState::Quarantined)
+            .filter(|(_, lease)| lease.state == LeaseState::Quarantined && lease.hold.is_none())
             .filter_map(|(customer, lease)| Some((lease.quarantined_at?, lease.id, customer)))
             .filter(|(since, _, _)| *since < before)
             .collect();

@@ -24,7 +24,7 @@ macro_rules! lease_columns {
          lease.returned, lease.reserved, lease.released, lease.settled, lease.pins, lease.told_ceiling, \
          lease.told_need, lease.recall, lease.protection_until_reserved, lease.protection_until, \
          lease.burn_per_second, lease.opened_at, lease.reported_at, lease.quarantined_at, lease.quarantine_cause, \
-         lease.resolution, lease.pushes"
+         lease.hold, lease.resolution, lease.pushes"
     };
 }
 
@@ -153,6 +153,7 @@ pub(super) fn read_lease(columns: &mut Columns<'_, '_>) -> Result<Lease, Storage
         reported_at: columns.time()?,
         quarantined_at: columns.time_or_none()?,
         quarantine_cause: columns.word_or_none()?,
+        hold: columns.json_or_none()?,
         resolution: columns.json_or_none()?,
         pushes: columns.bits()?,
     })
@@ -170,8 +171,9 @@ pub(super) fn write_lease(
         return Ok(());
     }
     let sql = "UPDATE lease SET state = ?2, newest = ?3, opened_at = ?4, quarantined_at = ?5, quarantine_cause = ?6,
-         resolution = ?7, pushes = ?8, change_no = coalesce(?9, change_no), live = ?10 WHERE id = ?1";
+         hold = ?7, resolution = ?8, pushes = ?9, change_no = coalesce(?10, change_no), live = ?11 WHERE id = ?1";
     let cause = row.quarantine_cause.as_ref().map(word).transpose()?;
+    let hold = row.hold.as_ref().map(json).transpose()?;
     let resolution = row.resolution.as_ref().map(json).transpose()?;
     let values = params![
         row.id.0.to_be_bytes(),
@@ -180,6 +182,7 @@ pub(super) fn write_lease(
         row.opened_at.0,
         row.quarantined_at.map(|at| at.0),
         cause,
+        hold,
         resolution,
         row.pushes.cast_signed(),
         change.map(u64::cast_signed),
@@ -241,5 +244,5 @@ fn only_counters_differ(old: &Lease, new: &Lease) -> bool {
             lease.pushes,
         )
     };
-    state(old) == state(new) && old.resolution == new.resolution
+    state(old) == state(new) && old.hold == new.hold && old.resolution == new.resolution
 }

@@ -106,7 +106,7 @@ pub(super) fn leases_quarantined_before(
 ) -> Result<Vec<(CustomerId, LeaseId)>, StorageError> {
     let sql =
         "SELECT account.customer, lease.id FROM lease JOIN account ON account.id = lease.account
-         WHERE lease.state = 'quarantined' AND lease.quarantined_at < ?1
+         WHERE lease.state = 'quarantined' AND lease.hold IS NULL AND lease.quarantined_at < ?1
          ORDER BY lease.quarantined_at, lease.id LIMIT ?2";
     list(connection, sql, params![before.0, limit], |columns| {
         Ok((CustomerId(columns.id()?), LeaseId(columns.id()?)))

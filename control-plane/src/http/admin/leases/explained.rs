@@ -22,11 +22,13 @@ pub(super) struct LeaseExplained {
     quarantine_cause: Option<QuarantineCause>,
     /// What `release` may cost: use that is reported later is the operator's loss.
     possible_loss: Option<String>,
-    /// What may be asked of it: `release`, `consume`, or nothing.
+    /// What may be asked of it: `release`, `consume`, `hold`, or nothing.
     #[schema(value_type = Vec<String>)]
     actions: &'static [&'static str],
     /// The lots behind what is outstanding, those that were lent first coming first.
     pins: Vec<PinView>,
+    /// That it is kept from the policy of the settings until someone decides.
+    hold: Option<HoldView>,
     /// How its quarantine, or its hold, was decided.
     resolution: Option<ResolutionView>,
 }
@@ -38,6 +40,17 @@ struct PinView {
     lot_id: Option<String>,
     /// How much of it.
     amount: String,
+}
+
+/// A hold against the policy.
+#[derive(Serialize, ToSchema)]
+struct HoldView {
+    /// Since when.
+    at: String,
+    /// By whom.
+    actor: String,
+    /// Why.
+    reason: String,
 }
 
 /// How a quarantine or a hold was decided.
@@ -61,14 +74,19 @@ impl LeaseExplained {
         let amount = |amount| decimal(amount, unit.1);
         let is_quarantined = lease.state == LeaseState::Quarantined;
         Self {
-            explanation: explanation(lease).to_owned(),
+            explanation: explanation(lease),
             quarantine_cause: lease.quarantine_cause,
             possible_loss: is_quarantined.then(|| amount(lease.counters.outstanding())),
-            actions: if is_quarantined {
-                &["release", "consume"]
-            } else {
-                &[]
+            actions: match (is_quarantined, &lease.hold) {
+                (true, None) => &["release", "consume", "hold"],
+                (true, Some(_)) => &["release", "consume"],
+                (false, _) => &[],
             },
+            hold: lease.hold.as_ref().map(|hold| HoldView {
+                at: hold.at.to_string(),
+                actor: hold.actor.clone(),
+                reason: hold.reason.clone(),
+            }),
             pins: lease
                 .pins
                 .iter()
@@ -89,7 +107,15 @@ impl LeaseExplained {
     }
 }
 
-fn explanation(lease: &Lease) -> &'static str {
+fn explanation(lease: &Lease) -> String {
+    let mut words = state(lease).to_owned();
+    if lease.state == LeaseState::Quarantined && lease.hold.is_some() {
+        words.push_str(" It is held: the policy of the settings leaves it alone.");
+    }
+    words
+}
+
+fn state(lease: &Lease) -> &'static str {
     match (lease.state, lease.quarantine_cause, &lease.resolution) {
         (LeaseState::Open, ..) => {
             "The instance spends from it and may get more. Nothing need be done."
@@ -102,6 +128,9 @@ fn explanation(lease: &Lease) -> &'static str {
         }
         (LeaseState::Quarantined, Some(QuarantineCause::CellLost), _) => {
             "The instance lost its record of this lease, so how much of what is outstanding was used can only be told from its access log. Release it to the customer, at the operator's risk, or consume it, at the customer's."
+        }
+        (LeaseState::Quarantined, Some(QuarantineCause::DatabaseRestored), _) => {
+            "The database was restored from a backup that has this lease open, so what became of it since can only be told from the access log of its instance. Release what is outstanding to the customer, at the operator's risk, or consume it, at the customer's."
         }
         (LeaseState::Quarantined, ..) => {
             "The instance reported what can't be true and was frozen. Find out what happened from its access log, then release what is outstanding to the customer or consume it; thaw the instance when it can be trusted."
