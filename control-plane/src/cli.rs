@@ -9,6 +9,7 @@ mod drain;
 mod key;
 mod lease;
 mod plugin;
+mod restored;
 mod serve;
 mod verify;
 
@@ -26,6 +27,8 @@ enum Verb {
     Serve(serve::Serve),
     /// Checks a database against the invariants and says what is wrong where.
     Verify(verify::Verify),
+    /// Prepares a database that came from a backup; before it is served again.
+    Restored(restored::Restored),
     /// Makes an instance give back all its credit, and waits until it has; for pre-stop hooks.
     Drain(drain::Drain),
     /// Leases: credit lent to instances.
@@ -47,6 +50,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
     match Arguments::parse().verb {
         Verb::Serve(serve) => serve.run(),
         Verb::Verify(verify) => verify.run(),
+        Verb::Restored(restored) => restored.run(),
         Verb::Drain(drain) => drain.run(),
         Verb::Lease(lease) => lease.run(),
         Verb::Key(key) => Ok(key.run()),

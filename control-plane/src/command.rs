@@ -149,6 +149,16 @@ pub enum Command {
         /// Why.
         cause: QuarantineCause,
     },
+    /// Sets aside whatever is out of a customer's after the database was restored.
+    BeginAnew {
+        /// Of whom.
+        customer: Target,
+    },
+    /// Makes the database another one than it was before it was restored.
+    BeginEpoch {
+        /// The new epoch.
+        epoch: u64,
+    },
     /// Books what time has done.
     PassTime {
         /// To whom.
@@ -352,6 +362,8 @@ impl Command {
             Self::ApplyPolicy { .. } => "apply_policy",
             Self::TurnLeases { .. } => "turn_leases",
             Self::Quarantine { .. } => "quarantine",
+            Self::BeginAnew { .. } => "begin_anew",
+            Self::BeginEpoch { .. } => "begin_epoch",
             Self::PassTime { .. } => "pass_time",
             Self::PutSettings(_) => "put_settings",
             Self::ChangeSettings { .. } => "change_settings",
@@ -399,6 +411,7 @@ impl Command {
             | Self::AddKey { customer, .. }
             | Self::TurnLeases { customer, .. }
             | Self::Quarantine { customer, .. }
+            | Self::BeginAnew { customer }
             | Self::PassTime { customer } => vec![customer.clone()],
             Self::RevokeKey { key, .. } | Self::RotateKey { key, .. } => vec![Target::Key(*key)],
             Self::MoveKey { key, customer } => vec![Target::Key(*key), customer.clone()],
@@ -413,6 +426,7 @@ impl Command {
             | Self::ApplyPolicy { lease, .. } => vec![Target::Lease(*lease)],
             Self::PutSettings(_)
             | Self::ChangeSettings { .. }
+            | Self::BeginEpoch { .. }
             | Self::DefineCurrency { .. }
             | Self::CreateGateway { .. }
             | Self::ChangeGateway { .. }

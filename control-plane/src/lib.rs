@@ -10,6 +10,7 @@ pub mod http;
 pub mod jobs;
 pub mod notify;
 pub mod problem;
+pub mod restored;
 pub mod storage;
 pub mod verify;
 pub mod writer;

@@ -402,3 +402,37 @@ fn drain_waits_until_all_is_given_back_and_says_what_is_not() {
         text(&drained.stdout)
     );
 }
+
+#[test]
+fn restored_begins_a_new_epoch_each_time_and_only_in_a_database_that_exists() {
+    let directory = directory();
+    let path = directory.path().join("c.db");
+    let restored = || {
+        creditgate()
+            .args(["restored", "--database"])
+            .arg(format!("sqlite:{}", path.display()))
+            .output()
+            .unwrap()
+    };
+    let missing = restored();
+    assert!(!missing.status.success());
+    assert!(!path.exists(), "it made a database");
+
+    let epoch = || -> i64 {
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        let epoch = connection.query_row("SELECT epoch FROM meta", [], |row| row.get(0));
+        epoch.unwrap()
+    };
+    drop(Service::start(&path, Some(ADMIN)));
+    let mut known = vec![epoch()];
+    for _ in 0..2 {
+        let done = restored();
+        assert!(done.status.success(), "{}", text(&done.stderr));
+        let said = text(&done.stdout);
+        assert!(said.starts_with("restored: epoch "), "{said}");
+        assert!(!known.contains(&epoch()));
+        known.push(epoch());
+    }
+    Service::start(&path, Some(ADMIN)).end();
+    assert_eq!(known.last(), Some(&epoch()));
+}

@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
+use super::restored::random_epoch;
 use crate::clock::{RandomIds, SystemClock, random_bytes};
 use crate::command::Command;
 use crate::http::{App, Exposition, router};
@@ -73,8 +74,7 @@ impl Serve {
 
     async fn serve(self, admin_key: Option<CredentialHash>) -> anyhow::Result<()> {
         let exposition = Exposition::of_process();
-        let epoch = u64::from_be_bytes(random_bytes()) >> 1 | 1;
-        let (storage, reader) = sqlite::open(&self.database, epoch)
+        let (storage, reader) = sqlite::open(&self.database, random_epoch())
             .with_context(|| format!("can't open the database {}", self.database.display()))?;
         let writer = Writer::start(storage, SystemClock, RandomIds::new(SystemClock))?;
         if admin_key.is_none() {

@@ -19,6 +19,7 @@ use crate::storage::{BookChange, ChangeSet, Loaded, Target};
 
 mod lease;
 mod registry;
+mod restored;
 
 /// Why a command came to nothing.
 #[derive(Debug, Clone)]
@@ -167,6 +168,12 @@ impl<'a> Work<'a> {
                 lease::set_aside_all(book, journal, context, instance, cause);
                 Ok(Outcome::Done)
             }),
+            Command::BeginAnew { customer } => {
+                self.on(actor, &customer, |book, journal, context, _| {
+                    restored::begin_anew(book, journal, context);
+                    Ok(Outcome::Done)
+                })
+            }
             Command::PassTime { customer } => {
                 self.on(actor, &customer, |book, journal, context, _| {
                     credential::expire(book, context.now);
@@ -183,6 +190,7 @@ impl<'a> Work<'a> {
             }
             Command::PutSettings(_)
             | Command::ChangeSettings { .. }
+            | Command::BeginEpoch { .. }
             | Command::DefineCurrency { .. }
             | Command::CreateGateway { .. }
             | Command::ChangeGateway { .. }

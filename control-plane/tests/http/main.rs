@@ -12,5 +12,6 @@ mod plane;
 mod pushes;
 mod quarantine;
 mod repeats;
+mod restored;
 mod settings;
 mod time;

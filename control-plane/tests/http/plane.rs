@@ -1,14 +1,16 @@
 //! A control plane of its own for each test, and what is asked of it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request};
-use creditgate::clock::{RandomIds, SystemClock};
+use creditgate::clock::{Clock, RandomIds, SystemClock};
 use creditgate::http::{App, Exposition, router};
 use creditgate::jobs::{Jobs, Presence};
+use creditgate::restored::begin_epoch;
 use creditgate::storage::{Reader, sqlite};
 use creditgate::verify::verify;
 use creditgate::writer::Writer;
@@ -118,6 +120,68 @@ impl Plane {
     /// Asks the service to end.
     pub(crate) fn ask_to_stop(&self) {
         self.stop.send_replace(true);
+    }
+
+    /// A copy of the database as it is now.
+    pub(crate) fn backup(&self) -> TempDir {
+        let copy = tempfile::tempdir().expect("a temporary directory");
+        let connection = rusqlite::Connection::open(self.path()).expect("the database opens");
+        let path = database(&copy);
+        let path = path.to_str().expect("a path of text");
+        connection
+            .execute("VACUUM INTO ?1", [path])
+            .expect("a backup");
+        copy
+    }
+
+    /// Ends the service, puts a backup in place of its database, and starts another on it.
+    pub(crate) async fn restore(mut self, backup: &TempDir) -> Self {
+        self.stop.send_replace(true);
+        while self.jobs.join_next().await.is_some() {}
+        drop(self);
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        std::fs::copy(database(backup), database(&directory)).expect("a copy");
+        let (mut storage, reader) =
+            sqlite::open(&database(&directory), 9).expect("the database opens");
+        let mut ids = RandomIds::new(SystemClock);
+        let mut draws = [7, 0, 11].into_iter();
+        let draw = || draws.next().expect("the third differs");
+        let done = begin_epoch(&mut storage, &reader, SystemClock.now(), &mut ids, draw);
+        let done = done.expect("the database can be written");
+        assert_eq!((done.old_epoch, done.epoch), (7, 11));
+        drop((storage, reader));
+        Self::open(directory)
+    }
+
+    /// The database's file.
+    pub(crate) fn path(&self) -> PathBuf {
+        database(self.directory.as_ref().expect("a database of its own"))
+    }
+
+    /// Every row of the database, by table.
+    pub(crate) fn dump(&self) -> BTreeMap<String, Vec<String>> {
+        let connection = rusqlite::Connection::open(self.path()).expect("the database opens");
+        let rows = |sql: &str| -> Vec<String> {
+            let mut statement = connection.prepare(sql).expect("a statement");
+            let columns = statement.column_count();
+            let rows = statement.query_map([], |row| {
+                let values =
+                    (0..columns).map(|column| row.get::<_, rusqlite::types::Value>(column));
+                Ok(format!("{:?}", values.collect::<Result<Vec<_>, _>>()?))
+            });
+            let rows: Result<Vec<_>, _> = rows.expect("rows").collect();
+            rows.expect("rows that can be read")
+        };
+        let mut tables = connection
+            .prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")
+            .expect("a statement");
+        let names = tables.query_map([], |row| row.get::<_, String>(0));
+        let dump = names.expect("rows").map(|name| {
+            let name = name.expect("a name");
+            let rows = rows(&format!("SELECT * FROM {name} ORDER BY 1, 2"));
+            (name, rows)
+        });
+        dump.collect()
     }
 
     pub(crate) fn now_ms(&self) -> i64 {

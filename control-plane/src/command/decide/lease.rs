@@ -12,7 +12,7 @@ use creditgate_ledger::{
     Book, Journal, LeaseState, QuarantineCause, Refusal, expiry, lend, quarantine,
 };
 
-use super::{Failure, Work};
+use super::{Failure, Work, restored};
 use crate::command::Outcome;
 use crate::storage::Target;
 
@@ -88,7 +88,7 @@ impl Work<'_> {
         }
         let reporter = self.reporter(instance);
         let answered = self.on(actor, &target, |book, journal, context, _| {
-            report::report(book, journal, context, reporter, report).map_err(Failure::Impossible)
+            restored::report(book, journal, context, reporter, report).map_err(Failure::Impossible)
         });
         if let Err(Failure::Impossible(impossible)) = &answered {
             self.freeze(instance, impossible.to_string());

@@ -9,6 +9,7 @@ use creditgate_ledger::registry::{
     Settings,
 };
 
+use super::restored::VERSIONS_SKIPPED;
 use super::{Failure, Work};
 use crate::command::{Command, Outcome};
 
@@ -27,6 +28,12 @@ impl Work<'_> {
                 };
                 let settings = change.over(base)?;
                 self.put_settings(settings)
+            }
+            Command::BeginEpoch { epoch } => {
+                let registry = self.registry_mut();
+                registry.epoch = epoch;
+                registry.config_version = registry.config_version.saturating_add(VERSIONS_SKIPPED);
+                Outcome::Done
             }
             Command::DefineCurrency { code, scale } => {
                 if self

@@ -66,15 +66,16 @@ pub(super) async fn gateway_poll(
 async fn look(app: &App, gateway: GatewayId, message: &PollRequest) -> Result<PollAnswer, Problem> {
     let registry = app.writer.registry();
     let instance = message.hello.instance;
-    let cursor = if is_of_another_epoch(&message.hello, &registry) {
-        0
+    // What it knows is of another ledger: cursor and version mean nothing here.
+    let (cursor, in_hand) = if is_of_another_epoch(&message.hello, &registry) {
+        (0, 0)
     } else {
-        message.cursor
+        (message.cursor, message.config_version)
     };
     let barred: Option<Barred> = registry
         .instance(instance)
         .and_then(|known| known.state.barred());
-    let config = config(&registry, gateway, message.config_version);
+    let config = config(&registry, gateway, in_hand);
     let (epoch, now) = (registry.epoch, app.clock.now());
     app.read(move |reader| {
         let reader = reader.snapshot()?;
