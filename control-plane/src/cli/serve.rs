@@ -101,6 +101,7 @@ impl Serve {
             stopping: stopping.clone(),
         }
         .start();
+        ask_to_stop(stop).context("can't catch signals")?;
         // The one line of standard output: whoever started this waits for it.
         let address = listener.local_addr()?;
         // Answers are small and awaited: none should sit in a buffer for more to join it.
@@ -111,7 +112,6 @@ impl Serve {
         });
         writeln!(std::io::stdout(), "listening on http://{address}")?;
         std::io::stdout().flush()?;
-        tokio::spawn(ask_to_stop(stop));
         let writer = app.writer.clone();
         let stopped = async |mut stopping: watch::Receiver<bool>| {
             drop(stopping.wait_for(|stopping| *stopping).await)
@@ -131,24 +131,33 @@ impl Serve {
     }
 }
 
-/// Becomes true at the first SIGTERM or SIGINT.
-async fn ask_to_stop(stop: watch::Sender<bool>) {
-    let interrupted = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
+/// Sends true at the first SIGTERM or SIGINT. Both are caught from when this returns.
+#[cfg(unix)]
+fn ask_to_stop(stop: watch::Sender<bool>) -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ended = terminated.recv() => {}
+            _ended = interrupted.recv() => {}
         }
-    };
-    #[cfg(not(unix))]
-    let terminated = std::future::pending::<()>();
-    tokio::select! {
-        _ended = interrupted => {}
-        () = terminated => {}
-    }
-    tracing::info!("asked to stop");
-    stop.send_replace(true);
+        tracing::info!("asked to stop");
+        stop.send_replace(true);
+    });
+    Ok(())
+}
+
+/// Sends true at the first Ctrl-C.
+#[cfg(not(unix))]
+fn ask_to_stop(stop: watch::Sender<bool>) -> std::io::Result<()> {
+    tokio::spawn(async move {
+        drop(tokio::signal::ctrl_c().await);
+        tracing::info!("asked to stop");
+        stop.send_replace(true);
+    });
+    Ok(())
 }
 
 fn log(format: LogFormat) {
