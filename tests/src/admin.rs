@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+
+use crate::clock::{ms, pause};
 
 /// A client with the admin key.
 #[derive(Clone)]
@@ -61,11 +63,46 @@ impl Admin {
         path: &str,
         body: Option<&Value>,
     ) -> Result<(StatusCode, Value)> {
-        let url = format!("{}{path}", self.base);
-        let mut request = self.client.request(method, url).bearer_auth(&self.key);
-        if let Some(body) = body {
-            request = request.json(body);
+        self.send(self.request(method, path, body)).await
+    }
+
+    /// Posts under an idempotency key until an answer is had; returns it, and how often it
+    /// was asked. For writes while the control plane is killed and comes back.
+    ///
+    /// # Errors
+    /// If the answer is no success.
+    pub async fn post_until_answered(
+        &self,
+        path: &str,
+        body: &Value,
+        idempotency_key: &str,
+    ) -> Result<(Value, u32)> {
+        for tries in 1.. {
+            let request = self.request(Method::POST, path, Some(body));
+            let request = request.header("idempotency-key", idempotency_key);
+            match self.send(request).await {
+                Ok((status, value)) if status.is_success() => return Ok((value, tries)),
+                Ok((status, value)) => ensure!(
+                    status == StatusCode::SERVICE_UNAVAILABLE,
+                    "{path}: {status} {value}"
+                ),
+                Err(_) => {}
+            }
+            pause(ms(10)).await;
         }
+        unreachable!("the numbers do not end")
+    }
+
+    fn request(&self, method: Method, path: &str, body: Option<&Value>) -> RequestBuilder {
+        let url = format!("{}{path}", self.base);
+        let request = self.client.request(method, url).bearer_auth(&self.key);
+        match body {
+            Some(body) => request.json(body),
+            None => request,
+        }
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<(StatusCode, Value)> {
         let response = request.send().await?;
         let status = response.status();
         let text = response.text().await?;
