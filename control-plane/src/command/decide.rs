@@ -216,7 +216,9 @@ impl<'a> Work<'a> {
             .filter(|(place, _)| touched.contains(place))
             .map(|(_, (before, after))| BookChange { before, after })
             .collect();
-        let is_registry_new = !Arc::ptr_eq(&self.registry_before, &self.registry);
+        // A refused command may have had it copied without changing it.
+        let is_registry_new = !Arc::ptr_eq(&self.registry_before, &self.registry)
+            && self.registry_before != self.registry;
         ChangeSet {
             books,
             registry: is_registry_new

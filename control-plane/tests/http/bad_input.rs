@@ -143,6 +143,7 @@ async fn each_is_refused(plane: &Plane, table: &str, wallet: &str) {
         .replace("{none}", "00000000000000000000000000000001")
         .replace("{digits}", &"1".repeat(65))
         .replace("{letters}", &"x".repeat(501));
+    let before = plane.dump();
     for line in table.trim().lines() {
         let mut words = line.splitn(6, ' ');
         let mut word = || words.next().unwrap_or_default();
@@ -156,6 +157,7 @@ async fn each_is_refused(plane: &Plane, table: &str, wallet: &str) {
         }
         let told = answer.body["title"].is_string() && answer.body["detail"].is_string();
         assert!(told, "{line}: {}", answer.body);
+        assert_eq!(plane.dump(), before, "{line} wrote something");
     }
 }
 
