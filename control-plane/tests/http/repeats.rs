@@ -1,8 +1,11 @@
 //! A write under an idempotency key happens once; its repeat gets the same bytes.
 
+use std::collections::BTreeSet;
+
 use axum::http::Method;
 use serde_json::json;
 
+use crate::edge::{Edge, counters};
 use crate::plane::{ADMIN, Answer, Plane};
 
 async fn post(plane: &Plane, path: &str, body: &str, key: &str) -> Answer {
@@ -94,80 +97,134 @@ async fn a_refused_write_may_be_tried_again_under_its_key() {
     assert_eq!((made.status, made.replayed()), (201, false));
 }
 
-#[tokio::test]
-async fn every_kind_of_write_honours_a_key() {
+/// Every write of the API with a body that is accepted, in an order in which all of them are.
+/// `{…}` stands for what was made before.
+const WRITES: &str = r##"
+POST /v1/customers {"external_id": "bob"}
+PATCH /v1/customers/{id} /v1/customers/ada {"name": "Ada"}
+POST /v1/customers/{id}/suspend /v1/customers/ada/suspend {}
+POST /v1/customers/{id}/resume /v1/customers/ada/resume {}
+POST /v1/customers/{id}/keys /v1/customers/ada/keys {}
+POST /v1/keys/{id}/rotate /v1/keys/{key}/rotate {}
+POST /v1/keys/{id}/move /v1/keys/{other}/move {"customer_id": "bob"}
+POST /v1/keys/{id}/revoke /v1/keys/{other}/revoke {}
+POST /v1/wallets {"customer_id": "bob", "currency": "usd"}
+POST /v1/wallets/{id}/top-up /v1/wallets/{wallet}/top-up {"amount": 1}
+POST /v1/wallets/{id}/freeze /v1/wallets/{wallet}/freeze {}
+POST /v1/wallets/{id}/unfreeze /v1/wallets/{wallet}/unfreeze {}
+POST /v1/lots/{id}/void /v1/lots/{lot}/void {"reason": "r"}
+POST /v1/currencies {"code": "gold", "scale": 2}
+PUT /v1/rate-cards/{name} /v1/rate-cards/n {"name": "n", "currency": "usd", "default": "deny"}
+POST /v1/gateways {"external_id": "g"}
+PATCH /v1/gateways/{id} /v1/gateways/g {"rate_card": "n"}
+POST /v1/gateways/{id}/keys /v1/gateways/edge/keys {}
+POST /v1/gateway-keys/{id}/revoke /v1/gateway-keys/{gateway_key}/revoke {}
+POST /v1/operator-keys {"role": "read"}
+POST /v1/operator-keys/{id}/revoke /v1/operator-keys/{operator_key}/revoke {}
+PUT /v1/settings {"sync_ms": 100}
+PATCH /v1/settings {"sync_ms": 110}
+POST /v1/instances/{id}/drain /v1/instances/{instance}/drain {}
+POST /v1/instances/{id}/undrain /v1/instances/{instance}/undrain {}
+POST /v1/instances/{id}/thaw /v1/instances/{instance}/thaw {}
+POST /v1/leases/{id}/resolve /v1/leases/{lease}/resolve {"action": "release", "reason": "r"}
+"##;
+
+/// A plane with one of everything, and what stands for what in [`WRITES`].
+async fn furnished() -> (Plane, Vec<(&'static str, String)>) {
     let plane = Plane::start();
-    let wallet = plane.funded("ada", "usd", "10").await;
+    let wallet = plane.funded("ada", "tokens", "10").await;
+    let secret = plane.key_of("ada").await;
+    let edge = Edge::of(&plane, "edge", "tokens").await;
+    let lent = edge.know(&plane, &secret, 1, 4_000).await.answer;
+    // A report that can't be true: the lease is quarantined.
+    let untrue = counters([4_000, 0, 1_000, 0, 2_000]);
+    edge.report(&plane, &lent, untrue, 0).await;
+    let instance = edge.hello.instance.to_string();
+    let thawed = plane
+        .post(&format!("/v1/instances/{instance}/thaw"), json!({}))
+        .await;
+    assert_eq!(thawed.text("state"), "active");
+    let first = |list: Answer| {
+        let id = list.body["data"][0]["id"].as_str();
+        id.unwrap_or_else(|| panic!("{list:?}")).to_owned()
+    };
+    let made = |answer: Answer| answer.text("id");
     let lots = plane.get(&format!("/v1/wallets/{wallet}/lots")).await;
-    let lot = lots.body["data"][0]["id"].as_str().unwrap().to_owned();
-    let card = r#"{"name": "n", "currency": "usd", "default": "deny"}"#;
-    let key = post(&plane, "/v1/customers/ada/keys", "{}", "first")
-        .await
-        .text("id");
-    let writes: Vec<(Method, String, &str)> = vec![
-        (
-            Method::POST,
-            "/v1/customers".into(),
-            r#"{"external_id": "bob"}"#,
-        ),
-        (
-            Method::PATCH,
-            "/v1/customers/ada".into(),
-            r#"{"name": "Ada"}"#,
-        ),
-        (Method::POST, "/v1/customers/ada/suspend".into(), "{}"),
-        (Method::POST, "/v1/customers/ada/resume".into(), ""),
-        (Method::POST, format!("/v1/keys/{key}/rotate"), "{}"),
-        (Method::POST, format!("/v1/wallets/{wallet}/freeze"), "{}"),
-        (Method::POST, format!("/v1/wallets/{wallet}/unfreeze"), "{}"),
-        (
-            Method::POST,
-            format!("/v1/lots/{lot}/void"),
-            r#"{"reason": "r"}"#,
-        ),
-        (
-            Method::POST,
-            "/v1/currencies".into(),
-            r#"{"code": "gold", "scale": 2}"#,
-        ),
-        (Method::PUT, "/v1/rate-cards/n".into(), card),
-        (
-            Method::POST,
-            "/v1/gateways".into(),
-            r#"{"external_id": "g"}"#,
-        ),
-        (
-            Method::PATCH,
-            "/v1/gateways/g".into(),
-            r#"{"rate_card": "n"}"#,
-        ),
-        (Method::POST, "/v1/gateways/g/keys".into(), ""),
-        (Method::PUT, "/v1/settings".into(), r#"{"sync_ms": 100}"#),
-        (Method::PATCH, "/v1/settings".into(), r#"{"sync_ms": 110}"#),
-        (
-            Method::POST,
-            "/v1/operator-keys".into(),
-            r#"{"role": "read"}"#,
-        ),
+    let key = plane.post("/v1/customers/ada/keys", json!({})).await;
+    let other = plane.post("/v1/customers/ada/keys", json!({})).await;
+    let gateway_key = plane.post("/v1/gateways/edge/keys", json!({})).await;
+    let operator_key = json!({ "role": "read" });
+    let operator_key = plane.post("/v1/operator-keys", operator_key).await;
+    let leases = plane.get("/v1/leases?state=quarantined").await;
+    let names = vec![
+        ("{wallet}", wallet),
+        ("{lot}", first(lots)),
+        ("{key}", made(key)),
+        ("{other}", made(other)),
+        ("{gateway_key}", made(gateway_key)),
+        ("{operator_key}", made(operator_key)),
+        ("{instance}", instance),
+        ("{lease}", first(leases)),
     ];
-    for (place, (method, path, body)) in writes.into_iter().enumerate() {
-        let key = format!("write-{place}");
-        let header = [("idempotency-key", key.as_str())];
-        let first = plane
-            .call(method.clone(), &path, ADMIN, body, &header)
-            .await;
-        assert!(first.status < 300, "{method} {path}: {first:?}");
-        let again = plane
-            .call(method.clone(), &path, ADMIN, body, &header)
-            .await;
-        assert!(again.replayed(), "{method} {path}");
-        assert_eq!(
-            (again.status, again.bytes),
-            (first.status, first.bytes),
-            "{method} {path}"
-        );
+    (plane, names)
+}
+
+#[tokio::test]
+async fn every_write_of_the_api_honours_a_key() {
+    let (plane, names) = furnished().await;
+    let document = plane.get("/openapi.json").await;
+    let mut left: BTreeSet<(String, String)> = BTreeSet::new();
+    for (path, item) in document.body["paths"].as_object().unwrap() {
+        let methods = item.as_object().unwrap().keys();
+        let writes = methods.filter(|method| *method != "get");
+        if !path.starts_with("/v1/gateway/") {
+            left.extend(writes.map(|method| (method.to_uppercase(), path.clone())));
+        }
     }
+    for line in WRITES.trim().lines() {
+        let (head, body) = line.split_at(line.find(" {\"").or(line.find(" {}")).unwrap());
+        let body = body.trim();
+        let words: Vec<&str> = head.split(' ').collect();
+        let (method, route) = (words[0], words[1]);
+        let path = words.last().unwrap();
+        let path = names.iter().fold((*path).to_owned(), |path, (name, id)| {
+            path.replace(name, id)
+        });
+        let listed = left.remove(&(method.to_owned(), route.to_owned()));
+        assert!(
+            listed,
+            "{method} {route} is not in the document, or here twice"
+        );
+        honours_a_key(&plane, method.parse().unwrap(), &path, body).await;
+    }
+    assert!(left.is_empty(), "writes that are not tried here: {left:?}");
     plane.assert_clean();
+}
+
+/// The same write under the same key has the same answer and changes nothing; another body
+/// under the key is refused.
+async fn honours_a_key(plane: &Plane, method: Method, path: &str, body: &str) {
+    let key = format!("{method} {path}");
+    let header = [("idempotency-key", key.as_str())];
+    let call = |body: String| plane.call(method.clone(), path, ADMIN, body, &header);
+    let first = call(body.to_owned()).await;
+    assert!(first.status < 300, "{key}: {first:?}");
+    assert!(!first.replayed(), "{key}");
+    let after = plane.dump();
+    let again = call(body.to_owned()).await;
+    assert!(again.replayed(), "{key}: {again:?}");
+    assert_eq!(
+        (again.status, again.bytes),
+        (first.status, first.bytes),
+        "{key}"
+    );
+    let other = call(format!("{body} ")).await;
+    assert_eq!(
+        (other.status, other.code()),
+        (422, "idempotency_key_reused"),
+        "{key}"
+    );
+    assert_eq!(plane.dump(), after, "{key}: a repeat wrote something");
 }
 
 #[tokio::test]
