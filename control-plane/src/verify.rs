@@ -75,6 +75,13 @@ fn verify_customer(reader: &dyn Reader, customer: &Customer) -> Result<Vec<Findi
     let mut findings = verify_book(&book);
     pins(&book, &mut findings);
     let mut audit = Audit::default();
+    each(
+        |page| reader.lots(LotFilter::Customer(customer.id), page),
+        |lot| {
+            audit.know(lot);
+            true
+        },
+    )?;
     for account in &book.accounts {
         let mut sums = [0_i128; LedgerAccount::ALL.len()];
         each(

@@ -8,13 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use creditgate_ledger::id::{LeaseId, LotId};
 use creditgate_ledger::verify::Finding;
-use creditgate_ledger::{Entry, Lease, LedgerAccount, Lot, Posting};
+use creditgate_ledger::{Entry, EntryKind, Lease, LedgerAccount, Lot, Posting};
 
 use super::by_row;
 
 /// What the entries of a customer come to.
 #[derive(Default)]
 pub(super) struct Audit {
+    /// The customer's lots, history too: when they could be lent, and in which order.
+    rows: BTreeMap<LotId, Lot>,
     lots: BTreeMap<LotId, Parts>,
     /// Lots drawn on by entries that are not from one account to one other.
     underivable: BTreeSet<LotId>,
@@ -46,6 +48,11 @@ struct Use {
 }
 
 impl Audit {
+    /// Takes in a lot; all of them come before the entries.
+    pub(super) fn know(&mut self, lot: Lot) {
+        self.rows.insert(lot.id, lot);
+    }
+
     /// Takes in an entry; `sums` are of its account.
     pub(super) fn take(&mut self, entry: &Entry, sums: &mut [i128], findings: &mut Vec<Finding>) {
         let mut found = |invariant, problem| {
@@ -93,7 +100,50 @@ impl Audit {
         if drawn > moved || entry.draws.iter().any(|draw| draw.amount.get() <= 0) {
             found(7, format!("it moves {moved} but draws {drawn} from lots"));
         }
+        self.judge_lending(entry, &mut found);
         self.move_parts(entry);
+    }
+
+    /// Invariants 6 and 7: what an entry lent was of lots that could be lent then, and it took
+    /// them in their order.
+    fn judge_lending(&self, entry: &Entry, found: &mut impl FnMut(u8, String)) {
+        let leaves = entry.posted(LedgerAccount::Available).is_negative();
+        if entry.kind != EntryKind::Lending || !leaves {
+            return;
+        }
+        let at = entry.booked_at;
+        let mut before: Option<&Lot> = None;
+        for lot in entry
+            .draws
+            .iter()
+            .filter_map(|draw| self.rows.get(&draw.lot))
+        {
+            // A lot may be lent and voided within one millisecond, in this order.
+            let fault = if at < lot.effective_at {
+                Some(("before it was effective", lot.effective_at))
+            } else if lot.has_expired(at) {
+                lot.expires_at.map(|expiry| ("after its expiry", expiry))
+            } else {
+                let voided = lot.voided_at.filter(|voided| at > *voided);
+                voided.map(|voided| ("after it was voided", voided))
+            };
+            if let Some((when, instant)) = fault {
+                found(
+                    6,
+                    format!("it lends of {} at {at}, {when} at {instant}", lot.id),
+                );
+            }
+            if let Some(before) = before.filter(|before| !before.burns_before(lot).is_lt()) {
+                found(
+                    7,
+                    format!(
+                        "it takes {} before {}, which burns first",
+                        before.id, lot.id
+                    ),
+                );
+            }
+            before = Some(lot);
+        }
     }
 
     fn move_parts(&mut self, entry: &Entry) {

@@ -363,7 +363,7 @@ pub(crate) fn idempotency(key: &str) -> IdempotencyKey {
 
 pub(crate) fn stored_answer(body: &[u8]) -> StoredAnswer {
     StoredAnswer {
-        fingerprint: "f00d".to_owned(),
+        fingerprint: "f00d".repeat(16),
         status: 201,
         body: body.to_vec(),
         created_at: Timestamp(5),

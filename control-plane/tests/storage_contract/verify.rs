@@ -289,6 +289,86 @@ fn changed_draw_is_found() {
 }
 
 #[test]
+fn credit_lent_out_of_its_time_is_found() {
+    let lent = "WHERE id IN (SELECT lot FROM draw JOIN entry ON entry.id = draw.entry WHERE kind = 'lending')";
+    finds(
+        &format!("UPDATE lot SET effective_at = effective_at + 100000 {lent}"),
+        6,
+        "ent_",
+        "before it was effective",
+    );
+    // The very instant is too late.
+    finds(
+        &format!(
+            "UPDATE lot SET expires_at = (SELECT min(booked_at) FROM entry WHERE kind = 'lending') {lent}"
+        ),
+        6,
+        "ent_",
+        "after its expiry",
+    );
+    finds(
+        &format!("UPDATE lot SET voided_at = 1 {lent}"),
+        6,
+        "ent_",
+        "after it was voided",
+    );
+}
+
+#[test]
+fn draws_out_of_burn_order_are_found() {
+    let mut desk = Desk::<Sqlite>::new();
+    let wallet = desk.funded("acme");
+    let expiry = desk.now.plus_ms(10_000);
+    let first = desk.top_up_dated(&wallet, 300, None, Some(expiry.0));
+    desk.lend(&wallet, ONE, 5, 500);
+    assert_eq!(verify(desk.reader()).unwrap(), []);
+    tamper(
+        &desk,
+        "UPDATE lot SET priority = 1000 WHERE expires_at IS NOT NULL",
+    );
+    let reader = sqlite::open_reader(&desk.backend.path()).unwrap();
+    let findings = verify(&reader).unwrap();
+    let [finding] = findings.as_slice() else {
+        panic!("{findings:#?}")
+    };
+    assert_eq!(finding.invariant, 7);
+    assert!(
+        finding
+            .problem
+            .starts_with(&format!("it takes {} before", first.id)),
+        "{findings:#?}"
+    );
+}
+
+#[test]
+fn answer_that_is_none_is_found() {
+    let answer = |fingerprint: &str, status: u16, body: &str| {
+        format!(
+            "INSERT INTO answer (principal, key, fingerprint, status, body, created_at) VALUES ('key_1', 'order 7', '{fingerprint}', {status}, CAST('{body}' AS BLOB), 0)"
+        )
+    };
+    let whole = "0f".repeat(32);
+    for sql in [
+        answer("", 200, "{}"),
+        answer(&"x".repeat(64), 200, "{}"),
+        answer(&whole, 500, "{}"),
+        answer(&whole, 200, ""),
+    ] {
+        finds(
+            &sql,
+            8,
+            "the answer to key_1's key \"order 7\"",
+            "fingerprint",
+        );
+    }
+    let mut desk = Desk::<Sqlite>::new();
+    lively(&mut desk, "acme");
+    tamper(&desk, &answer(&whole, 201, "{}"));
+    let reader = sqlite::open_reader(&desk.backend.path()).unwrap();
+    assert_eq!(verify(&reader).unwrap(), []);
+}
+
+#[test]
 fn unreadable_row_is_a_finding_and_others_are_still_checked() {
     let mut desk = Desk::<Sqlite>::new();
     lively(&mut desk, "acme");

@@ -1,4 +1,5 @@
-//! What the database can tell of itself: damaged pages, rows without their parent.
+//! What the database can tell of itself: damaged pages, rows without their parent, answers
+//! that are none.
 
 use creditgate_ledger::verify::Finding;
 use rusqlite::Connection;
@@ -23,6 +24,7 @@ pub(super) fn findings(connection: &Connection) -> Result<Vec<Finding>, StorageE
     }
     findings.extend(orphans(connection)?);
     findings.extend(change_numbers(connection)?);
+    findings.extend(answers(connection)?);
     findings.truncate(FINDINGS_MAX);
     Ok(findings)
 }
@@ -61,4 +63,24 @@ fn change_numbers(connection: &Connection) -> Result<Option<Finding>, StorageErr
             problem,
         })
     }))
+}
+
+/// What a repeat would be answered is whole: it says what it was given for, and is an answer.
+fn answers(connection: &Connection) -> Result<Vec<Finding>, StorageError> {
+    let sql = "SELECT principal, key, status FROM answer
+         WHERE length(fingerprint) <> 64 OR fingerprint GLOB '*[^0-9a-f]*'
+             OR status NOT BETWEEN 200 AND 299 OR length(body) = 0
+         LIMIT 100";
+    list(connection, sql, [], |columns| {
+        let (principal, key): (String, String) = (columns.value()?, columns.value()?);
+        let status: i64 = columns.value()?;
+        let problem = format!(
+            "its fingerprint is no SHA-256, its body is empty, or its status, {status}, is none of a success"
+        );
+        Ok(Finding {
+            invariant: 8,
+            subject: format!("the answer to {principal}'s key {key:?}"),
+            problem,
+        })
+    })
 }
