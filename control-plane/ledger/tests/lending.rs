@@ -6,9 +6,9 @@ use common::*;
 use creditgate_core::cell::{Cell, Reception};
 use creditgate_core::lease::{Counters, LeaseNumber};
 use creditgate_core::protocol::Phase;
-use creditgate_ledger::{LeaseState, LedgerAccount, QuarantineCause, ResolutionKind};
 use creditgate_ledger::customer::{self, CustomerChange};
 use creditgate_ledger::{CustomerStatus, quarantine, report};
+use creditgate_ledger::{LeaseState, LedgerAccount, QuarantineCause, ResolutionKind};
 
 #[test]
 fn need_is_lent_and_leaves_the_available_balance() {
