@@ -53,6 +53,15 @@ pub struct Cell {
     pub reported_at_ms: u64,
     /// Someone is reporting this cell until then.
     pub claimed_until_ms: u64,
+    /// [`epoch_mark`] of the ledger that lends to it; 0 while none has.
+    pub ledger: u32,
+}
+
+/// What a cell keeps of a ledger's epoch: 24 bits, never zero. Epochs are drawn at random.
+#[must_use]
+pub fn epoch_mark(epoch: u64) -> u32 {
+    let folded = (epoch ^ (epoch >> 24) ^ (epoch >> 48)) & layout::LEDGER_MASK;
+    u32::try_from(folded).unwrap_or(1).max(1)
 }
 
 /// The lease before: no credit remains in it, requests in flight still settle in it.
@@ -111,7 +120,25 @@ impl Cell {
             reported_mark: 0,
             reported_at_ms: 0,
             claimed_until_ms: 0,
+            ledger: 0,
         }
+    }
+
+    /// Begins again under another ledger, which never lent what is in here, and whose account
+    /// versions may be lower: nothing but the account stays. What requests in flight held
+    /// settles nowhere; the old ledger's leases are the operator's to resolve.
+    pub fn start_over(&mut self, number: LeaseNumber, ledger: u32) {
+        let after = LeaseNumber(self.lease.0.saturating_add(1));
+        *self = Self {
+            ledger,
+            ..Self::fresh(self.account, number.max(after))
+        };
+    }
+
+    /// Whether the cell may be of the ledger that `ledger` marks; 0 is any.
+    #[must_use]
+    pub const fn is_of(&self, ledger: u32) -> bool {
+        self.ledger == ledger || self.ledger == 0 || ledger == 0
     }
 
     /// Sets `cost` aside, or says why not.

@@ -191,8 +191,6 @@ pub enum Block {
     CustomerSuspended,
     /// Every wallet of the account is frozen.
     WalletFrozen,
-    /// Every wallet of the account is closed.
-    WalletClosed,
 }
 
 /// Whether refusals are carried out for this customer.

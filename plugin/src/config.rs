@@ -128,6 +128,24 @@ fn default_gateway_key_env() -> String {
     "CREDITGATE_GATEWAY_KEY".into()
 }
 
+/// The gateway's key. It can be sent, not shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct GatewayKey(String);
+
+impl GatewayKey {
+    /// The value of the `authorization` header.
+    #[must_use]
+    pub fn bearer(&self) -> String {
+        ["Bearer ", &self.0].concat()
+    }
+}
+
+impl core::fmt::Debug for GatewayKey {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("GatewayKey(…)")
+    }
+}
+
 /// Why a configuration is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("configuration field `{field}`: {reason}")]
@@ -168,7 +186,7 @@ impl Config {
     pub fn gateway_key(
         &self,
         environment: impl Fn(&str) -> Option<String>,
-    ) -> Result<String, ConfigError> {
+    ) -> Result<GatewayKey, ConfigError> {
         use creditgate_core::key::{KeyKind, check};
         let field = "control_plane.gateway_key_env";
         let name = &self.control_plane.gateway_key_env;
@@ -177,7 +195,7 @@ impl Config {
             ConfigError::of(field, format!("the environment variable {name} is empty or not passed to the filter; {hint}"))
         })?;
         match check(&key) {
-            Ok(KeyKind::Gateway) => Ok(key),
+            Ok(KeyKind::Gateway) => Ok(GatewayKey(key)),
             Ok(_) => Err(ConfigError::of(
                 field,
                 format!("{name} holds a key that is not a gateway's (cgg_…)"),
@@ -338,6 +356,8 @@ mod tests {
             .gateway_key(|_| Some("secret-value".into()))
             .unwrap_err();
         assert!(!error.to_string().contains("secret-value"));
-        assert_eq!(config.gateway_key(|_| Some(gateway.clone())), Ok(gateway));
+        let key = config.gateway_key(|_| Some(gateway.clone())).unwrap();
+        assert_eq!(key.bearer(), format!("Bearer {gateway}"));
+        assert!(!format!("{key:?}").contains(&gateway[4..]));
     }
 }

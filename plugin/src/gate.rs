@@ -9,6 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use creditgate_core::amount::{Currency, Scale};
+use creditgate_core::cell::{Cell, epoch_mark};
 use creditgate_core::id::{AccountId, InstanceId};
 use creditgate_core::key::CredentialHash;
 use creditgate_core::lease::LeaseNumber;
@@ -18,7 +19,7 @@ use creditgate_core::protocol::{
 use creditgate_core::rate_card::RateCard;
 
 use crate::bounded::Bounded;
-use crate::config::Config;
+use crate::config::{Config, GatewayKey};
 use crate::host::{Host, Level};
 use crate::metrics::{Counts, Metric};
 use crate::request::settle::Settlement;
@@ -36,7 +37,7 @@ pub(crate) const PROPOSALS_MAX: usize = 1_024;
 #[derive(Debug)]
 pub struct Gate {
     pub(crate) config: Config,
-    pub(crate) gateway_key: String,
+    pub(crate) gateway_key: GatewayKey,
     /// The context id of the root.
     pub(crate) root: u32,
     /// Names this gate in the leader's record.
@@ -89,7 +90,7 @@ pub(crate) struct Credential {
 impl Gate {
     /// A gate that knows nothing yet.
     #[must_use]
-    pub fn new(config: Config, gateway_key: String, root: u32, host: &dyn Host) -> Self {
+    pub fn new(config: Config, gateway_key: GatewayKey, root: u32, host: &dyn Host) -> Self {
         let limits = config.limits;
         Self {
             gateway_key,
@@ -134,6 +135,22 @@ impl Gate {
             epoch: self.epoch,
             instance: self.instance,
         }
+    }
+
+    /// What cells keep of the ledger's epoch; 0 while it is not known.
+    pub(crate) fn ledger(&self) -> u32 {
+        if self.epoch == 0 {
+            0
+        } else {
+            epoch_mark(self.epoch)
+        }
+    }
+
+    /// A cell that holds nothing, for the present ledger to lend to.
+    pub(crate) fn fresh_cell(&self, account: AccountId, number: LeaseNumber) -> Cell {
+        let mut cell = Cell::fresh(account, number);
+        cell.ledger = self.ledger();
+        cell
     }
 
     pub(crate) fn count(&mut self, metric: Metric) {

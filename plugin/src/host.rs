@@ -113,6 +113,8 @@ pub trait Host {
     fn response_header(&self, name: &str) -> Option<Vec<u8>>;
     /// Sets a response header in place of any of that name.
     fn set_response_header(&self, name: &str, value: &str);
+    /// Removes every response header of the name.
+    fn remove_response_header(&self, name: &str);
     /// One response trailer.
     fn response_trailer(&self, name: &str) -> Option<Vec<u8>>;
     /// A property of the request.

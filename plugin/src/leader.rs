@@ -10,9 +10,9 @@ use creditgate_core::protocol::Barred;
 use crate::host::{Expect, Host, Lost};
 use crate::shared::LEADER_KEY;
 
-const WORDS: usize = 9;
+const WORDS: usize = 10;
 const WORD_BYTES: usize = 8;
-const MAGIC: u64 = 0x4347_4c45_0001;
+const MAGIC: u64 = 0x4347_4c45_0002;
 
 /// The record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,6 +27,8 @@ pub(crate) struct Leader {
     pub(crate) cursor: u64,
     /// The ledger epoch; 0 while unknown.
     pub(crate) epoch: u64,
+    /// When that was first heard: answers to older questions may be of the ledger before.
+    pub(crate) epoch_since_ms: u64,
     /// When a poll was last answered; 0 for never.
     pub(crate) polled_at_ms: u64,
     /// The version of the configuration in shared data; 0 for none.
@@ -65,6 +67,7 @@ impl Leader {
             self.deadline_ms,
             self.cursor,
             self.epoch,
+            self.epoch_since_ms,
             self.polled_at_ms,
             self.config_version,
             barred,
@@ -88,6 +91,7 @@ impl Leader {
             deadline_ms: next()?,
             cursor: next()?,
             epoch: next()?,
+            epoch_since_ms: next()?,
             polled_at_ms: next()?,
             config_version: next()?,
             barred: match next()? {
@@ -111,6 +115,7 @@ mod tests {
             deadline_ms: 5,
             cursor: 6,
             epoch: 7,
+            epoch_since_ms: 4,
             polled_at_ms: 8,
             config_version: 9,
             barred: Some(Barred::Draining),
@@ -118,6 +123,6 @@ mod tests {
         let bytes = leader.to_bytes();
         assert_eq!(Leader::from_bytes(&bytes), Some(leader));
         assert_eq!(Leader::from_bytes(&bytes[1..]), None);
-        assert_eq!(Leader::from_bytes(&[0; 72]), None);
+        assert_eq!(Leader::from_bytes(&[0; 80]), None);
     }
 }

@@ -290,6 +290,11 @@ impl Host for ProxyWasmHost {
         };
     }
 
+    fn remove_response_header(&self, name: &str) {
+        // SAFETY: a pointer to a live slice, its length.
+        unsafe { proxy_remove_header_map_value(MAP_RESPONSE_HEADERS, name.as_ptr(), name.len()) };
+    }
+
     fn response_trailer(&self, name: &str) -> Option<Vec<u8>> {
         header(MAP_RESPONSE_TRAILERS, name)
     }

@@ -16,7 +16,7 @@ use crate::protocol::{Block, EnforcementMode};
 pub const CELL_BYTES: usize = 192;
 
 const WORDS: usize = 24;
-const MAGIC: u64 = 0x4347_0001;
+const MAGIC: u64 = 0x4347_0002;
 const WORD_BYTES: usize = 8;
 
 const FLAG_BLOCK: u64 = 0b11;
@@ -25,7 +25,11 @@ const FLAG_SPENT_OUT: u64 = 1 << 4;
 const FLAG_PREVIOUS: u64 = 1 << 5;
 const FLAG_PREVIOUS_DEAD: u64 = 1 << 6;
 const FLAG_CEILING: u64 = 1 << 7;
-const FLAGS_KNOWN: u64 = 0xff;
+const FLAGS: u64 = 0xff;
+/// The first word: 32 bits of magic, 8 of flags, 24 of the ledger's mark.
+const FLAGS_SHIFT: u32 = 32;
+const LEDGER_SHIFT: u32 = 40;
+pub(super) const LEDGER_MASK: u64 = 0xff_ffff;
 
 /// Why bytes are not a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -53,7 +57,9 @@ impl Cell {
         });
         let account = self.account.0;
         let words: [u64; WORDS] = [
-            MAGIC | (self.flags() << 32),
+            MAGIC
+                | (self.flags() << FLAGS_SHIFT)
+                | ((u64::from(self.ledger) & LEDGER_MASK) << LEDGER_SHIFT),
             low_word(account >> 64),
             low_word(account),
             self.lease.0,
@@ -97,8 +103,8 @@ impl Cell {
         let mut words = chunks.iter().map(|chunk| u64::from_le_bytes(*chunk));
         let mut next = || words.next().ok_or(CellError::Length);
         let head = next()?;
-        let flags = head >> 32;
-        if head & 0xffff_ffff != MAGIC || flags & !FLAGS_KNOWN != 0 {
+        let flags = (head >> FLAGS_SHIFT) & FLAGS;
+        if head & 0xffff_ffff != MAGIC {
             return Err(CellError::Layout);
         }
         let account = (u128::from(next()?) << 64) | u128::from(next()?);
@@ -130,13 +136,14 @@ impl Cell {
             ceiling: (flags & FLAG_CEILING != 0).then_some(ceiling),
             version,
             credential_version: half(packed),
-            block: block_of(flags),
+            block: block_of(flags)?,
             mode: mode_of(flags)?,
             balance_base,
             balance_at_s: half(packed >> 32),
             reported_mark,
             reported_at_ms,
             claimed_until_ms,
+            ledger: half(head >> LEDGER_SHIFT),
         })
     }
 
@@ -145,7 +152,6 @@ impl Cell {
             None => 0,
             Some(Block::CustomerSuspended) => 1,
             Some(Block::WalletFrozen) => 2,
-            Some(Block::WalletClosed) => 3,
         };
         let mode = match self.mode {
             EnforcementMode::Enforce => 0,
@@ -196,12 +202,12 @@ fn counters(next: &mut impl FnMut() -> Result<u64, CellError>) -> Result<Counter
     Ok(counters)
 }
 
-fn block_of(flags: u64) -> Option<Block> {
+fn block_of(flags: u64) -> Result<Option<Block>, CellError> {
     match flags & FLAG_BLOCK {
-        1 => Some(Block::CustomerSuspended),
-        2 => Some(Block::WalletFrozen),
-        3 => Some(Block::WalletClosed),
-        _ => None,
+        0 => Ok(None),
+        1 => Ok(Some(Block::CustomerSuspended)),
+        2 => Ok(Some(Block::WalletFrozen)),
+        _ => Err(CellError::Value),
     }
 }
 
@@ -211,5 +217,33 @@ fn mode_of(flags: u64) -> Result<EnforcementMode, CellError> {
         1 => Ok(EnforcementMode::Shadow),
         2 => Ok(EnforcementMode::Off),
         _ => Err(CellError::Value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::epoch_mark;
+    use super::*;
+
+    #[test]
+    fn a_block_that_nobody_writes_makes_the_cell_unreadable() {
+        let mut bytes = Cell::fresh(AccountId(1), LeaseNumber(1)).to_bytes();
+        bytes[4] |= 0b11;
+        assert_eq!(Cell::from_bytes(&bytes), Err(CellError::Value));
+    }
+
+    #[test]
+    fn a_cell_that_starts_over_keeps_its_account_and_the_ledgers_mark() {
+        let mut cell = Cell::fresh(AccountId(1), LeaseNumber(9));
+        (cell.version, cell.block, cell.ledger) = (50, Some(Block::WalletFrozen), epoch_mark(7));
+        cell.counters.granted = Amount::new(5);
+        let mark = epoch_mark(u64::MAX);
+        cell.start_over(LeaseNumber(3), mark);
+        let read = Cell::from_bytes(&cell.to_bytes());
+        assert_eq!(read, Ok(cell.clone()));
+        assert_eq!((cell.account, cell.ledger), (AccountId(1), mark));
+        assert_eq!((cell.version, cell.block, cell.is_lent()), (0, None, false));
+        assert!(cell.lease > LeaseNumber(9));
+        assert!(cell.is_of(mark) && !cell.is_of(epoch_mark(7)));
     }
 }

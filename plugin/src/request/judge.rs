@@ -154,8 +154,15 @@ impl Gate {
             }
             return self.wait_for_credential(host, now_ms, demand, true);
         };
-        let found = shared::read(host, credential.slot, credential.account)
-            .filter(|found| found.cell.credential_version == credential.version);
+        let (slot, account) = (credential.slot, credential.account);
+        let mut found = shared::read(host, slot, account);
+        if found
+            .as_ref()
+            .is_some_and(|found| self.is_of_another_ledger(&found.cell))
+        {
+            found = self.reconcile(host, now_ms, slot, account);
+        }
+        let found = found.filter(|found| found.cell.credential_version == credential.version);
         let Some(found) = found else {
             // Revoked, moved, or the cell is elsewhere or gone: the answer says which.
             self.credentials.remove(&demand.credential);

@@ -23,8 +23,6 @@ pub enum Refusal {
     CustomerSuspended,
     /// The wallet is frozen.
     WalletFrozen,
-    /// The wallet is closed.
-    WalletClosed,
     /// The rate card denies the route.
     RouteDenied,
     /// The path could mean several.
@@ -80,7 +78,6 @@ impl Refusal {
         Self::CreditHeld,
         Self::CustomerSuspended,
         Self::WalletFrozen,
-        Self::WalletClosed,
         Self::RouteDenied,
         Self::PathAmbiguous,
         Self::ControlPlaneUnreachable,
@@ -157,14 +154,6 @@ impl Refusal {
                 RefusedWalletFrozen,
                 "Wallet frozen",
                 "This customer's wallet is frozen. Ask whoever runs the service."
-            ),
-            Self::WalletClosed => terms!(
-                "wallet_closed",
-                403,
-                7,
-                RefusedWalletClosed,
-                "Wallet closed",
-                "This customer's wallet is closed. Ask whoever runs the service."
             ),
             Self::RouteDenied => terms!(
                 "route_denied",
@@ -273,7 +262,6 @@ impl Refusal {
         match block {
             Block::CustomerSuspended => Self::CustomerSuspended,
             Block::WalletFrozen => Self::WalletFrozen,
-            Block::WalletClosed => Self::WalletClosed,
         }
     }
 

@@ -130,7 +130,7 @@ impl Gate {
             Question::Poll => Metric::CallsPoll,
         };
         let body = serde_json::to_vec(body).map_err(|_| NotSent)?;
-        let bearer = ["Bearer ", &self.gateway_key].concat();
+        let bearer = self.gateway_key.bearer();
         let headers = [
             (":method", "POST"),
             (":scheme", "http"),

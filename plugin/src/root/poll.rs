@@ -8,6 +8,7 @@ use creditgate_core::cell::Reception;
 use creditgate_core::protocol::{GatewayConfig, LeaseAnswer, PollAnswer, PollRequest};
 
 use super::calls::{Question, Rest};
+use super::epoch::Hearing;
 use crate::gate::Gate;
 use crate::host::{Expect, Host, Level};
 use crate::leader::Leader;
@@ -19,7 +20,7 @@ const PATH: &str = "/v1/gateway/poll";
 const TERM_MS: u64 = 1_000;
 /// A poll that brings nothing at once is not repeated faster than this.
 const IDLE_POLL_MS: u64 = 100;
-const UPDATE_ATTEMPTS: u32 = 64;
+pub(super) const UPDATE_ATTEMPTS: u32 = 64;
 
 /// The state of the poll, as this worker sees it.
 #[derive(Debug, Default)]
@@ -62,10 +63,7 @@ impl Gate {
 
     fn follow(&mut self, host: &dyn Host, now_ms: u64, leader: Leader) {
         self.barred = leader.barred;
-        // The record may be older than what an answer to this worker said.
-        if leader.epoch != self.watch.leader.epoch {
-            self.note_epoch(host, now_ms, leader.epoch);
-        }
+        self.note_epoch(host, now_ms, leader.epoch);
         let version = leader.config_version;
         self.watch.leader = leader;
         if version != 0 && version != self.watch.looked_at_version {
@@ -119,7 +117,10 @@ impl Gate {
             return;
         };
         self.watch.rest.end();
-        self.note_epoch(host, now_ms, answer.epoch);
+        if self.hear_epoch(host, sent_at_ms, now_ms, answer.epoch) == Hearing::Past {
+            self.watch.poll_after_ms = now_ms.saturating_add(IDLE_POLL_MS);
+            return;
+        }
         let brings_nothing = answer.changes.is_empty()
             && answer.config.is_none()
             && answer.barred == self.watch.leader.barred
@@ -142,12 +143,11 @@ impl Gate {
         }
         for _ in 0..UPDATE_ATTEMPTS {
             let (mut leader, expect) = Leader::read(host);
-            if leader.holder != self.me {
+            if leader.holder != self.me || leader.epoch != answer.epoch {
                 // Another leads now; it goes on from what is noted, and hears this again.
                 return;
             }
             leader.cursor = answer.cursor;
-            leader.epoch = answer.epoch;
             leader.polled_at_ms = now_ms;
             leader.barred = answer.barred;
             leader.config_version = config_version.unwrap_or(leader.config_version);
@@ -183,24 +183,6 @@ impl Gate {
                 sent_mark: None,
             };
             self.take_answer(host, found.slot, change, reception);
-        }
-    }
-
-    /// Another epoch is another ledger: it never lent what the cells hold, so all of it goes
-    /// back. What requests in flight hold still settles under the old numbers.
-    pub(crate) fn note_epoch(&mut self, host: &dyn Host, now_ms: u64, epoch: u64) {
-        if epoch == 0 || epoch == self.epoch {
-            return;
-        }
-        let is_first = self.epoch == 0;
-        self.epoch = epoch;
-        if is_first {
-            return;
-        }
-        host.log(Level::Warn, &format!("creditgate: the ledger is another one now (epoch {epoch}); every lease is given back"));
-        for (slot, account) in self.watched.all() {
-            shared::update(host, slot, account, creditgate_core::cell::Cell::spend_out);
-            self.watched.urge(slot, account, now_ms);
         }
     }
 }

@@ -286,6 +286,104 @@ fn a_ledger_of_another_epoch_gets_nothing_of_what_it_never_lent() {
 }
 
 #[test]
+fn a_restored_ledgers_lower_versions_are_believed_by_every_worker() {
+    let mut world = World::new(2, 100);
+    world.get_and_end(0, "/one", 200);
+    world.get_and_end(1, "/one", 200);
+    world.plane.change(|account| {
+        account.block = Some(creditgate_core::protocol::Block::CustomerSuspended);
+        account.version = 1_000;
+    });
+    world.settle();
+    let id = world.get(0, "/one");
+    assert_eq!(world.workers[0].refusal(id).0, 403);
+    // Nobody looks after the cell any more when the ledger is replaced by an older one.
+    world.pass(10_000);
+    world.plane.epoch = 8;
+    world.plane.cursor = 0;
+    world.plane.changed.clear();
+    let account = world.plane.first();
+    (account.version, account.block) = (2, None);
+    account.leases.clear();
+    world.pass(500);
+    for worker in [1, 0, 1] {
+        let id = world.get_and_end(worker, "/one", 200);
+        assert_eq!(world.workers[worker].fate(id), Fate::Passed);
+    }
+    world.pass(3_000);
+    assert_eq!(
+        (
+            world.plane.first().spent(),
+            world.plane.first().outstanding()
+        ),
+        (3, 0)
+    );
+}
+
+#[test]
+fn what_a_restored_ledger_knows_less_of_is_never_reported_to_it() {
+    let mut world = World::new(2, 100);
+    world.plane.ahead = 20;
+    let held = world.get(0, "/five");
+    world.get_and_end(1, "/one", 200);
+    world.pass(120);
+    let old = world.shared.cell().lease;
+    world.plane.epoch = 8;
+    // The backup is of a time when less was lent; the plane would not stand a report of more.
+    for lease in world.plane.first().leases.values_mut() {
+        lease.counters.granted = creditgate_core::amount::Amount::new(1);
+        lease.phase = Phase::Closed;
+    }
+    world.plane.touch(account(1));
+    let told = world.plane.reports.len();
+    world.pass(500);
+    world.workers[0].end(held, 200);
+    let id = world.get_and_end(0, "/one", 200);
+    assert_eq!(world.workers[0].fate(id), Fate::Passed);
+    world.pass(3_000);
+    // But for those that were asked before anybody could know.
+    let after = world.plane.reports.iter().skip(told + 1);
+    let names_old = after.filter(|report| {
+        report.lease == old
+            || report
+                .previous
+                .as_ref()
+                .is_some_and(|previous| previous.lease == old)
+    });
+    assert_eq!(names_old.count(), 0);
+    assert_eq!(world.workers[0].count(Metric::SettledGone), 1);
+}
+
+#[test]
+fn an_answer_of_the_ledger_before_changes_nothing() {
+    let mut world = World::new(1, 100);
+    world.get_and_end(0, "/one", 200);
+    world.pass(2_500);
+    world.get_and_end(0, "/one", 200);
+    world.shared.now_ms.set(world.shared.now_ms.get() + 200);
+    world.workers[0].tick();
+    let now_ms = world.workers[0].now_ms();
+    let calls = world.workers[0].take_calls();
+    let (syncs, others): (Vec<_>, Vec<_>) = calls
+        .into_iter()
+        .partition(|call| call.path.ends_with("sync"));
+    assert_eq!(syncs.len(), 1);
+    let late = world.plane.answer(&syncs[0], now_ms).unwrap();
+    others
+        .into_iter()
+        .for_each(|call| world.workers[0].put_back(call));
+    world.plane.epoch = 8;
+    world.plane.first().leases.clear();
+    world.pass(500);
+    let cell = world.shared.cell();
+    world.workers[0].deliver(syncs[0].token, &late);
+    assert_eq!(world.shared.cell().version, cell.version);
+    assert_eq!(world.shared.cell().lease, cell.lease);
+    let id = world.get(0, "/one");
+    assert_eq!(world.workers[0].fate(id), Fate::Passed);
+}
+
+#[test]
 fn a_cell_under_another_number_refuses_a_grant_and_hands_it_back() {
     let mut world = World::new(1, 100);
     // The account's cell appears, under a later number, while the lookup is under way.

@@ -74,6 +74,7 @@ impl Worker {
         };
         let config = Config::parse(document.as_bytes()).unwrap();
         let key = compose(KeyKind::Gateway, &[9; 32]);
+        let key = config.gateway_key(|_| Some(key.clone())).unwrap();
         let gate = Gate::new(config, key, ROOT, &host);
         Self {
             gate,
@@ -157,6 +158,11 @@ impl Worker {
     pub(crate) fn end(&mut self, id: u32, status: u16) {
         self.respond(id, status, true);
         self.finish(id);
+    }
+
+    /// The upstream will say this of itself.
+    pub(crate) fn set_upstream_header(&self, id: u32, name: &str, value: &str) {
+        self.host.set_response_header_of(id, name, value);
     }
 
     pub(crate) fn respond(&mut self, id: u32, status: u16, is_end: bool) {
@@ -284,6 +290,11 @@ impl Worker {
 }
 
 impl FakeHost {
+    fn set_response_header_of(&self, id: u32, name: &str, value: &str) {
+        let mut headers = self.memory.response_headers.borrow_mut();
+        headers.insert((id, name.to_owned()), value.to_owned());
+    }
+
     fn tally(&self) {
         self.shared.host_calls.set(self.shared.host_calls.get() + 1);
     }
@@ -360,6 +371,12 @@ impl Host for FakeHost {
             (self.memory.effective.get(), name.to_owned()),
             value.to_owned(),
         );
+    }
+
+    fn remove_response_header(&self, name: &str) {
+        self.tally();
+        let mut headers = self.memory.response_headers.borrow_mut();
+        headers.remove(&(self.memory.effective.get(), name.to_owned()));
     }
 
     fn response_trailer(&self, name: &str) -> Option<Vec<u8>> {
