@@ -7,6 +7,7 @@ use creditgate_core::amount::format;
 use creditgate_core::rate_card::Charge;
 
 use super::Stage;
+use crate::config::Mode;
 use crate::gate::Gate;
 use crate::host::Host;
 
@@ -24,6 +25,9 @@ pub(crate) struct Seen {
 /// unimplemented, internal, unavailable, data loss.
 const GRPC_FAILED: [u32; 6] = [2, 4, 12, 13, 14, 15];
 
+const REMAINING: &str = "x-credit-remaining";
+const COST: &str = "x-credit-cost";
+
 impl Seen {
     /// Whether the upstream said that it failed.
     pub(crate) fn has_failed(self) -> bool {
@@ -37,8 +41,15 @@ impl Seen {
 impl Gate {
     /// Response headers come by.
     pub fn on_response_headers(&mut self, host: &dyn Host, id: u32, is_end: bool) {
-        let Some(Stage::Admitted(admitted)) = self.requests.get_mut(&id) else {
-            return;
+        let admitted = match self.requests.get_mut(&id) {
+            Some(Stage::Admitted(admitted)) => admitted,
+            None | Some(Stage::Shadowed(_)) if self.config.mode != Mode::Off => {
+                // Nobody but the filter speaks of credit.
+                host.remove_response_header(REMAINING);
+                host.remove_response_header(COST);
+                return;
+            }
+            _ => return,
         };
         let seen = &mut admitted.response;
         seen.status = number(host.response_header(":status")).unwrap_or_default();
@@ -54,8 +65,8 @@ impl Gate {
             true => ("0", admitted.remaining.saturating_add(price)),
             false => (admitted.cost_text.as_str(), admitted.remaining),
         };
-        host.set_response_header("x-credit-remaining", &format(remaining, scale).to_string());
-        host.set_response_header("x-credit-cost", cost);
+        host.set_response_header(REMAINING, &format(remaining, scale).to_string());
+        host.set_response_header(COST, cost);
         if self.config.rate_limit_headers {
             let more = remaining.get().checked_div(price.get()).unwrap_or_default();
             host.set_response_header("ratelimit", &format!("\"credit\";r={more}"));

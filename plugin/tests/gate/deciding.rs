@@ -290,6 +290,20 @@ fn an_answer_that_is_not_charged_says_that_it_cost_nothing() {
 }
 
 #[test]
+fn only_the_filter_speaks_of_credit_in_responses() {
+    let mut world = World::new(1, 3);
+    for (path, cost) in [("/healthz", None), ("/shadow", None), ("/one", Some("1"))] {
+        let id = world.get(0, path);
+        world.workers[0].set_upstream_header(id, "x-credit-cost", "0");
+        world.workers[0].set_upstream_header(id, "x-credit-remaining", "999");
+        world.workers[0].end(id, 200);
+        let header = |name| world.workers[0].response_header(id, name);
+        assert_eq!(header("x-credit-cost").as_deref(), cost, "{path}");
+        assert_ne!(header("x-credit-remaining"), Some("999".into()), "{path}");
+    }
+}
+
+#[test]
 fn a_grpc_client_is_refused_by_grpc_status() {
     let mut world = World::new(1, 0);
     let id = world.workers[0].begin(
