@@ -94,6 +94,7 @@ impl Auditor {
             amount: cost,
         });
         truth.used += cost;
+        self.pays_from_live_lots(key, cell, at_ms)?;
         let heard = self
             .heard
             .get(&(instance, cell.account))
@@ -104,6 +105,29 @@ impl Auditor {
                 "a request was admitted although the newest state (version {}) says {block:?}",
                 heard.version
             ));
+        }
+        Ok(())
+    }
+
+    /// No lot behind what the cell has seen lent, and has not settled, may have expired.
+    fn pays_from_live_lots(&self, key: LeaseKey, cell: &Cell, at_ms: u64) -> Result<(), Broken> {
+        let Some(booked) = self.booked.get(&key) else {
+            return Ok(());
+        };
+        let seen = cell.counters.granted.get() - cell.counters.returned.get();
+        let mut start = booked.lease.counters.settled.get();
+        for pin in &booked.lease.pins {
+            if start >= seen {
+                break;
+            }
+            let expiry = pin.lot.and_then(|lot| self.lots.expiry(lot));
+            if expiry.is_some_and(|expires_at| wall_clock(at_ms) >= expires_at) {
+                return Err(format!(
+                    "invariant 6: a request was admitted under lease {} after the expiry of {:?}, which is behind it",
+                    booked.id, pin.lot
+                ));
+            }
+            start += pin.amount.get();
         }
         Ok(())
     }
