@@ -218,6 +218,26 @@ fn quarantined_since_are_oldest_first<B: Backend>(mut desk: Desk<B>) {
     assert_eq!(since(3_000_001, 1), [(other.customer, second.id)]);
     assert_eq!(since(3_000_000, 9), [(other.customer, second.id)]);
     assert!(since(2_000_000, 9).is_empty());
+
+    desk.decide(other.customer, |book, _, context| {
+        quarantine::hold(book, context, second.id, "asked the operator of the host").unwrap();
+    });
+    let mut desk = desk.reopen();
+    let since = |desk: &Desk<B>| {
+        let due = desk
+            .reader()
+            .leases_quarantined_before(Timestamp(3_000_001), 9);
+        due.unwrap()
+    };
+    assert_eq!(since(&desk), [(acme.customer, first.id)]);
+    let held = desk.lease(&other, ONE, 5).hold;
+    let held = held.expect("the hold was written");
+    assert_eq!(held.reason, "asked the operator of the host");
+    assert_eq!((held.actor.as_str(), held.at), ("key_of_tests", desk.now));
+    desk.decide(other.customer, |book, _, _| {
+        book.leases[0].hold = None;
+    });
+    assert_eq!(since(&desk).len(), 2);
 }
 
 fn next_instants_are_of_live_lots_and_keys<B: Backend>(mut desk: Desk<B>) {
