@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Result;
 use creditgate_tests::client::{get, get_behaving};
 use creditgate_tests::clock::{ms, now, pause, until};
+use creditgate_tests::envoy::Setup;
+use creditgate_tests::fault_proxy::Fault;
 use creditgate_tests::figures::figure;
 use creditgate_tests::load::Background;
 use creditgate_tests::scene::{Scene, card, fast_settings};
@@ -156,5 +158,53 @@ async fn a_voided_lot_stops_paying_at_once() -> Result<()> {
     let balance = scene.at_rest(&ada).await?;
     assert_eq!(balance.spent, i128::from(scene.upstream.requests()));
     assert_eq!(balance.available, 0);
+    scene.plane.verify().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_that_hears_nothing_stops_at_the_instant_by_itself() -> Result<()> {
+    let mut settings = fast_settings();
+    // So long that only the lot's expiry can be what stops it.
+    settings["use_by_ms"] = json!(60_000);
+    settings["silent_after_ms"] = json!(60_000);
+    let scene = Scene::with(&settings, &card(), false).await?;
+    let envoy = scene
+        .envoy_with("edge", &Setup::default().workers(1))
+        .await?;
+    let ada = scene.customer("ada", "0").await?;
+    let (expires_at, wait) = in_ms(3_000)?;
+    let started = now();
+    let lot = json!({"credits_to_add": "100000", "expires_at": expires_at});
+    scene.admin.top_up_with(&ada.wallet, &lot).await?;
+
+    let key = ada.key.clone();
+    let traffic = Background::start(&[envoy.address()], 2, ms(10), move |_| {
+        get("/v1/ping", &key)
+    });
+    pause((wait - ms(1_200)).saturating_sub(started.elapsed())).await;
+    scene.proxy.harm_all(Fault::Cut);
+    pause(ms(300)).await;
+    let when_cut = scene.upstream.requests();
+    pause((wait + ms(80)).saturating_sub(started.elapsed())).await;
+    let passed = scene.upstream.requests();
+    assert!(
+        passed > when_cut,
+        "nothing was paid from the lease while cut off"
+    );
+    let refused = envoy.send(get("/v1/ping", &ada.key)).await?;
+    assert_eq!(refused.status, 503, "{refused:?}");
+    pause(ms(300)).await;
+    assert_eq!(
+        scene.upstream.requests(),
+        passed,
+        "paid from an expired lot"
+    );
+
+    scene.proxy.heal_all();
+    let traffic = traffic.stop().await;
+    let balance = scene.at_rest(&ada).await?;
+    figure("expiry, cut off", format!("{traffic}; {balance:?}"));
+    assert_eq!(balance.spent, i128::from(scene.upstream.requests()));
+    assert_eq!(balance.expired, 100_000 - balance.spent);
     scene.plane.verify().await
 }
