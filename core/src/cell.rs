@@ -330,7 +330,10 @@ impl Cell {
     #[must_use]
     pub fn is_reusable(&self, now_ms: u64, timing: &Timing) -> bool {
         // A claim that was not answered may have brought credit that is not known here.
-        let last_use = self.reported_at_ms.max(self.lease.drawn_at_ms()).max(self.claimed_until_ms);
+        let last_use = self
+            .reported_at_ms
+            .max(self.lease.drawn_at_ms())
+            .max(self.claimed_until_ms);
         !self.is_lent()
             && self.previous.is_none()
             && !self.has_news()

@@ -29,7 +29,13 @@ impl Walk {
     fn new(generator: &mut Generator) -> Self {
         let now_ms = 1 + generator.below(1 << 20);
         let number = LeaseNumber::draw(now_ms, generator.bits() as u32, LeaseNumber::NONE);
-        Self { cell: Cell::fresh(ACCOUNT, number), now_ms, version: 1, granted: Vec::new(), running: Vec::new() }
+        Self {
+            cell: Cell::fresh(ACCOUNT, number),
+            now_ms,
+            version: 1,
+            granted: Vec::new(),
+            running: Vec::new(),
+        }
     }
 
     fn lent(&mut self, lease: LeaseNumber, more: u64) -> u64 {
@@ -47,17 +53,30 @@ impl Walk {
 
     fn answer(&mut self, generator: &mut Generator) -> LeaseAnswer {
         let before = self.cell.previous.map(|previous| previous.lease);
-        let lease = before.filter(|_| generator.one_in(4)).unwrap_or(self.cell.lease);
+        let lease = before
+            .filter(|_| generator.one_in(4))
+            .unwrap_or(self.cell.lease);
         let more = generator.below(40);
         let granted = self.lent(lease, more);
         self.version += generator.below(2);
         let mut answer = answer(lease, granted, self.version);
-        answer.phase = if generator.one_in(10) { Phase::Turn } else { Phase::Open };
+        answer.phase = if generator.one_in(10) {
+            Phase::Turn
+        } else {
+            Phase::Open
+        };
         answer.keep = generator.one_in(5).then(|| amount(generator.below(10)));
         answer.state.block = generator.one_in(10).then_some(Block::CustomerSuspended);
         answer.state.ceiling = generator.one_in(5).then(|| amount(generator.below(30)));
-        let balanced = self.cell.previous.is_some_and(|previous| previous.counters.is_balanced());
-        answer.previous = before.map(|lease| PreviousAnswer { lease, settled: Amount::ZERO, closed: balanced && generator.one_in(2) });
+        let balanced = self
+            .cell
+            .previous
+            .is_some_and(|previous| previous.counters.is_balanced());
+        answer.previous = before.map(|lease| PreviousAnswer {
+            lease,
+            settled: Amount::ZERO,
+            closed: balanced && generator.one_in(2),
+        });
         answer
     }
 
@@ -69,14 +88,23 @@ impl Walk {
             0 | 1 => {
                 let sent_mark = generator.one_in(2).then(|| self.cell.mark());
                 let answer = self.answer(generator);
-                self.cell.apply(&answer, Reception { sent_at_ms: now_ms, now_ms, sent_mark });
+                self.cell.apply(
+                    &answer,
+                    Reception {
+                        sent_at_ms: now_ms,
+                        now_ms,
+                        sent_mark,
+                    },
+                );
             }
             2 | 3 => {
                 let cost = generator.below(20);
                 let before = self.cell.clone();
                 match self.cell.admit(amount(cost), now_ms) {
                     Ok(()) => {
-                        assert!(before.counters.remaining() >= amount(cost) && before.block.is_none());
+                        assert!(
+                            before.counters.remaining() >= amount(cost) && before.block.is_none()
+                        );
                         assert!(now_ms < before.use_by_ms, "past its use-by");
                         self.running.push((before.lease, cost));
                     }
@@ -86,8 +114,14 @@ impl Walk {
             4 | 5 if !self.running.is_empty() => {
                 let place = generator.below(self.running.len() as u64) as usize;
                 let (lease, cost) = self.running.swap_remove(place);
-                let settled = self.cell.settle(lease, amount(cost), amount(generator.below(cost + 1)));
-                let knows = lease == self.cell.lease || self.cell.previous.is_some_and(|previous| previous.lease == lease && !previous.dead);
+                let settled =
+                    self.cell
+                        .settle(lease, amount(cost), amount(generator.below(cost + 1)));
+                let knows = lease == self.cell.lease
+                    || self
+                        .cell
+                        .previous
+                        .is_some_and(|previous| previous.lease == lease && !previous.dead);
                 assert_eq!(settled == Settlement::Booked, knows);
             }
             6 => self.cell.give_back(amount(generator.below(20))),
@@ -97,7 +131,10 @@ impl Walk {
             }
             _ => {
                 let number = LeaseNumber::draw(now_ms, generator.bits() as u32, self.cell.lease);
-                let timing = Timing { max_stream_ms: 2_000, ..Timing::default() };
+                let timing = Timing {
+                    max_stream_ms: 2_000,
+                    ..Timing::default()
+                };
                 self.cell.age(now_ms, generator.one_in(3), &timing, number);
             }
         }
@@ -105,7 +142,12 @@ impl Walk {
 
     /// Nothing is spent that was not lent, whatever happened.
     fn check(&self) {
-        let lent = |lease| self.granted.iter().find(|(known, _)| *known == lease).map_or(Amount::ZERO, |(_, granted)| amount(*granted));
+        let lent = |lease| {
+            self.granted
+                .iter()
+                .find(|(known, _)| *known == lease)
+                .map_or(Amount::ZERO, |(_, granted)| amount(*granted))
+        };
         let counters = self.cell.counters;
         assert_eq!(counters.check(), Ok(()));
         assert!(!counters.remaining().is_negative(), "{counters:?}");
@@ -116,7 +158,10 @@ impl Walk {
         if let Some(previous) = self.cell.previous {
             assert_eq!(previous.counters.check(), Ok(()));
             assert!(previous.counters.remaining().is_zero(), "{previous:?}");
-            assert!(previous.counters.granted <= lent(previous.lease), "{previous:?}");
+            assert!(
+                previous.counters.granted <= lent(previous.lease),
+                "{previous:?}"
+            );
             assert!(previous.lease < self.cell.lease);
         }
     }
@@ -133,7 +178,11 @@ fn answer(lease: LeaseNumber, granted: u64, version: u64) -> LeaseAnswer {
         previous: None,
         keep: None,
         waiting: false,
-        state: AccountState { version, balance: amount(1_000), ..AccountState::unknown() },
+        state: AccountState {
+            version,
+            balance: amount(1_000),
+            ..AccountState::unknown()
+        },
     }
 }
 
@@ -147,7 +196,11 @@ fn any_cell(generator: &mut Generator) -> (Cell, u64) {
 }
 
 fn received(now_ms: u64) -> Reception {
-    Reception { sent_at_ms: now_ms, now_ms, sent_mark: None }
+    Reception {
+        sent_at_ms: now_ms,
+        now_ms,
+        sent_mark: None,
+    }
 }
 
 property! {
