@@ -262,11 +262,11 @@ proptest! {
         for step in steps {
             world.play(step);
         }
-        for gateway in 0..2 {
-            let report = world.cells[gateway].report(amount(0), amount(0));
-            world.bench.report(INSTANCES[gateway], &report).unwrap();
+        for (cell, instance) in world.cells.iter().zip(INSTANCES) {
+            let report = cell.report(amount(0), amount(0));
+            world.bench.report(instance, &report).unwrap();
             let entries = world.bench.journal.entries.len();
-            world.bench.report(INSTANCES[gateway], &report).unwrap();
+            world.bench.report(instance, &report).unwrap();
             prop_assert_eq!(&world.bench.journal.entries[entries..], &[]);
         }
     }
