@@ -210,10 +210,16 @@ impl Cell {
         self.give_back(Amount::ZERO);
     }
 
-    /// Whether [`Cell::turn`] is possible: the lease before has left.
+    /// Whether [`Cell::turn`] is possible: the lease before has left, or the current one is
+    /// over and need not take its place.
     #[must_use]
     pub fn can_turn(&self) -> bool {
-        self.previous.is_none()
+        self.previous.is_none() || self.is_over()
+    }
+
+    /// Nothing is in the current lease, nothing ever will be, and the control plane knows.
+    fn is_over(&self) -> bool {
+        self.spent_out && self.counters.is_balanced() && !self.has_news()
     }
 
     /// Whether the cell can get credit only after a turn.
@@ -224,18 +230,24 @@ impl Cell {
 
     /// Ends this lease: all that remains is returned in one step, what it holds settles in
     /// the previous lease, and new credit comes only under `number`. Without effect while
-    /// an earlier lease still holds the previous place; the lease is then spent out.
+    /// an earlier lease still holds the previous place and this one is not over; the lease is
+    /// then spent out, and turns once the control plane has acknowledged that.
     pub fn turn(&mut self, number: LeaseNumber, now_ms: u64) {
         self.spend_out();
         if !self.can_turn() || number <= self.lease {
             return;
         }
-        self.previous = Some(Previous {
-            lease: self.lease,
-            counters: self.counters,
-            turned_at_ms: now_ms,
-            dead: false,
-        });
+        if self.previous.is_some() {
+            // It is over: no one need account for it, and an older stream goes on settling.
+            self.balance_base = self.balance_base.saturating_sub(self.counters.settled);
+        } else {
+            self.previous = Some(Previous {
+                lease: self.lease,
+                counters: self.counters,
+                turned_at_ms: now_ms,
+                dead: false,
+            });
+        }
         self.lease = number;
         self.counters = Counters::default();
         self.spent_out = false;
@@ -365,4 +377,59 @@ impl Cell {
 fn return_remaining(counters: &mut Counters, keep: Amount) {
     let spare = counters.remaining().saturating_sub(keep).max(Amount::ZERO);
     counters.returned = counters.returned.saturating_add(spare);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{AccountState, LeaseAnswer, Phase};
+
+    fn word(lease: u64, phase: Phase, granted: i64) -> LeaseAnswer {
+        LeaseAnswer {
+            account: AccountId(1),
+            lease: LeaseNumber(lease),
+            phase,
+            granted: Amount::new(granted),
+            use_by_ms: 1_000,
+            settled: Amount::ZERO,
+            previous: None,
+            keep: None,
+            waiting: false,
+            state: AccountState {
+                version: lease,
+                balance: Amount::new(100),
+                ..AccountState::unknown()
+            },
+        }
+    }
+
+    fn hear(cell: &mut Cell, word: &LeaseAnswer, sent_mark: Option<u64>) {
+        let reception = Reception {
+            sent_at_ms: 0,
+            now_ms: 0,
+            sent_mark,
+        };
+        cell.apply(word, reception);
+    }
+
+    #[test]
+    fn a_lease_that_is_over_turns_while_an_older_one_still_settles() {
+        let one = Amount::new(1);
+        let mut cell = Cell::fresh(AccountId(1), LeaseNumber(10));
+        hear(&mut cell, &word(10, Phase::Open, 5), None);
+        cell.admit(one, 0).unwrap();
+        cell.turn(LeaseNumber(20), 0);
+        hear(&mut cell, &word(20, Phase::Open, 5), None);
+        cell.charge(one, 0).unwrap();
+        hear(&mut cell, &word(20, Phase::Turn, 5), None);
+        assert!(!cell.can_turn(), "nobody has heard what it returned");
+        let mark = cell.mark();
+        hear(&mut cell, &word(20, Phase::Turn, 5), Some(mark));
+        cell.turn(LeaseNumber(30), 0);
+        assert_eq!(cell.lease, LeaseNumber(30));
+        hear(&mut cell, &word(30, Phase::Open, 5), None);
+        assert_eq!(cell.admit(one, 0), Ok(()));
+        assert_eq!(cell.settle(LeaseNumber(10), one, one), Settlement::Booked);
+        assert!(cell.has_news());
+    }
 }

@@ -23,6 +23,8 @@ impl Gate {
     pub fn on_tick(&mut self, host: &dyn Host) {
         let now_ms = host.now_ms();
         self.ticks = self.ticks.wrapping_add(1);
+        // Should a wake-up get lost, the next one is sent again.
+        self.is_woken = false;
         self.keep_watch(host, now_ms);
         self.book_unsettled(host);
         // Another worker, or a push that it received, may have changed a cell.

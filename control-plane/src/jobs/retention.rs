@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use creditgate_ledger::Timestamp;
 use creditgate_ledger::id::InstanceId;
+use creditgate_ledger::registry::InstanceState;
 
 use super::Jobs;
 use crate::command::Command;
 
 /// How long a repeat of a write gets the original answer: thirty days.
 const ANSWERS_KEPT_MS: i64 = 30 * DAY_MS;
-/// How long an instance that holds nothing is remembered after it last spoke: seven days.
-const INSTANCES_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How long an instance that holds nothing is remembered after it last spoke: an hour.
+const INSTANCES_KEPT: Duration = Duration::from_secs(60 * 60);
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 const PERIOD: Duration = Duration::from_secs(60);
 
@@ -44,6 +45,8 @@ async fn forget_instances(jobs: &Jobs) {
     let mut gone: BTreeSet<InstanceId> = registry
         .instances
         .iter()
+        // One that was frozen stays so until someone has looked at why.
+        .filter(|known| known.state != InstanceState::Frozen)
         .map(|known| known.id)
         .filter(silent)
         .collect();

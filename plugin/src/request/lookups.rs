@@ -145,13 +145,20 @@ impl Lookups {
         !self.strangers.is_empty()
     }
 
-    /// Credentials that may be invented and are not asked about at present.
+    /// Credentials that may be invented and were never asked about. Those whose answer was
+    /// lost stay: a lease may have been opened for them.
     pub(crate) fn queued_strangers(&mut self) -> Vec<CredentialHash> {
-        let queued = std::mem::take(&mut self.strangers);
-        let live = queued
-            .into_iter()
-            .filter(|(ticket, hash)| is_queued(&self.of, *ticket, hash));
-        live.map(|(_, hash)| hash).collect()
+        let of = &self.of;
+        self.strangers
+            .retain(|(ticket, hash)| is_queued(of, *ticket, hash));
+        let never_asked = |hash: &CredentialHash| {
+            of.get(hash)
+                .is_some_and(|lookup| matches!(lookup.step, Step::Queued))
+        };
+        let live = self.strangers.iter().map(|(_, hash)| *hash);
+        let refused = live.filter(never_asked).collect();
+        self.strangers.retain(|(_, hash)| !never_asked(hash));
+        refused
     }
 
     /// Another worker is about to make the cell.

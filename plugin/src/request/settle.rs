@@ -3,8 +3,8 @@
 //! A rule that charges on success asks whether the upstream served the request. It did if
 //! it answered with less than 500 and the answer was not cut off by its side; a client that
 //! went away while the upstream worked pays. Answers the proxy gave itself (no route, rate
-//! limited by another filter, body too large) cost nothing from 400 on, for the upstream
-//! was never asked. A gRPC call fails by its status: those that mean "the server failed".
+//! limited by another filter, body too large, an upload that stalled) cost nothing from 400
+//! on: the upstream did not answer. A gRPC call fails by its status: those that mean "the server failed".
 //! Settling never gives up: what loses every race is left to the tick.
 
 use creditgate_core::amount::Amount;

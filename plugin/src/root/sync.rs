@@ -48,9 +48,14 @@ impl Gate {
     /// Reports what is needed, what is due, and what was never opened.
     pub(crate) fn report(&mut self, host: &dyn Host, now_ms: u64) {
         let mut batch = Batch::default();
-        while self.has_room_for_calls()
-            && let Some(report) = self.orphans.pop_front()
-        {
+        // Each once: a call that is refused at once puts its reports back.
+        for _ in 0..self.orphans.len() {
+            if !self.has_room_for_calls() || self.calls.is_resting(now_ms) {
+                break;
+            }
+            let Some(report) = self.orphans.pop_front() else {
+                break;
+            };
             let reported = Reported::Orphan(Box::new(report.clone()));
             self.add(host, now_ms, &mut batch, Some((report, reported)));
         }
@@ -284,8 +289,19 @@ impl Gate {
             cell.apply(answer, reception);
             gave_back = cell.mark() != before && cell.has_news();
         });
+        if let Some(queue) = self.line.credit(slot)
+            && reception.sent_mark.is_some()
+        {
+            queue.is_asked = false;
+        }
         let Some(cell) = applied else {
-            self.watched.drop(slot, answer.account);
+            if shared::read(host, slot, answer.account).is_some() {
+                // It lost every race, but it is there.
+                let again_ms = now_ms.saturating_add(self.config.tick_ms);
+                self.watched.reschedule(slot, again_ms, false);
+            } else {
+                self.watched.drop(slot, answer.account);
+            }
             return;
         };
         if !cell.is_of(ledger) {
@@ -306,7 +322,6 @@ impl Gate {
         if let Some(queue) = self.line.credit(slot) {
             queue.answered_at_ms = now_ms;
             if reception.sent_mark.is_some() {
-                queue.is_asked = false;
                 // Whoever came while the call was under way was not part of the need; and a
                 // lease that is over has to be turned before anything is lent.
                 let must_turn = cell.wants_turn() && cell.can_turn() && queue.turns < TURNS_MAX;

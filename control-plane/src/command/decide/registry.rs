@@ -313,7 +313,9 @@ impl Work<'_> {
         if self.registry.instances.len() >= INSTANCES_MAX {
             return Err(Refusal::Conflict {
                 code: "instances_max",
-                problem: format!("{INSTANCES_MAX} instances are known; forget retired ones"),
+                problem: format!(
+                    "{INSTANCES_MAX} instances are known; one that holds nothing is forgotten an hour after it last spoke"
+                ),
             }
             .into());
         }
