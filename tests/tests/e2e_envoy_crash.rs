@@ -229,6 +229,48 @@ async fn a_resolved_lease_is_fenced_when_its_gateway_comes_back() -> Result<()> 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumed_lease_charges_nothing_more_when_its_gateway_comes_back() -> Result<()> {
+    let mut settings = fast_settings();
+    settings["idle_ms"] = json!(60_000);
+    settings["silent_after_ms"] = json!(2_500);
+    let scene = Scene::with(&settings, &card(), false).await?;
+    let line = FaultProxy::start(scene.plane.address(), None).await?;
+    let east = behind(&scene, &line, "east").await?;
+    let ada = scene.customer("ada", "1000").await?;
+    burn(&east, &ada, 300).await?;
+    pause(ms(300)).await;
+    line.harm_all(Fault::Cut);
+    let key = ada.key.clone();
+    let unheard = send_all(&[east.address()], 2, 50, move |_| get("/v1/ping", &key)).await;
+    let unheard = i128::from(unheard.status(200));
+    assert!(unheard > 0);
+    let lost = quarantined(&scene, &ada).await?;
+    assert!(lost.quarantined >= unheard, "{lost:?}");
+    resolve(&scene, "consume").await?;
+    let charged = scene.balance(&ada).await?;
+    assert_eq!(charged.spent, 300 + lost.quarantined);
+
+    // Its late counters only say how much of what was charged was really used.
+    line.heal_all();
+    let settled = async || {
+        let leases = scene.admin.leases("closed").await?;
+        let settled = leases.iter().filter_map(|lease| lease["settled"].as_str());
+        anyhow::Ok(settled.filter_map(|text| text.parse::<i128>().ok()).max())
+    };
+    until("the late report is merged", ms(5_000), async || {
+        Ok(settled().await?.filter(|settled| *settled == 300 + unheard))
+    })
+    .await?;
+    let balance = scene.balance(&ada).await?;
+    figure(
+        "fencing",
+        format!("{unheard} unheard requests, consumed; {balance:?}"),
+    );
+    assert_eq!(balance, charged);
+    scene.plane.verify().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_drained_envoys_leave_nothing_in_quarantine() -> Result<()> {
     let mut settings = fast_settings();
     settings["idle_ms"] = json!(60_000);
@@ -238,9 +280,7 @@ async fn ten_drained_envoys_leave_nothing_in_quarantine() -> Result<()> {
     let url = format!("http://{}", scene.plane.address());
     let (mut answered, mut paid) = (0, 0);
     for round in 0..10 {
-        let mut envoy = scene
-            .envoy_with("edge", &Setup::default().workers(1))
-            .await?;
+        let mut envoy = scene.envoy("edge").await?;
         let keys = [ada.key.clone(), bob.key.clone()];
         let load = Background::start(&[envoy.address()], 8, ms(2), move |number| {
             let slow = if number % 7 == 0 {

@@ -44,8 +44,9 @@ async fn what_a_trapped_vm_had_reserved_stays_accounted_and_is_resolved_by_turni
     let trapped = envoy.send(request("GET", "/v1/ping", &trap, "")).await;
     assert!(
         trapped.map_or(true, |answer| answer.status == 503),
-        "the VM did not trap"
+        "the request that trapped was answered"
     );
+    assert!(envoy.never_trapped().is_err(), "the VM did not trap");
     let at = now();
     let back = until("the VM is back", ms(10_000), async || {
         // Both workers: whichever takes a connection.
@@ -73,6 +74,10 @@ async fn what_a_trapped_vm_had_reserved_stays_accounted_and_is_resolved_by_turni
     assert!(
         harmed > 0,
         "no request was in flight on the worker that trapped"
+    );
+    assert!(
+        served > 0,
+        "the other worker's requests were harmed as well"
     );
     // The account stays in use; its lease turns, and turns again, and what was held is dead.
     let started = now();
