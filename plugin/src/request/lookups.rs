@@ -254,4 +254,20 @@ mod tests {
         assert_eq!(lookups.ask_stranger(), Some(hash(0)));
         assert_eq!(lookups.ask_stranger(), None);
     }
+
+    #[test]
+    fn strangers_to_be_refused_are_those_never_asked_about() {
+        let mut lookups = Lookups::new(8);
+        for number in 0..3 {
+            lookups.begin(hash(number), true);
+        }
+        assert_eq!(lookups.ask_stranger(), Some(hash(0)));
+        lookups.queue(hash(0), Step::Again);
+        assert_eq!(lookups.queued_strangers(), [hash(1), hash(2)]);
+        assert_eq!(
+            lookups.ask_stranger(),
+            Some(hash(0)),
+            "a lease may have been opened for it"
+        );
+    }
 }
