@@ -10,8 +10,13 @@ use std::sync::Arc;
 
 use creditgate_core::key::CredentialHash;
 use creditgate_core::lease::LeaseNumber;
-use creditgate_ledger::id::{AccountId, CustomerId, InstanceId, KeyId, LeaseId, LotId, WalletId};
-use creditgate_ledger::{Book, Entry, Registry, Timestamp};
+use creditgate_ledger::audit::AuditRecord;
+use creditgate_ledger::id::{
+    AccountId, ApplicationId, ClaimId, CustomerId, GrantId, InstanceId, KeyId, LeaseId, LotId,
+    SubscriptionId, WalletId,
+};
+use creditgate_ledger::webhook::{Attempt, Delivery};
+use creditgate_ledger::{Book, Entry, Event, Registry, Timestamp};
 use thiserror::Error;
 
 mod diff;
@@ -22,7 +27,9 @@ pub mod sqlite;
 mod unique;
 
 pub use read::{
-    Cursor, CursorError, EntryFilter, LeaseFilter, LeaseTotal, LotFilter, Page, PageRequest, Reader,
+    ApplicationFilter, AuditFilter, ClaimFilter, Cursor, CursorError, DeliveryFilter, EntryFilter,
+    EventFilter, GrantFilter, LeaseFilter, LeaseTotal, LotFilter, Page, PageRequest, Reader,
+    SubscriptionFilter, WalletFilter,
 };
 
 /// What a command is about; storage finds the customer behind it.
@@ -44,6 +51,22 @@ pub enum Target {
     Credential(CredentialHash),
     /// By a consumer key that was not revoked.
     Key(KeyId),
+    /// By the operator's name of a wallet.
+    WalletName(String),
+    /// By the operator's name of a lot.
+    LotName(String),
+    /// By a claim, also one that is over.
+    Claim(ClaimId),
+    /// By a subscription, also one that is cancelled.
+    Subscription(SubscriptionId),
+    /// By the operator's name of a subscription.
+    SubscriptionName(String),
+    /// By a grant of a customer or a subscription, also one that is archived.
+    Grant(GrantId),
+    /// By the operator's name of such a grant.
+    GrantName(String),
+    /// By an application of a grant.
+    Application(ApplicationId),
 }
 
 /// A client's name for one write, within one principal.
@@ -130,6 +153,14 @@ pub struct ChangeSet {
     pub answers: Vec<(IdempotencyKey, StoredAnswer)>,
     /// Answers first given before this are forgotten, at most [`FORGET_MAX`] at once.
     pub forget_answers_before: Option<Timestamp>,
+    /// New events, in order.
+    pub events: Vec<Event>,
+    /// Deliveries that are new or differ.
+    pub deliveries: Vec<Delivery>,
+    /// New attempts.
+    pub attempts: Vec<Attempt>,
+    /// New lines of the audit log.
+    pub audit: Vec<AuditRecord>,
 }
 
 impl ChangeSet {
@@ -138,7 +169,11 @@ impl ChangeSet {
     pub fn is_empty(&self) -> bool {
         let nothing_new =
             self.books.is_empty() && self.registry.is_none() && self.answers.is_empty();
-        nothing_new && self.forget_answers_before.is_none()
+        let nothing_told = self.events.is_empty()
+            && self.deliveries.is_empty()
+            && self.attempts.is_empty()
+            && self.audit.is_empty();
+        nothing_new && nothing_told && self.forget_answers_before.is_none()
     }
 }
 

@@ -97,10 +97,7 @@ fn verify_customer(reader: &dyn Reader, customer: &Customer) -> Result<Vec<Findi
     let history = |lots, leases| Book {
         lots,
         leases,
-        wallets: Vec::new(),
-        accounts: Vec::new(),
-        keys: Vec::new(),
-        customer: book.customer.clone(),
+        ..Book::of(book.customer.clone())
     };
     each(
         |page| reader.lots(LotFilter::Customer(customer.id), page),

@@ -3,19 +3,24 @@
 //! It holds the live rows only: a lot that is used up, expired or voided, and a lease that
 //! is closed and not the newest of its instance, are history and not loaded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use creditgate_core::amount::{Amount, Currency, Scale};
 use creditgate_core::lease::LeaseNumber;
 use creditgate_core::protocol::{Block, EnforcementMode};
 use serde::{Deserialize, Serialize};
 
-use crate::burn_order::Lot;
+use crate::burn_order::{BurnKey, Lot};
+use crate::chain::Chain;
+use crate::claim::Claim;
 use crate::credential::ConsumerKey;
-use crate::id::{AccountId, CustomerId, InstanceId, WalletId};
+use crate::grant::{Application, Grant, Schedule};
+use crate::id::{AccountId, CustomerId, InstanceId, LotId, WalletId};
 use crate::journal::LedgerAccount;
 use crate::lease::{Lease, LeaseState};
+use crate::subscription::Subscription;
 use crate::time::Timestamp;
+use crate::wallet::{Wallet, WalletStatus};
 
 /// Who pays.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,50 +55,7 @@ pub enum CustomerStatus {
     Suspended,
 }
 
-/// A customer's purse in one currency.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wallet {
-    /// The id.
-    pub id: WalletId,
-    /// Whose.
-    pub customer: CustomerId,
-    /// The account its lots pay into.
-    pub account: AccountId,
-    /// For people.
-    pub name: Option<String>,
-    /// What it counts in.
-    pub currency: Currency,
-    /// How it is paid.
-    pub wallet_type: WalletType,
-    /// Whether it may be spent from.
-    pub status: WalletStatus,
-    /// Amount per credit, as decimal text; fixed for the wallet's life.
-    pub conversion_rate: String,
-    /// The operator's own data.
-    pub metadata: BTreeMap<String, String>,
-    /// When it was made.
-    pub created_at: Timestamp,
-}
-
-/// How a wallet is paid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum WalletType {
-    /// Credit is bought before it is used.
-    PrePaid,
-}
-
-/// Whether a wallet may be spent from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WalletStatus {
-    /// Yes.
-    Active,
-    /// Not now.
-    Frozen,
-}
-
-/// What gateways see: customer × currency (× scope, which is general so far).
+/// What gateways see: customer × currency × scope.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// The id.
@@ -104,6 +66,8 @@ pub struct Account {
     pub currency: Currency,
     /// Digits after the point.
     pub scale: Scale,
+    /// Which requests it pays for.
+    pub scope: Scope,
     /// Grows with every change that a gateway may need to know.
     pub version: u64,
     /// The instant of the last decision; time never goes back for an account.
@@ -112,6 +76,31 @@ pub struct Account {
     pub balances: Balances,
     /// Gateways whose need could not be met at once, in order.
     pub waiters: Vec<Waiter>,
+    /// How far the chain of its entries has come.
+    pub chain: Chain,
+}
+
+/// Which requests an account pays for: those of some rules of the rate card, or, if it names
+/// none, all those that no other account of the customer and currency is limited to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Scope {
+    /// The ids of the rules.
+    pub rules: BTreeSet<String>,
+}
+
+impl Scope {
+    /// All requests.
+    #[must_use]
+    pub fn general() -> Self {
+        Self::default()
+    }
+
+    /// Whether it is limited to no rules.
+    #[must_use]
+    pub fn is_general(&self) -> bool {
+        self.rules.is_empty()
+    }
 }
 
 /// A need that credit is being recalled for.
@@ -149,10 +138,13 @@ impl Balances {
         *sum = sum.saturating_add(amount);
     }
 
-    /// All that was ever funded.
+    /// All that was ever funded: paid in or given, lent on a credit limit, transferred in.
     #[must_use]
     pub fn funded(&self) -> Amount {
-        Amount::ZERO.saturating_sub(self.get(LedgerAccount::Funding))
+        Amount::ZERO
+            .saturating_sub(self.get(LedgerAccount::Funding))
+            .saturating_sub(self.get(LedgerAccount::CreditLine))
+            .saturating_sub(self.get(LedgerAccount::Transferred))
     }
 
     /// What is owed.
@@ -187,6 +179,17 @@ pub struct Book {
     pub leases: Vec<Lease>,
     /// Keys that are not revoked.
     pub keys: Vec<ConsumerKey>,
+    /// Claims that are open.
+    pub claims: Vec<Claim>,
+    /// Subscriptions that are not cancelled.
+    pub subscriptions: Vec<Subscription>,
+    /// Grants of the customer and of its subscriptions that are not archived. Those of plans
+    /// are in the registry.
+    pub grants: Vec<Grant>,
+    /// Where each grant, also of a plan, stands with the customer; those with a next application.
+    pub schedules: Vec<Schedule>,
+    /// Applications that are to be tried again.
+    pub applications: Vec<Application>,
 }
 
 impl Book {
@@ -196,12 +199,49 @@ impl Book {
         self.accounts.iter().find(|account| account.id == id)
     }
 
-    /// The account of a currency.
+    /// A book of a customer that has nothing yet.
+    #[must_use]
+    pub const fn of(customer: Customer) -> Self {
+        Self {
+            customer,
+            wallets: Vec::new(),
+            accounts: Vec::new(),
+            lots: Vec::new(),
+            leases: Vec::new(),
+            keys: Vec::new(),
+            claims: Vec::new(),
+            subscriptions: Vec::new(),
+            grants: Vec::new(),
+            schedules: Vec::new(),
+            applications: Vec::new(),
+        }
+    }
+
+    /// The general account of a currency.
     #[must_use]
     pub fn account_in(&self, currency: &Currency) -> Option<&Account> {
         self.accounts
             .iter()
-            .find(|account| account.currency == *currency)
+            .find(|account| account.currency == *currency && account.scope.is_general())
+    }
+
+    /// A wallet by id.
+    #[must_use]
+    pub fn wallet(&self, id: WalletId) -> Option<&Wallet> {
+        self.wallets.iter().find(|wallet| wallet.id == id)
+    }
+
+    /// A lot by id.
+    #[must_use]
+    pub fn lot(&self, id: LotId) -> Option<&Lot> {
+        self.lots.iter().find(|lot| lot.id == id)
+    }
+
+    /// The place of a lot in the order in which lots burn.
+    #[must_use]
+    pub fn burn_key(&self, lot: &Lot) -> BurnKey {
+        let wallet = self.wallet(lot.wallet);
+        lot.burn_key(wallet.and_then(|wallet| wallet.priority))
     }
 
     /// The place of an account; decisions that change several rows go by places.
@@ -243,8 +283,8 @@ impl Book {
             .filter(|wallet| wallet.account == account)
             .peekable();
         wallets.peek()?;
-        let all_frozen = wallets.all(|wallet| wallet.status == WalletStatus::Frozen);
-        all_frozen.then_some(Block::WalletFrozen)
+        let none_active = wallets.all(|wallet| wallet.status != WalletStatus::Active);
+        none_active.then_some(Block::WalletFrozen)
     }
 
     /// Notes that gateways must hear of a change of this account: each of its leases is pushed.

@@ -1,19 +1,21 @@
 //! Lots and the order in which they burn.
 
-use core::cmp::Ordering;
+use std::collections::BTreeMap;
 
-use creditgate_core::amount::Amount;
+use creditgate_core::amount::{Amount, Currency};
 use serde::{Deserialize, Serialize};
 
-use crate::id::{AccountId, LotId, WalletId};
+use crate::id::{AccountId, ApplicationId, LotId, WalletId};
 use crate::journal::{Draw, ReasonCode};
 use crate::time::Timestamp;
 
-/// One dated block of value. `amount = free + pinned + spent + expired + withdrawn`.
+/// One dated block of value. `amount = unpaid + free + pinned + spent + expired + withdrawn`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lot {
     /// The id; later lots have larger ids.
     pub id: LotId,
+    /// The operator's name; unique.
+    pub external_id: Option<String>,
     /// In which wallet.
     pub wallet: WalletId,
     /// Of which account.
@@ -22,6 +24,8 @@ pub struct Lot {
     pub kind: LotKind,
     /// Why it exists.
     pub reason: ReasonCode,
+    /// Where it comes from.
+    pub source: LotSource,
     /// Smaller burns first; none burns last.
     pub priority: Option<i32>,
     /// It can be spent from then.
@@ -32,6 +36,10 @@ pub struct Lot {
     pub created_at: Timestamp,
     /// All of it.
     pub amount: Amount,
+    /// Not paid yet: all of it, or nothing. It can't be spent and is in no balance.
+    pub unpaid: Amount,
+    /// When it is voided if it is not paid until then.
+    pub lapses_at: Option<Timestamp>,
     /// Neither lent nor gone.
     pub free: Amount,
     /// In leases, open, draining or quarantined.
@@ -40,12 +48,50 @@ pub struct Lot {
     pub spent: Amount,
     /// Unused at its expiry.
     pub expired: Amount,
-    /// Voided.
+    /// Voided, debited, or transferred.
     pub withdrawn: Amount,
+    /// So much of `pinned` is taken when it comes back, and does not become free again.
+    pub excess: Amount,
+    /// What was, or is to be, paid for it.
+    pub cost: Option<CostBasis>,
     /// When it was voided; what gateways return of it afterwards is withdrawn.
     pub voided_at: Option<Timestamp>,
     /// What the operator said of it.
     pub description: Option<String>,
+    /// The operator's own data.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// Money for a lot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CostBasis {
+    /// What money.
+    pub currency: Currency,
+    /// How much, without tax; decimal text.
+    pub received: String,
+    /// Tax on it; decimal text.
+    pub tax: String,
+    /// The operator's name for the payment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+}
+
+/// Where a lot comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LotSource {
+    /// Someone added it.
+    TopUp,
+    /// The wallet added it by itself.
+    AutoTopUp,
+    /// It came on top of this purchase.
+    Bonus(LotId),
+    /// A credit grant was applied.
+    Application(ApplicationId),
+    /// It came from this lot of another wallet.
+    Transfer(LotId),
+    /// It is the credit limit of a post-paid wallet.
+    CreditLimit,
 }
 
 /// What kind of value a lot is.
@@ -62,6 +108,8 @@ pub enum LotKind {
     Bonus,
     /// Given back.
     Refund,
+    /// The credit limit of a post-paid wallet; burns after everything else.
+    CreditLine,
 }
 
 impl LotKind {
@@ -75,6 +123,7 @@ impl LotKind {
             ReasonCode::PurchasedCreditBonus => Self::Bonus,
             ReasonCode::CreditNote | ReasonCode::InvoiceVoidRefund => Self::Refund,
             ReasonCode::FreeCreditGrant => Self::Promotional,
+            ReasonCode::CreditLimit => Self::CreditLine,
             _ => Self::Granted,
         }
     }
@@ -84,7 +133,7 @@ impl LotKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LotStatus {
-    /// Not effective yet.
+    /// Not effective, or not paid, yet.
     Pending,
     /// Can be spent.
     Active,
@@ -108,6 +157,8 @@ impl Lot {
             } else {
                 LotStatus::Expired
             }
+        } else if !self.unpaid.is_zero() {
+            LotStatus::Pending
         } else if self.free.is_zero() && self.pinned.is_zero() {
             LotStatus::Depleted
         } else if now < self.effective_at {
@@ -126,19 +177,26 @@ impl Lot {
     /// Whether credit of it may be lent at `now`.
     #[must_use]
     pub fn is_lendable(&self, now: Timestamp) -> bool {
-        now >= self.effective_at && !self.has_expired(now) && self.voided_at.is_none()
+        now >= self.effective_at
+            && !self.has_expired(now)
+            && self.voided_at.is_none()
+            && self.unpaid.is_zero()
     }
 
     /// Whether anything of it is left to decide over.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        !self.free.is_zero() || !self.pinned.is_zero()
+        let waits = !self.unpaid.is_zero() && self.voided_at.is_none();
+        // A credit limit is used up and becomes free again.
+        let is_limit = self.kind == LotKind::CreditLine && self.voided_at.is_none();
+        waits || is_limit || !self.free.is_zero() || !self.pinned.is_zero()
     }
 
     /// Whether its parts sum to its amount.
     #[must_use]
     pub fn adds_up(&self) -> bool {
         let parts = [
+            self.unpaid,
             self.free,
             self.pinned,
             self.spent,
@@ -150,18 +208,35 @@ impl Lot {
         none_negative && sum == i128::from(self.amount.get())
     }
 
-    /// The total order in which lots burn: priority ascending (none last), soonest expiry
-    /// (none last), oldest, id.
+    /// Its place in the order in which lots burn; `wallet` is the priority of its wallet.
     #[must_use]
-    pub fn burns_before(&self, other: &Self) -> Ordering {
-        let priority = |lot: &Self| (lot.priority.is_none(), lot.priority);
-        let expiry = |lot: &Self| (lot.expires_at.is_none(), lot.expires_at);
-        priority(self)
-            .cmp(&priority(other))
-            .then_with(|| expiry(self).cmp(&expiry(other)))
-            .then_with(|| self.created_at.cmp(&other.created_at))
-            .then_with(|| self.id.cmp(&other.id))
+    pub fn burn_key(&self, wallet: Option<i32>) -> BurnKey {
+        BurnKey {
+            is_credit_line: self.kind == LotKind::CreditLine,
+            wallet: none_last(wallet),
+            priority: none_last(self.priority),
+            expires_at: none_last(self.expires_at),
+            created_at: self.created_at,
+            id: self.id,
+        }
     }
+}
+
+/// The total order in which lots of an account burn: credit limits last; then the wallets'
+/// priority ascending (none last); the lots' priority ascending (none last); soonest expiry
+/// (none last); oldest; id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BurnKey {
+    is_credit_line: bool,
+    wallet: (bool, Option<i32>),
+    priority: (bool, Option<i32>),
+    expires_at: (bool, Option<Timestamp>),
+    created_at: Timestamp,
+    id: LotId,
+}
+
+const fn none_last<T: Copy>(value: Option<T>) -> (bool, Option<T>) {
+    (value.is_none(), value)
 }
 
 /// What can be lent of `lots` at `now`.
@@ -171,11 +246,12 @@ pub fn lendable<'a>(lots: impl Iterator<Item = &'a Lot>, now: Timestamp) -> Amou
 }
 
 /// Takes up to `amount` from lendable lots in burn order: free becomes pinned.
-pub fn pin(lots: &mut [&mut Lot], amount: Amount, now: Timestamp) -> Vec<Draw> {
-    lots.sort_by(|a, b| a.burns_before(b));
+pub fn pin(lots: &mut [(BurnKey, &mut Lot)], amount: Amount, now: Timestamp) -> Vec<Draw> {
+    lots.sort_unstable_by_key(|(key, _)| *key);
     let mut missing = amount;
     let mut draws = Vec::new();
-    for lot in lots.iter_mut().filter(|lot| lot.is_lendable(now)) {
+    let lendable = lots.iter_mut().filter(|(_, lot)| lot.is_lendable(now));
+    for (_, lot) in lendable {
         let taken = lot.free.min(missing);
         if taken.is_zero() {
             continue;

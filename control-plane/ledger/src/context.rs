@@ -1,6 +1,6 @@
 //! What a decision needs besides the book: the instant, fresh ids, the settings, and who asks.
 
-use crate::registry::Settings;
+use crate::registry::{Registry, Settings};
 use crate::time::Timestamp;
 
 /// A source of fresh ids; randomness is the caller's.
@@ -15,8 +15,16 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// Fresh ids.
     pub ids: &'a mut dyn Ids,
-    /// The installation's settings.
-    pub settings: &'a Settings,
+    /// The installation: its settings, its plans.
+    pub registry: &'a Registry,
     /// Who asks: a key id, or the name of a job.
     pub actor: &'a str,
+}
+
+impl Context<'_> {
+    /// The installation's settings.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.registry.settings
+    }
 }

@@ -42,24 +42,17 @@ pub struct CustomerChange {
 /// A new customer's book.
 #[must_use]
 pub fn create(context: &mut Context<'_>, new: NewCustomer) -> Book {
-    Book {
-        customer: Customer {
-            id: CustomerId(context.ids.next()),
-            external_id: new.external_id,
-            name: new.name,
-            time_zone: new.time_zone,
-            status: CustomerStatus::Active,
-            mode: EnforcementMode::Enforce,
-            credential_version: 1,
-            metadata: new.metadata,
-            created_at: context.now,
-        },
-        wallets: Vec::new(),
-        accounts: Vec::new(),
-        lots: Vec::new(),
-        leases: Vec::new(),
-        keys: Vec::new(),
-    }
+    Book::of(Customer {
+        id: CustomerId(context.ids.next()),
+        external_id: new.external_id,
+        name: new.name,
+        time_zone: new.time_zone,
+        status: CustomerStatus::Active,
+        mode: EnforcementMode::Enforce,
+        credential_version: 1,
+        metadata: new.metadata,
+        created_at: context.now,
+    })
 }
 
 /// Changes a customer; gateways hear of a new status or mode.

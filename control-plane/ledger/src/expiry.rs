@@ -6,11 +6,12 @@
 
 use creditgate_core::amount::Amount;
 
-use crate::book::{Book, WalletStatus};
+use crate::book::Book;
 use crate::context::Context;
 use crate::journal::{About, Draw, EntryKind, Journal, LedgerAccount, ReasonCode};
 use crate::lease::{Lease, LeaseState};
 use crate::time::Timestamp;
+use crate::wallet::WalletStatus;
 
 /// Books all that time has done to an account since the last decision.
 pub fn pass(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize) {
@@ -108,7 +109,7 @@ fn is_spoiled(book: &Book, lease: &Lease, now: Timestamp) -> bool {
 pub fn wallet_is_frozen(book: &Book, wallet: crate::id::WalletId) -> bool {
     book.wallets
         .iter()
-        .any(|known| known.id == wallet && known.status == WalletStatus::Frozen)
+        .any(|known| known.id == wallet && known.status != WalletStatus::Active)
 }
 
 /// The next instant at which time alone changes something, for the job that waits for it.

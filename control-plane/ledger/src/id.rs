@@ -39,3 +39,48 @@ typed_id!(
     GatewayId,
     "gtw"
 );
+typed_id!(
+    /// A plan: what subscriptions are to, and what comes with them.
+    PlanId,
+    "pln"
+);
+typed_id!(
+    /// A customer's subscription to a plan.
+    SubscriptionId,
+    "sub"
+);
+typed_id!(
+    /// A credit grant: a template each application of which makes a lot.
+    GrantId,
+    "grt"
+);
+typed_id!(
+    /// One application of a credit grant.
+    ApplicationId,
+    "apl"
+);
+typed_id!(
+    /// Credit that is wanted for something else than requests; see [`crate::claim`].
+    ClaimId,
+    "clm"
+);
+typed_id!(
+    /// Something that happened, for webhooks.
+    EventId,
+    "evt"
+);
+typed_id!(
+    /// Where webhooks are sent.
+    EndpointId,
+    "whe"
+);
+typed_id!(
+    /// One event on its way to one endpoint.
+    DeliveryId,
+    "dlv"
+);
+typed_id!(
+    /// One line of the log of who changed what.
+    AuditId,
+    "aud"
+);

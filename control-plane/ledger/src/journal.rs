@@ -1,6 +1,6 @@
 //! The journal: immutable, balanced entries.
 //!
-//! Credit moves between nine accounts of each customer account. An entry's postings sum
+//! Credit moves between twelve accounts of each customer account. An entry's postings sum
 //! to zero; each balance is the sum of its postings. Corrections are new entries.
 
 use core::fmt;
@@ -8,8 +8,11 @@ use core::fmt;
 use creditgate_core::amount::Amount;
 use serde::{Deserialize, Serialize};
 
+use crate::chain::ChainHash;
 use crate::context::Context;
-use crate::id::{AccountId, EntryId, LeaseId, LotId, WalletId};
+use crate::event::{Event, EventKind};
+use crate::fact::Fact;
+use crate::id::{AccountId, CustomerId, EntryId, EventId, LeaseId, LotId, WalletId};
 use crate::time::Timestamp;
 
 /// One of the books' own accounts, for each customer account.
@@ -36,11 +39,15 @@ pub enum LedgerAccount {
     Debt,
     /// Used after its quarantine was released to the customer: the operator's loss, negative.
     LeaseLoss,
+    /// Where the credit of a post-paid wallet's limit comes from: the negative of the limit.
+    CreditLine,
+    /// Between accounts of one customer; all of these together are zero.
+    Transferred,
 }
 
 impl LedgerAccount {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Funding,
         Self::Available,
         Self::Lent,
@@ -51,6 +58,8 @@ impl LedgerAccount {
         Self::Withdrawn,
         Self::Debt,
         Self::LeaseLoss,
+        Self::CreditLine,
+        Self::Transferred,
     ];
 
     /// The name in storage and on the API.
@@ -67,6 +76,8 @@ impl LedgerAccount {
             Self::Withdrawn => "withdrawn",
             Self::Debt => "debt",
             Self::LeaseLoss => "lease_loss",
+            Self::CreditLine => "credit_line",
+            Self::Transferred => "transferred",
         }
     }
 }
@@ -95,8 +106,16 @@ pub enum EntryKind {
     Quarantine,
     /// An operator or a policy decided over quarantined credit.
     Resolution,
-    /// Debt was repaid by new credit.
+    /// Debt, or what was used of a credit limit, was repaid by new credit.
     Repayment,
+    /// Credit was taken out of a wallet.
+    Debit,
+    /// Credit went to another wallet of the customer.
+    Transfer,
+    /// The credit limit of a post-paid wallet was set, or used credit of it became free again.
+    CreditLimit,
+    /// No credit moved: a fact was noted.
+    Note,
 }
 
 /// Why a lot or an entry exists, for revenue recognition.
@@ -147,6 +166,28 @@ pub enum ReasonCode {
     Overrun,
     /// Debt repaid by new credit.
     DebtRepaid,
+    /// Credit moved to another wallet of the customer.
+    WalletTransfer,
+    /// Credit of a post-paid wallet's limit.
+    CreditLimit,
+    /// Unused credit of a grant carried on to the next application.
+    CreditRolledOver,
+    /// What a grant's rollover does not carry on.
+    RolloverCapped,
+    /// Credit that waited for its payment too long.
+    PaymentLapsed,
+    /// A wallet was opened.
+    WalletOpened,
+    /// A wallet was frozen, thawed or closed.
+    WalletStatusChanged,
+    /// The order in which credit burns was changed.
+    PriorityChanged,
+    /// A lot's effective instant came.
+    CreditEffective,
+    /// Credit is wanted for something else than requests; gateways are to give it back.
+    ClaimPending,
+    /// A wallet's alert state changed.
+    AlertStateChanged,
 }
 
 /// One signed line of an entry, in smallest units.
@@ -174,6 +215,8 @@ pub struct Entry {
     pub id: EntryId,
     /// The customer account it belongs to.
     pub account: AccountId,
+    /// Counts the entries of the account, from 1.
+    pub number: u64,
     /// What it is about.
     pub kind: EntryKind,
     /// Why it exists.
@@ -190,13 +233,25 @@ pub struct Entry {
     pub actor: String,
     /// What the actor said of it.
     pub note: Option<String>,
+    /// What it says besides its amounts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fact: Option<Fact>,
     /// Its lines.
     pub postings: Vec<Posting>,
     /// Which lots it changed by how much.
     pub draws: Vec<Draw>,
+    /// The hash of it and of all entries of the account before it; not part of its canonical text.
+    #[serde(skip)]
+    pub hash: ChainHash,
 }
 
 impl Entry {
+    /// Its canonical JSON, which is what is hashed: the fields in their order, no space between.
+    #[must_use]
+    pub fn canonical(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
     /// What the entry adds to `account`.
     #[must_use]
     pub fn posted(&self, account: LedgerAccount) -> Amount {
@@ -214,6 +269,8 @@ impl Entry {
 pub struct Journal {
     /// In the order they were decided.
     pub entries: Vec<Entry>,
+    /// What is to be told, in the order it happened.
+    pub events: Vec<Event>,
 }
 
 /// What an entry says besides its amounts.
@@ -227,10 +284,63 @@ pub struct About {
     pub usage_from: Option<Timestamp>,
     /// What the actor said.
     pub note: Option<String>,
+    /// A fact that comes with the movement.
+    pub fact: Option<Fact>,
 }
 
 impl Journal {
-    /// Notes a movement of `amount` from one account to another. Zero is not noted.
+    /// Notes a fact that moves no credit.
+    pub fn note(
+        &mut self,
+        context: &mut Context<'_>,
+        account: &mut crate::book::Account,
+        reason: ReasonCode,
+        fact: Fact,
+        about: About,
+    ) {
+        let entry = Entry {
+            id: EntryId(context.ids.next()),
+            account: account.id,
+            number: 0,
+            kind: EntryKind::Note,
+            reason,
+            booked_at: context.now,
+            usage_from: about.usage_from,
+            wallet: about.wallet,
+            lease: about.lease,
+            actor: context.actor.to_owned(),
+            note: about.note,
+            fact: Some(fact),
+            postings: Vec::new(),
+            draws: Vec::new(),
+            hash: ChainHash::default(),
+        };
+        self.add(account, entry);
+    }
+
+    /// Notes that something is to be told.
+    pub fn tell(
+        &mut self,
+        context: &mut Context<'_>,
+        customer: CustomerId,
+        kind: EventKind,
+        data: serde_json::Value,
+    ) {
+        self.events.push(Event {
+            id: EventId(context.ids.next()),
+            kind,
+            at: context.now,
+            customer: Some(customer),
+            data,
+        });
+    }
+
+    fn add(&mut self, account: &mut crate::book::Account, mut entry: Entry) {
+        account.chain.add(&mut entry);
+        self.entries.push(entry);
+    }
+
+    /// Notes a movement of `amount` from one account to another. Of zero only a fact is noted.
     #[allow(
         clippy::too_many_arguments,
         reason = "an entry has these parts, and a builder would hide that all are given"
@@ -246,15 +356,19 @@ impl Journal {
         about: About,
     ) {
         if amount.is_zero() {
+            if let Some(fact) = about.fact.clone() {
+                self.note(context, account, reason, fact, about);
+            }
             return;
         }
         account
             .balances
             .add(from, Amount::ZERO.saturating_sub(amount));
         account.balances.add(to, amount);
-        self.entries.push(Entry {
+        let entry = Entry {
             id: EntryId(context.ids.next()),
             account: account.id,
+            number: 0,
             kind,
             reason,
             booked_at: context.now,
@@ -263,6 +377,7 @@ impl Journal {
             lease: about.lease,
             actor: context.actor.to_owned(),
             note: about.note,
+            fact: about.fact,
             postings: vec![
                 Posting {
                     account: from,
@@ -274,6 +389,8 @@ impl Journal {
                 },
             ],
             draws,
-        });
+            hash: ChainHash::default(),
+        };
+        self.add(account, entry);
     }
 }

@@ -13,7 +13,7 @@ use creditgate_core::protocol::{AccountState, LeaseAnswer, Phase, PreviousAnswer
 
 use self::waiting::{promised, wait_or_tell, waiter_place};
 use crate::book::Book;
-use crate::burn_order::{self, Lot};
+use crate::burn_order::{self, BurnKey, Lot};
 use crate::context::Context;
 use crate::expiry::wallet_is_frozen;
 use crate::id::AccountId;
@@ -188,16 +188,18 @@ pub fn lend(
         return Amount::ZERO;
     }
     let id = book.accounts[place].id;
-    let frozen: Vec<_> = book
-        .wallets
-        .iter()
-        .map(|wallet| wallet.id)
-        .filter(|wallet| wallet_is_frozen(book, *wallet))
-        .collect();
-    let mut lots: Vec<&mut Lot> = book
+    let keys: Vec<Option<BurnKey>> = book
         .lots
-        .iter_mut()
-        .filter(|lot| lot.account == id && !frozen.contains(&lot.wallet))
+        .iter()
+        .map(|lot| {
+            let usable = lot.account == id && !wallet_is_frozen(book, lot.wallet);
+            usable.then(|| book.burn_key(lot))
+        })
+        .collect();
+    let mut lots: Vec<(BurnKey, &mut Lot)> = keys
+        .into_iter()
+        .zip(book.lots.iter_mut())
+        .filter_map(|(key, lot)| Some((key?, lot)))
         .collect();
     let draws = burn_order::pin(&mut lots, amount, context.now);
     let lease = &mut book.leases[lease];
@@ -232,7 +234,7 @@ pub fn lend(
 /// A few seconds of the lease's own use, if it has fallen below half of that; at most half
 /// of what is free, so that others find something.
 fn refill(lease: &Lease, free: Amount, context: &Context<'_>) -> Amount {
-    let seconds = i64::from(context.settings.refill_seconds);
+    let seconds = i64::from(context.registry.settings.refill_seconds);
     let target = lease
         .burn_per_second
         .checked_mul(seconds)
@@ -249,6 +251,8 @@ fn refill(lease: &Lease, free: Amount, context: &Context<'_>) -> Amount {
 pub(super) fn protect(lease: &mut Lease, remaining: Amount, context: &Context<'_>) {
     lease.protection = Some(Protection {
         until_reserved: lease.counters.reserved.saturating_add(remaining),
-        until: context.now.plus_ms(context.settings.timing.wait_ms),
+        until: context
+            .now
+            .plus_ms(context.registry.settings.timing.wait_ms),
     });
 }

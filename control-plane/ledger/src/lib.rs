@@ -5,32 +5,50 @@
 //! in a [`Journal`]; storage applies both in one transaction or neither. There is no
 //! SQL, no clock and no randomness in this crate, and none of its dependencies has any.
 
+pub mod alert;
+pub mod audit;
+pub mod auto_top_up;
 pub mod balance;
+pub mod bonus;
 pub mod book;
 pub mod burn_order;
+pub mod chain;
+pub mod claim;
 pub mod context;
 pub mod credential;
+pub mod credits;
 pub mod customer;
+pub mod decision;
+pub mod event;
 pub mod expiry;
+pub mod fact;
+pub mod grant;
 pub mod id;
 pub mod journal;
 pub mod lease;
 pub mod lend;
+pub mod plan;
 pub mod quarantine;
 pub mod refusal;
 pub mod registry;
 pub mod report;
+pub mod subscription;
 pub mod time;
 pub mod top_up;
 pub mod verify;
 pub mod wallet;
+pub mod webhook;
 
-pub use book::{Account, Book, Customer, CustomerStatus, Waiter, Wallet, WalletStatus, WalletType};
+pub use book::{Account, Book, Customer, CustomerStatus, Scope, Waiter};
 pub use burn_order::{Lot, LotKind, LotStatus};
 pub use context::{Context, Ids};
 pub use credential::ConsumerKey;
+pub use credits::{Credits, Rate};
+pub use event::{Event, EventKind};
+pub use fact::Fact;
 pub use journal::{Draw, Entry, EntryKind, Journal, LedgerAccount, Posting, ReasonCode};
 pub use lease::{Lease, LeaseState, Pin, QuarantineCause, Resolution, ResolutionKind};
 pub use refusal::Refusal;
 pub use registry::{Registry, Settings};
 pub use time::Timestamp;
+pub use wallet::{Wallet, WalletStatus, WalletType};

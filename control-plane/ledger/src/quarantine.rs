@@ -47,7 +47,7 @@ pub fn set_aside(
     {
         row.counters.returned = row.counters.returned.saturating_add(outstanding);
         row.state = LeaseState::Closed;
-        report::book_return(book, journal, context, place, lease, outstanding);
+        report::book_return(book, journal, context, place, lease, outstanding, None);
         return;
     }
     row.state = LeaseState::Quarantined;
@@ -266,11 +266,8 @@ fn release(
     lease: usize,
     outstanding: Amount,
 ) {
-    report::book_return(book, journal, context, place, lease, outstanding);
-    if let Some(last) = journal.entries.last_mut() {
-        last.note
-            .get_or_insert_with(|| "quarantine released".to_owned());
-    }
+    let note = Some("quarantine released");
+    report::book_return(book, journal, context, place, lease, outstanding, note);
 }
 
 fn charge(

@@ -7,9 +7,14 @@ use creditgate_core::protocol::{Barred, GatewayConfig, Timing};
 use creditgate_core::rate_card::RateCardDocument;
 use serde::{Deserialize, Serialize};
 
+use crate::alert::AlertSettings;
+use crate::bonus::BonusSlab;
+use crate::grant::Grant;
 use crate::id::{GatewayId, InstanceId, KeyId};
 use crate::lease::ResolutionKind;
+use crate::plan::Plan;
 use crate::time::Timestamp;
+use crate::webhook::Endpoint;
 
 /// Settings of the installation. Durations in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +37,20 @@ pub struct Settings {
     pub unknown_key_ttl_ms: u64,
     /// Where customers buy credit.
     pub top_up_url: Option<String>,
+    /// Purchases by invoice can be spent at once: payment is authorised before.
+    pub auto_complete_purchased_credit_transaction: bool,
+    /// A lot that is not paid for so long is voided.
+    pub unpaid_lot_ttl_ms: u64,
+    /// Alerts of wallets that have none of their own.
+    pub default_alerts: Option<AlertSettings>,
+    /// What comes on top of purchases, by rising size.
+    pub bonus_slabs: Vec<BonusSlab>,
+    /// Between two auto top-ups of a wallet, unless it says otherwise.
+    pub auto_topup_cooldown_ms: u64,
+    /// Most auto top-ups of a wallet in a day, unless it says otherwise.
+    pub auto_topups_per_day_max: u32,
+    /// Most auto top-ups of a wallet in a month, unless it says otherwise.
+    pub auto_topups_per_month_max: u32,
 }
 
 /// What becomes of quarantined credit without an operator's word.
@@ -69,6 +88,13 @@ impl Default for Settings {
             overrun_max: Amount::ZERO,
             unknown_key_ttl_ms: 2_000,
             top_up_url: None,
+            auto_complete_purchased_credit_transaction: false,
+            unpaid_lot_ttl_ms: 7 * 24 * 60 * 60 * 1_000,
+            default_alerts: None,
+            bonus_slabs: Vec::new(),
+            auto_topup_cooldown_ms: 60_000,
+            auto_topups_per_day_max: 10,
+            auto_topups_per_month_max: 100,
         }
     }
 }
@@ -214,6 +240,12 @@ pub struct Registry {
     pub rate_cards: Vec<RateCardVersion>,
     /// Instances.
     pub instances: Vec<Instance>,
+    /// Plans.
+    pub plans: Vec<Plan>,
+    /// The plans' credit grants.
+    pub plan_grants: Vec<Grant>,
+    /// Where webhooks are sent.
+    pub endpoints: Vec<Endpoint>,
 }
 
 impl Registry {

@@ -120,7 +120,8 @@ fn set_aside_unnamed(
     for lease in 0..book.leases.len() {
         let row = &book.leases[lease];
         let is_of_cell = row.account == report.account && row.instance == reporter.instance;
-        let is_long_ago = context.now.since_ms(row.reported_at) >= context.settings.silent_after_ms;
+        let is_long_ago =
+            context.now.since_ms(row.reported_at) >= context.registry.settings.silent_after_ms;
         if is_of_cell && is_long_ago && !named.contains(&Some(row.number)) {
             quarantine::set_aside(
                 book,
@@ -155,7 +156,7 @@ fn answer(
             },
         }
     });
-    let use_by_ms = context.settings.timing.use_by_ms;
+    let use_by_ms = context.registry.settings.timing.use_by_ms;
     match lease {
         Some(lease) => LeaseAnswer {
             previous,

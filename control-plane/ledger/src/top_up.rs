@@ -1,12 +1,15 @@
 //! Money in, and taking a lot back out.
 
+use std::collections::BTreeMap;
+
 use creditgate_core::amount::Amount;
 use serde::{Deserialize, Serialize};
 
 use crate::book::Book;
-use crate::burn_order::{Lot, LotKind};
+use crate::burn_order::{Lot, LotKind, LotSource};
 use crate::context::Context;
 use crate::expiry;
+use crate::fact::{Fact, LotTerms};
 use crate::id::{LotId, WalletId};
 use crate::journal::{About, Draw, EntryKind, Journal, LedgerAccount, ReasonCode};
 use crate::lend;
@@ -69,26 +72,34 @@ pub fn top_up(
     expiry::pass(book, journal, context, place);
     let mut lot = Lot {
         id: LotId(context.ids.next()),
+        external_id: None,
         wallet: command.wallet,
         account,
         kind: LotKind::of(command.reason),
         reason: command.reason,
+        source: LotSource::TopUp,
         priority: command.priority,
         effective_at,
         expires_at: command.expires_at,
         created_at: context.now,
         amount: command.amount,
+        unpaid: Amount::ZERO,
+        lapses_at: None,
         free: command.amount,
         pinned: Amount::ZERO,
         spent: Amount::ZERO,
         expired: Amount::ZERO,
         withdrawn: Amount::ZERO,
+        excess: Amount::ZERO,
+        cost: None,
         voided_at: None,
         description: command.description,
+        metadata: BTreeMap::new(),
     };
     let about = About {
         wallet: Some(lot.wallet),
         note: lot.description.clone(),
+        fact: Some(Fact::LotMade(Box::new(LotTerms::of(&lot)))),
         ..About::default()
     };
     let draws = vec![Draw {
@@ -253,6 +264,7 @@ pub fn void(
     let about = About {
         wallet: Some(row.wallet),
         note: Some(reason.to_owned()),
+        fact: Some(Fact::LotVoided { lot: id }),
         ..About::default()
     };
     let draws = vec![Draw {

@@ -2,36 +2,137 @@
 
 use std::collections::BTreeMap;
 
-use creditgate_core::amount::{Amount, AmountError, Currency, Scale, parse_decimal};
+use creditgate_core::amount::{Amount, Currency, Scale};
+use serde::{Deserialize, Serialize};
 
-use crate::book::{Book, Wallet, WalletStatus, WalletType};
+use crate::alert::{AlertSettings, AlertState};
+use crate::auto_top_up::{AutoTopUp, AutoTopUpState};
+use crate::book::{Book, Scope};
 use crate::context::Context;
+use crate::credits::Rate;
 use crate::expiry;
-use crate::id::WalletId;
-use crate::journal::Journal;
+use crate::fact::Fact;
+use crate::id::{AccountId, CustomerId, WalletId};
+use crate::journal::{About, Journal, ReasonCode};
 use crate::lend;
 use crate::refusal::Refusal;
 use crate::report::ensure_account;
+use crate::time::Timestamp;
 
 /// Most wallets of a customer.
 pub const WALLETS_MAX: usize = 100;
 
-/// The digits kept of a conversion rate.
-const RATE_SCALE_DIGITS: u8 = 9;
+/// A customer's purse in one currency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wallet {
+    /// The id.
+    pub id: WalletId,
+    /// The operator's name; unique.
+    pub external_id: Option<String>,
+    /// Whose.
+    pub customer: CustomerId,
+    /// The account its lots pay into.
+    pub account: AccountId,
+    /// For people.
+    pub name: Option<String>,
+    /// What it counts in.
+    pub currency: Currency,
+    /// How it is paid.
+    pub wallet_type: WalletType,
+    /// Whether it may be spent from.
+    pub status: WalletStatus,
+    /// Wallets of an account burn by this, smaller first, none last; those that have the same
+    /// burn together.
+    pub priority: Option<i32>,
+    /// Amount per credit; fixed for the wallet's life.
+    pub conversion_rate: Rate,
+    /// Money paid per credit, in the wallet's currency.
+    pub topup_conversion_rate: Rate,
+    /// How far a post-paid wallet may be overdrawn.
+    pub credit_limit: Amount,
+    /// How it fills itself.
+    pub auto_topup: Option<AutoTopUp>,
+    /// How that went so far.
+    pub auto_topup_state: AutoTopUpState,
+    /// When its balance is told; none: as the settings say.
+    pub alert_settings: Option<AlertSettings>,
+    /// What was told last.
+    pub alert_state: AlertState,
+    /// The operator's own data.
+    pub metadata: BTreeMap<String, String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was closed.
+    pub closed_at: Option<Timestamp>,
+}
+
+/// How a wallet is paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum WalletType {
+    /// Credit is bought before it is used.
+    PrePaid,
+    /// Credit is used up to a limit, and paid afterwards.
+    PostPaid,
+}
+
+/// Whether a wallet may be spent from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WalletStatus {
+    /// Yes.
+    Active,
+    /// Not now.
+    Frozen,
+    /// Never again.
+    Closed,
+}
 
 /// What makes a wallet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewWallet {
+    /// The operator's name.
+    pub external_id: Option<String>,
     /// What it counts in.
     pub currency: Currency,
     /// Digits of that currency.
     pub scale: Scale,
+    /// The rules of the rate card it is limited to; none: it pays for all requests.
+    pub scope: Scope,
     /// For people.
     pub name: Option<String>,
-    /// Amount per credit, decimal text above zero with at most nine digits after the point.
-    pub conversion_rate: String,
+    /// Its place among the wallets of the account.
+    pub priority: Option<i32>,
+    /// Amount per credit.
+    pub conversion_rate: Rate,
+    /// Money paid per credit.
+    pub topup_conversion_rate: Rate,
+    /// How it fills itself.
+    pub auto_topup: Option<AutoTopUp>,
+    /// When its balance is told.
+    pub alert_settings: Option<AlertSettings>,
     /// The operator's own data.
     pub metadata: BTreeMap<String, String>,
+}
+
+impl NewWallet {
+    /// A general pre-paid wallet with rates of 1.
+    #[must_use]
+    pub fn plain(currency: Currency, scale: Scale) -> Self {
+        Self {
+            external_id: None,
+            currency,
+            scale,
+            scope: Scope::general(),
+            name: None,
+            priority: None,
+            conversion_rate: Rate::default(),
+            topup_conversion_rate: Rate::default(),
+            auto_topup: None,
+            alert_settings: None,
+            metadata: BTreeMap::new(),
+        }
+    }
 }
 
 /// Makes a wallet, and the account it pays into if there is none.
@@ -40,6 +141,7 @@ pub struct NewWallet {
 /// A conversion rate that is not above zero, or [`WALLETS_MAX`] wallets.
 pub fn create(
     book: &mut Book,
+    journal: &mut Journal,
     context: &mut Context<'_>,
     new: NewWallet,
 ) -> Result<Wallet, Refusal> {
@@ -49,45 +151,49 @@ pub fn create(
             problem: format!("the customer has {WALLETS_MAX} wallets"),
         });
     }
-    rate(&new.conversion_rate)?;
-    let place = ensure_account(book, context, new.currency, new.scale);
+    let place = ensure_account(book, context, new.currency, new.scale, new.scope);
     let wallet = Wallet {
         id: WalletId(context.ids.next()),
+        external_id: new.external_id,
         customer: book.customer.id,
         account: book.accounts[place].id,
         name: new.name,
         currency: new.currency,
         wallet_type: WalletType::PrePaid,
         status: WalletStatus::Active,
+        priority: new.priority,
         conversion_rate: new.conversion_rate,
+        topup_conversion_rate: new.topup_conversion_rate,
+        credit_limit: Amount::ZERO,
+        auto_topup: new.auto_topup,
+        auto_topup_state: AutoTopUpState::default(),
+        alert_settings: new.alert_settings,
+        alert_state: AlertState::default(),
         metadata: new.metadata,
         created_at: context.now,
+        closed_at: None,
     };
     let account = wallet.account;
+    let fact = Fact::WalletOpened {
+        wallet: wallet.id,
+        wallet_type: wallet.wallet_type,
+        priority: wallet.priority,
+    };
+    let about = About {
+        wallet: Some(wallet.id),
+        ..About::default()
+    };
+    journal.note(
+        context,
+        &mut book.accounts[place],
+        ReasonCode::WalletOpened,
+        fact,
+        about,
+    );
     book.wallets.push(wallet.clone());
     book.touch(place, context.now);
     book.push(account);
     Ok(wallet)
-}
-
-/// The amount that `credits` of a wallet are: credits × conversion rate, half-even.
-///
-/// # Errors
-/// Text that is no decimal, or a product beyond the range of an amount.
-pub fn credits_to_amount(wallet: &Wallet, credits: &str, scale: Scale) -> Result<Amount, Refusal> {
-    let overflow = Refusal::Overflow;
-    let units = parse_decimal(credits, scale).map_err(|error| match error {
-        AmountError::Overflow => overflow.clone(),
-        other => Refusal::amount("/credits_to_add", &other),
-    })?;
-    let rate = rate(&wallet.conversion_rate)?;
-    let one = 10_i128.pow(u32::from(RATE_SCALE_DIGITS));
-    let product = i128::from(units.get()) * i128::from(rate.get());
-    let (whole, rest) = (product / one, product % one);
-    let up = rest * 2 > one || (rest * 2 == one && whole % 2 == 1);
-    i64::try_from(whole + i128::from(up))
-        .map(Amount::new)
-        .map_err(|_| overflow)
 }
 
 /// Freezes a wallet: nothing of it is lent any more, what is lent is recalled.
@@ -100,34 +206,40 @@ pub fn set_status(
     context: &mut Context<'_>,
     id: WalletId,
     status: WalletStatus,
+    reason: Option<&str>,
 ) -> Result<Wallet, Refusal> {
     let wallet = book.wallets.iter_mut().find(|wallet| wallet.id == id);
     let wallet = wallet.ok_or_else(|| Refusal::NotFound {
         what: "wallet",
         id: id.to_string(),
     })?;
+    let from = wallet.status;
     wallet.status = status;
     let wallet = wallet.clone();
     if let Some(place) = book.account_place(wallet.account) {
         expiry::pass(book, journal, context, place);
+        if from != status {
+            let fact = Fact::WalletStatus {
+                wallet: id,
+                from,
+                to: status,
+            };
+            let about = About {
+                wallet: Some(id),
+                note: reason.map(str::to_owned),
+                ..About::default()
+            };
+            journal.note(
+                context,
+                &mut book.accounts[place],
+                ReasonCode::WalletStatusChanged,
+                fact,
+                about,
+            );
+        }
         book.touch(place, context.now);
         book.push(wallet.account);
         lend::settle_waiters(book, journal, context, place);
     }
     Ok(wallet)
-}
-
-fn rate(text: &str) -> Result<Amount, Refusal> {
-    let scale = Scale::new(RATE_SCALE_DIGITS)
-        .map_err(|error| Refusal::amount("/conversion_rate", &error))?;
-    let rate =
-        parse_decimal(text, scale).map_err(|error| Refusal::amount("/conversion_rate", &error))?;
-    if rate <= Amount::ZERO {
-        return Err(Refusal::Invalid {
-            field: "/conversion_rate",
-            code: "conversion_rate_not_positive",
-            problem: "must be more than zero".to_owned(),
-        });
-    }
-    Ok(rate)
 }

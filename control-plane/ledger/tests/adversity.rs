@@ -148,7 +148,7 @@ fn offer_that_nobody_takes_up_is_set_aside_in_the_end() {
     let mut bench = Bench::with_credit(10);
     resolve(&mut bench, 5, 4);
     bench.ask(A, 9, Counters::default(), 1);
-    bench.later(bench.settings.silent_after_ms);
+    bench.later(bench.registry.settings.silent_after_ms);
     bench.ask(A, 9, used(1, 0, 0), 0);
     assert_eq!(state(&bench, 5), LeaseState::Quarantined);
     assert_eq!(state(&bench, 9), LeaseState::Open);

@@ -273,7 +273,7 @@ fn report_of_more_than_was_lent_is_not_merged() {
 #[test]
 fn overrun_within_its_bound_is_covered_and_then_owed_and_repaid_first() {
     let mut bench = Bench::with_credit(10);
-    bench.settings.overrun_max = amount(5);
+    bench.registry.settings.overrun_max = amount(5);
     bench.ask(A, 1, Counters::default(), 8);
     bench.ask(A, 1, used(8, 13, 0), 0);
     assert_eq!(bench.balance(LedgerAccount::Spent), 13);
@@ -469,7 +469,7 @@ fn question_whose_answer_was_lost_gets_the_same_lease_again() {
 #[test]
 fn overrun_reported_by_a_quarantined_lease_is_covered_where_the_lease_is_booked() {
     let mut bench = Bench::with_credit(100);
-    bench.settings.overrun_max = amount(50);
+    bench.registry.settings.overrun_max = amount(50);
     bench.ask(A, 1, Counters::default(), 6);
     bench.run(|book, journal, context| {
         quarantine::set_aside(

@@ -168,7 +168,7 @@ impl World {
             } => {
                 self.bench.later(ms);
                 let number = self.draw();
-                let timing = self.bench.settings.timing;
+                let timing = self.bench.registry.settings.timing;
                 let now_ms = self.clock();
                 self.cells[gateway].age(now_ms, unused, &timing, number);
             }

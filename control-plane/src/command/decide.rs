@@ -10,8 +10,8 @@ use creditgate_ledger::registry::Registry;
 use creditgate_ledger::report::Impossible;
 use creditgate_ledger::top_up::{self, TopUp};
 use creditgate_ledger::{
-    Book, ConsumerKey, Entry, Journal, Refusal, Timestamp, Wallet, balance, credential, customer,
-    expiry, lend, quarantine, wallet,
+    Book, ConsumerKey, Entry, Event, Journal, Rate, Refusal, Timestamp, Wallet, balance,
+    credential, customer, decision, expiry, lend, quarantine, wallet,
 };
 
 use super::{Command, CreateWallet, Outcome, TopUpCommand, TopUpValue};
@@ -46,6 +46,7 @@ pub struct Work<'a> {
     /// The same as before until something of it changes.
     registry: Arc<Registry>,
     entries: Vec<Entry>,
+    events: Vec<Event>,
     touched: HashSet<usize>,
     forget_answers_before: Option<Timestamp>,
 }
@@ -65,6 +66,7 @@ impl<'a> Work<'a> {
             registry: Arc::clone(&loaded.registry),
             registry_before: loaded.registry,
             entries: Vec::new(),
+            events: Vec::new(),
             touched: HashSet::new(),
             forget_answers_before: None,
         }
@@ -113,7 +115,7 @@ impl<'a> Work<'a> {
             Command::SetWalletStatus { wallet, status } => {
                 self.on(actor, &wallet.clone(), |book, journal, context, _| {
                     let id = wallet_of(book, &wallet)?.id;
-                    let wallet = wallet::set_status(book, journal, context, id, status)?;
+                    let wallet = wallet::set_status(book, journal, context, id, status, None)?;
                     with_account(book, wallet, context.now)
                 })
             }
@@ -224,8 +226,9 @@ impl<'a> Work<'a> {
             registry: is_registry_new
                 .then(|| (self.registry_before, Arc::unwrap_or_clone(self.registry))),
             entries: self.entries,
-            answers: Vec::new(),
             forget_answers_before: self.forget_answers_before,
+            events: self.events,
+            ..ChangeSet::default()
         }
     }
 
@@ -259,12 +262,15 @@ impl<'a> Work<'a> {
         let mut context = Context {
             now: book.instant(self.clock),
             ids: self.ids,
-            settings: &self.registry.settings,
+            registry: &self.registry,
             actor,
         };
+        decision::begin(&mut book, &mut journal, &mut context);
         let outcome = decision(&mut book, &mut journal, &mut context, &self.registry)?;
+        decision::conclude(&mut book, &mut journal, &mut context);
         self.books[place].1 = book;
         self.entries.append(&mut journal.entries);
+        self.events.append(&mut journal.events);
         self.touched.insert(place);
         Ok(outcome)
     }
@@ -285,7 +291,7 @@ impl<'a> Work<'a> {
         let mut context = Context {
             now: self.clock,
             ids: self.ids,
-            settings: &self.registry.settings,
+            registry: &self.registry,
             actor,
         };
         let book = customer::create(&mut context, new);
@@ -331,18 +337,15 @@ impl<'a> Work<'a> {
 
     fn create_wallet(&mut self, actor: &str, new: CreateWallet) -> Result<Outcome, Failure> {
         let (currency, scale) = (new.currency, self.registry.scale(&new.currency));
-        let made = self.on(actor, &new.customer, |book, _, context, _| {
-            let wallet = wallet::create(
-                book,
-                context,
-                wallet::NewWallet {
-                    currency,
-                    scale,
-                    name: new.name,
-                    conversion_rate: new.conversion_rate,
-                    metadata: new.metadata,
-                },
-            )?;
+        let made = self.on(actor, &new.customer, |book, journal, context, _| {
+            let rate = Rate::parse(&new.conversion_rate, "/conversion_rate")?;
+            let new = wallet::NewWallet {
+                name: new.name,
+                conversion_rate: rate,
+                metadata: new.metadata,
+                ..wallet::NewWallet::plain(currency, scale)
+            };
+            let wallet = wallet::create(book, journal, context, new)?;
             with_account(book, wallet, context.now)
         })?;
         self.use_currency(currency);
@@ -357,9 +360,7 @@ impl<'a> Work<'a> {
                 let wallet = wallet_of(book, &command.wallet)?.clone();
                 let scale = account_of(book, wallet.account)?.scale;
                 let amount = match &command.value {
-                    TopUpValue::Credits(credits) => {
-                        wallet::credits_to_amount(&wallet, credits, scale)?
-                    }
+                    TopUpValue::Credits(credits) => wallet.conversion_rate.times(credits, scale)?,
                     TopUpValue::Amount(amount) => {
                         creditgate_core::amount::parse_decimal(amount, scale)
                             .map_err(|error| Refusal::amount("/amount", &error))?
@@ -435,6 +436,14 @@ fn not_found(target: &Target) -> Refusal {
         Target::Lease(id) => ("lease", id.to_string()),
         Target::Credential(_) => ("credential", String::new()),
         Target::Key(id) => ("key", id.to_string()),
+        Target::WalletName(name) => ("wallet", name.clone()),
+        Target::LotName(name) => ("lot", name.clone()),
+        Target::Claim(id) => ("claim", id.to_string()),
+        Target::Subscription(id) => ("subscription", id.to_string()),
+        Target::SubscriptionName(name) => ("subscription", name.clone()),
+        Target::Grant(id) => ("credit grant", id.to_string()),
+        Target::GrantName(name) => ("credit grant", name.clone()),
+        Target::Application(id) => ("application", id.to_string()),
     };
     Refusal::NotFound { what, id }
 }

@@ -69,6 +69,7 @@ impl SettingsChange {
             overrun_max: self.overrun_max.unwrap_or(base.overrun_max),
             unknown_key_ttl_ms: self.unknown_key_ttl_ms.unwrap_or(base.unknown_key_ttl_ms),
             top_up_url: self.top_up_url.unwrap_or_else(|| base.top_up_url.clone()),
+            ..base.clone()
         };
         check(&settings)?;
         Ok(settings)

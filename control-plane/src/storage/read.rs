@@ -12,11 +12,20 @@ use std::sync::Arc;
 use creditgate_core::amount::{Currency, Scale};
 use creditgate_core::key::CredentialHash;
 use creditgate_core::lease::LeaseNumber;
-use creditgate_ledger::id::{AccountId, CustomerId, InstanceId, KeyId, LeaseId, LotId, WalletId};
+use creditgate_ledger::audit::AuditRecord;
+use creditgate_ledger::claim::Claim;
+use creditgate_ledger::grant::{Application, ApplicationState, Grant, GrantScope};
+use creditgate_ledger::id::{
+    AccountId, ApplicationId, ClaimId, CustomerId, DeliveryId, EndpointId, EventId, GrantId,
+    InstanceId, KeyId, LeaseId, LotId, PlanId, SubscriptionId, WalletId,
+};
 use creditgate_ledger::registry::RateCardVersion;
+use creditgate_ledger::subscription::{Subscription, SubscriptionStatus};
 use creditgate_ledger::verify::Finding;
+use creditgate_ledger::webhook::{Attempt, Delivery, DeliveryState};
 use creditgate_ledger::{
-    Book, ConsumerKey, Customer, Entry, Lease, LeaseState, Lot, Registry, Timestamp, Wallet,
+    Book, ConsumerKey, Customer, Entry, EntryKind, Event, EventKind, Lease, LeaseState, Lot,
+    LotKind, LotStatus, ReasonCode, Registry, Timestamp, Wallet, WalletStatus,
 };
 use thiserror::Error;
 
@@ -98,6 +107,109 @@ pub enum LotFilter {
     Wallet(WalletId),
     /// Of all wallets of a customer.
     Customer(CustomerId),
+    /// Of a wallet, of one kind, or as they stand at an instant.
+    Some {
+        /// Which wallet.
+        wallet: WalletId,
+        /// What kind.
+        kind: Option<LotKind>,
+        /// Where they stand.
+        status: Option<(LotStatus, Timestamp)>,
+    },
+}
+
+/// Which wallets; what is none does not matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WalletFilter {
+    /// Of this customer.
+    pub customer: Option<CustomerId>,
+    /// In this currency.
+    pub currency: Option<Currency>,
+    /// Standing so.
+    pub status: Option<WalletStatus>,
+}
+
+/// Which subscriptions; what is none does not matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SubscriptionFilter {
+    /// Of this customer.
+    pub customer: Option<CustomerId>,
+    /// To this plan.
+    pub plan: Option<PlanId>,
+    /// Standing so.
+    pub status: Option<SubscriptionStatus>,
+}
+
+/// Which credit grants; what is none does not matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct GrantFilter {
+    /// Of this scope.
+    pub scope: Option<GrantScope>,
+    /// Whether archived ones, too.
+    pub with_archived: bool,
+}
+
+/// Which applications; what is none does not matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ApplicationFilter {
+    /// To this customer.
+    pub customer: Option<CustomerId>,
+    /// For this subscription.
+    pub subscription: Option<SubscriptionId>,
+    /// Of this grant.
+    pub grant: Option<GrantId>,
+    /// In this state.
+    pub state: Option<ApplicationState>,
+}
+
+/// Which claims; what is none does not matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ClaimFilter {
+    /// On this wallet.
+    pub wallet: Option<WalletId>,
+    /// Whether only those that are not over.
+    pub open_only: bool,
+}
+
+/// Which events; what is none does not matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct EventFilter {
+    /// Of this customer.
+    pub customer: Option<CustomerId>,
+    /// Of this kind.
+    pub kind: Option<EventKind>,
+    /// At or after this instant.
+    pub from: Option<Timestamp>,
+    /// Before this instant.
+    pub before: Option<Timestamp>,
+}
+
+/// Which deliveries; what is none does not matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DeliveryFilter {
+    /// To this endpoint.
+    pub endpoint: Option<EndpointId>,
+    /// Of this event.
+    pub event: Option<EventId>,
+    /// Standing so.
+    pub state: Option<DeliveryState>,
+}
+
+/// Which lines of the audit log; what is none does not matter.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AuditFilter {
+    /// About this customer.
+    pub customer: Option<CustomerId>,
+    /// Of this actor.
+    pub actor: Option<String>,
+    /// Of this action.
+    pub action: Option<String>,
+    /// About this object.
+    pub subject: Option<String>,
+    /// At or after this instant.
+    pub from: Option<Timestamp>,
+    /// Before this instant.
+    pub before: Option<Timestamp>,
 }
 
 /// Which leases; what is none does not matter.
@@ -133,6 +245,25 @@ pub enum EntryFilter {
     Account(AccountId),
     /// Those about a wallet, and those that drew from one of its lots.
     Wallet(WalletId),
+    /// Of these, those that are so; what is none does not matter.
+    Some {
+        /// About which wallet.
+        wallet: WalletId,
+        /// Of which kind.
+        kind: Option<EntryKind>,
+        /// For which reason.
+        reason: Option<ReasonCode>,
+        /// Booked at or after this instant.
+        from: Option<Timestamp>,
+        /// Booked before this instant.
+        before: Option<Timestamp>,
+    },
+    /// Those that drew from one lot or say something of it.
+    Lot(LotId),
+}
+
+fn not_there_yet<T>() -> Result<T, StorageError> {
+    Err(StorageError::Unavailable("not there yet".to_owned()))
 }
 
 /// What can be looked up. Objects that are not there are `None`.
@@ -179,6 +310,140 @@ pub trait Reader: Send + Sync + 'static {
 
     /// Journal entries, newest first.
     fn entries(&self, filter: EntryFilter, page: PageRequest) -> Result<Page<Entry>, StorageError>;
+
+    /// Entries of an account in the order of their chain, after entry number `after`; for
+    /// replaying and for the export.
+    fn chain(
+        &self,
+        _account: AccountId,
+        _after: u64,
+        _limit: u32,
+    ) -> Result<Vec<Entry>, StorageError> {
+        not_there_yet()
+    }
+
+    /// Wallets of all customers, closed ones too.
+    fn wallet_list(
+        &self,
+        _filter: WalletFilter,
+        _page: PageRequest,
+    ) -> Result<Page<Wallet>, StorageError> {
+        not_there_yet()
+    }
+
+    /// One claim, also one that is over.
+    fn claim(&self, _id: ClaimId) -> Result<Option<Claim>, StorageError> {
+        not_there_yet()
+    }
+
+    /// Claims.
+    fn claims(
+        &self,
+        _filter: ClaimFilter,
+        _page: PageRequest,
+    ) -> Result<Page<Claim>, StorageError> {
+        not_there_yet()
+    }
+
+    /// One subscription ([`Target::Subscription`], [`Target::SubscriptionName`]), also one that
+    /// is cancelled.
+    fn subscription(&self, _target: &Target) -> Result<Option<Subscription>, StorageError> {
+        not_there_yet()
+    }
+
+    /// Subscriptions, cancelled ones too.
+    fn subscriptions(
+        &self,
+        _filter: SubscriptionFilter,
+        _page: PageRequest,
+    ) -> Result<Page<Subscription>, StorageError> {
+        not_there_yet()
+    }
+
+    /// One credit grant of any scope ([`Target::Grant`], [`Target::GrantName`]), also one that
+    /// is archived.
+    fn grant(&self, _target: &Target) -> Result<Option<Grant>, StorageError> {
+        not_there_yet()
+    }
+
+    /// Credit grants of all scopes.
+    fn grants(
+        &self,
+        _filter: GrantFilter,
+        _page: PageRequest,
+    ) -> Result<Page<Grant>, StorageError> {
+        not_there_yet()
+    }
+
+    /// One application.
+    fn application(&self, _id: ApplicationId) -> Result<Option<Application>, StorageError> {
+        not_there_yet()
+    }
+
+    /// Applications, newest first.
+    fn applications(
+        &self,
+        _filter: ApplicationFilter,
+        _page: PageRequest,
+    ) -> Result<Page<Application>, StorageError> {
+        not_there_yet()
+    }
+
+    /// One event.
+    fn event(&self, _id: EventId) -> Result<Option<Event>, StorageError> {
+        not_there_yet()
+    }
+
+    /// Events, newest first.
+    fn events(
+        &self,
+        _filter: EventFilter,
+        _page: PageRequest,
+    ) -> Result<Page<Event>, StorageError> {
+        not_there_yet()
+    }
+
+    /// One delivery.
+    fn delivery(&self, _id: DeliveryId) -> Result<Option<Delivery>, StorageError> {
+        not_there_yet()
+    }
+
+    /// Deliveries, newest first.
+    fn deliveries(
+        &self,
+        _filter: DeliveryFilter,
+        _page: PageRequest,
+    ) -> Result<Page<Delivery>, StorageError> {
+        not_there_yet()
+    }
+
+    /// Pending deliveries that are due at or before an instant, longest due first, each with its event.
+    fn due_deliveries(
+        &self,
+        _at: Timestamp,
+        _limit: u32,
+    ) -> Result<Vec<(Delivery, Event)>, StorageError> {
+        not_there_yet()
+    }
+
+    /// When the next pending delivery is due.
+    fn next_delivery_at(&self) -> Result<Option<Timestamp>, StorageError> {
+        not_there_yet()
+    }
+
+    /// The attempts of a delivery, first to last.
+    fn attempts(&self, _delivery: DeliveryId) -> Result<Vec<Attempt>, StorageError> {
+        not_there_yet()
+    }
+
+    /// The audit log, newest first.
+    fn audit(
+        &self,
+        _filter: &AuditFilter,
+        _page: PageRequest,
+    ) -> Result<Page<AuditRecord>, StorageError> {
+        not_there_yet()
+    }
 
     /// One consumer key, also a revoked one.
     fn key(&self, id: KeyId) -> Result<Option<ConsumerKey>, StorageError>;

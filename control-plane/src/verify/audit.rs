@@ -36,8 +36,8 @@ const fn part(account: LedgerAccount) -> Option<usize> {
         LedgerAccount::Lent | LedgerAccount::Quarantined => Some(1),
         LedgerAccount::Spent | LedgerAccount::Unattributed | LedgerAccount::Debt => Some(2),
         LedgerAccount::Expired => Some(3),
-        LedgerAccount::Withdrawn => Some(4),
-        LedgerAccount::Funding | LedgerAccount::LeaseLoss => None,
+        LedgerAccount::Withdrawn | LedgerAccount::Transferred => Some(4),
+        LedgerAccount::Funding | LedgerAccount::LeaseLoss | LedgerAccount::CreditLine => None,
     }
 }
 
@@ -133,7 +133,9 @@ impl Audit {
                     format!("it lends of {} at {at}, {when} at {instant}", lot.id),
                 );
             }
-            if let Some(before) = before.filter(|before| !before.burns_before(lot).is_lt()) {
+            if let Some(before) =
+                before.filter(|before| before.burn_key(None) >= lot.burn_key(None))
+            {
                 found(
                     7,
                     format!(

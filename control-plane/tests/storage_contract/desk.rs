@@ -18,8 +18,8 @@ use creditgate_ledger::report::{self, Reporter};
 use creditgate_ledger::top_up::{self, TopUp};
 use creditgate_ledger::wallet::{self, NewWallet};
 use creditgate_ledger::{
-    Book, Context, Customer, Ids, Journal, Lease, Lot, ReasonCode, Registry, Settings, Timestamp,
-    Wallet,
+    Book, Context, Customer, Ids, Journal, Lease, Lot, Rate, ReasonCode, Registry, Settings,
+    Timestamp, Wallet,
 };
 
 /// What the suite is run on.
@@ -109,7 +109,7 @@ pub(crate) struct Desk<B> {
     pub(crate) backend: B,
     pub(crate) ids: Counter,
     pub(crate) now: Timestamp,
-    pub(crate) settings: Settings,
+    pub(crate) registry: Registry,
 }
 
 impl<B: Backend> Desk<B> {
@@ -118,9 +118,12 @@ impl<B: Backend> Desk<B> {
             backend: B::create(),
             ids: Counter(0x100),
             now: Timestamp(1_000_000),
-            settings: Settings {
-                refill_seconds: 0,
-                ..Settings::default()
+            registry: Registry {
+                settings: Settings {
+                    refill_seconds: 0,
+                    ..Settings::default()
+                },
+                ..Registry::default()
             },
         }
     }
@@ -167,7 +170,7 @@ impl<B: Backend> Desk<B> {
         let mut context = Context {
             now: self.now,
             ids: &mut self.ids,
-            settings: &self.settings,
+            registry: &self.registry,
             actor: "key_of_tests",
         };
         let answer = decide(&mut after, &mut journal, &mut context);
@@ -188,7 +191,7 @@ impl<B: Backend> Desk<B> {
         let mut context = Context {
             now: self.now,
             ids: &mut self.ids,
-            settings: &self.settings,
+            registry: &self.registry,
             actor: "key_of_tests",
         };
         customer::create(
@@ -226,15 +229,13 @@ impl<B: Backend> Desk<B> {
     }
 
     pub(crate) fn wallet_in(&mut self, customer: CustomerId, currency: &str) -> Wallet {
+        let currency = Currency::new(currency).unwrap();
         let new = NewWallet {
-            currency: Currency::new(currency).unwrap(),
-            scale: Scale::new(3).unwrap(),
-            name: None,
-            conversion_rate: "1.5".to_owned(),
-            metadata: BTreeMap::new(),
+            conversion_rate: Rate::parse("1.5", "/conversion_rate").unwrap(),
+            ..NewWallet::plain(currency, Scale::new(3).unwrap())
         };
-        self.decide(customer, |book, _, context| {
-            wallet::create(book, context, new).unwrap()
+        self.decide(customer, |book, journal, context| {
+            wallet::create(book, journal, context, new).unwrap()
         })
     }
 

@@ -33,7 +33,7 @@ fn books_that_were_kept_have_no_findings<B: Backend>(mut desk: Desk<B>) {
 
 /// Top-ups, use, turning, expiry, a void, debt and its repayment, quarantine resolved either way, late reports.
 fn lively<B: Backend>(desk: &mut Desk<B>, name: &str) -> Wallet {
-    desk.settings.overrun_max = Amount::new(1_000_000);
+    desk.registry.settings.overrun_max = Amount::new(1_000_000);
     let wallet = desk.funded(name);
     let customer = wallet.customer;
     let expiry = desk.now.plus_ms(10_000);

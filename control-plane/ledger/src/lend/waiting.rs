@@ -149,7 +149,7 @@ pub(super) fn wait_or_tell(
     need: Need,
 ) {
     let now = context.now;
-    let timing = &context.settings.timing;
+    let timing = &context.registry.settings.timing;
     let own_turn = waiter_place(book, place, lease);
     let waits_already = own_turn.and_then(|own_turn| book.accounts[place].waiters.get(own_turn));
     let asking = &book.leases[lease];

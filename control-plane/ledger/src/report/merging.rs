@@ -40,11 +40,11 @@ pub(super) fn merge(
     }
     let (before, from) = (known.counters, known.reported_at);
     let after = before.merged(reported);
-    if after.overrun() > context.settings.overrun_max && known.resolution.is_none() {
+    if after.overrun() > context.registry.settings.overrun_max && known.resolution.is_none() {
         return Err(impossible(format!(
             "it used {} more than was lent; the bound is {}",
             after.overrun().get(),
-            context.settings.overrun_max.get()
+            context.registry.settings.overrun_max.get()
         )));
     }
     note_burn(&mut book.leases[lease], &after, context);
@@ -74,6 +74,7 @@ pub(super) fn merge(
         place,
         lease,
         after.returned.saturating_sub(before.returned),
+        None,
     );
     let lease = &mut book.leases[lease];
     if (lease.state != LeaseState::Open || !lease.newest) && lease.counters.is_balanced() {
@@ -99,7 +100,7 @@ pub(super) fn take_back_unseen(
         return;
     }
     row.counters.returned = row.counters.returned.saturating_add(unseen);
-    book_return(book, journal, context, place, lease, unseen);
+    book_return(book, journal, context, place, lease, unseen, None);
     book.touch(place, context.now);
     let lease = &mut book.leases[lease];
     if lease.state != LeaseState::Open && lease.counters.is_balanced() {
@@ -197,11 +198,13 @@ pub(crate) fn book_return(
     place: usize,
     lease: usize,
     returned: Amount,
+    note: Option<&str>,
 ) {
     let pins = book.leases[lease].take_back(returned);
     let holder = book.leases[lease].holder();
     let about = About {
         lease: Some(book.leases[lease].id),
+        note: note.map(str::to_owned),
         ..About::default()
     };
     let account = &mut book.accounts[place];

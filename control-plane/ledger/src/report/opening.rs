@@ -5,7 +5,8 @@ use creditgate_core::lease::{Counters, LeaseNumber};
 use creditgate_core::protocol::{LeaseAnswer, Report};
 
 use super::{Reporter, closed_answer, state};
-use crate::book::{Account, Balances, Book};
+use crate::book::{Account, Balances, Book, Scope};
+use crate::chain::Chain;
 use crate::context::Context;
 use crate::expiry;
 use crate::id::{AccountId, InstanceId, LeaseId};
@@ -25,7 +26,7 @@ pub fn resolve(
     (currency, scale): (Currency, Scale),
     (number, need): (LeaseNumber, Amount),
 ) -> (bool, LeaseAnswer) {
-    let place = ensure_account(book, context, currency, scale);
+    let place = ensure_account(book, context, currency, scale, Scope::general());
     let account = book.accounts[place].id;
     expiry::pass(book, journal, context, place);
     let newest = newest(book, account, reporter.instance);
@@ -62,7 +63,7 @@ pub fn resolve(
         );
         lend::settle_waiters(book, journal, context, place);
     }
-    let use_by_ms = context.settings.timing.use_by_ms;
+    let use_by_ms = context.registry.settings.timing.use_by_ms;
     let answer = match lease {
         Some(lease) => {
             // What the lease before has settled is out of the balance already; a cell that turns must know.
@@ -79,17 +80,18 @@ pub fn resolve(
     (opened, answer)
 }
 
-/// The account of a currency, made if there is none.
+/// The account of a currency and scope, made if there is none.
 pub fn ensure_account(
     book: &mut Book,
     context: &mut Context<'_>,
     currency: Currency,
     scale: Scale,
+    scope: Scope,
 ) -> usize {
     if let Some(place) = book
         .accounts
         .iter()
-        .position(|account| account.currency == currency)
+        .position(|account| account.currency == currency && account.scope == scope)
     {
         return place;
     }
@@ -98,10 +100,12 @@ pub fn ensure_account(
         customer: book.customer.id,
         currency,
         scale,
+        scope,
         version: 1,
         last_instant: context.now,
         balances: Balances::default(),
         waiters: Vec::new(),
+        chain: Chain::default(),
     });
     book.accounts.len().saturating_sub(1)
 }

@@ -11,7 +11,9 @@ use creditgate_ledger::report::{self, Impossible, Reporter};
 use creditgate_ledger::top_up::{self, TopUp};
 use creditgate_ledger::verify::verify;
 use creditgate_ledger::wallet::{self, NewWallet};
-use creditgate_ledger::{Book, Journal, LedgerAccount, Lot, ReasonCode, Settings, Timestamp};
+use creditgate_ledger::{
+    Book, Journal, LedgerAccount, Lot, ReasonCode, Registry, Settings, Timestamp,
+};
 
 pub(crate) struct Counter(pub(crate) u128);
 
@@ -27,7 +29,7 @@ pub(crate) struct Bench {
     pub(crate) book: Book,
     pub(crate) journal: Journal,
     pub(crate) ids: Counter,
-    pub(crate) settings: Settings,
+    pub(crate) registry: Registry,
     pub(crate) now: Timestamp,
 }
 
@@ -49,11 +51,15 @@ impl Bench {
             },
             ..Settings::default()
         };
+        let registry = Registry {
+            settings,
+            ..Registry::default()
+        };
         let now = Timestamp(1_000_000);
         let mut context = Context {
             now,
             ids: &mut ids,
-            settings: &settings,
+            registry: &registry,
             actor: "test",
         };
         let mut book = customer::create(
@@ -65,19 +71,15 @@ impl Bench {
                 metadata: Default::default(),
             },
         );
-        let new = NewWallet {
-            currency: Currency::new("usd").unwrap(),
-            scale: Scale::new(0).unwrap(),
-            name: None,
-            conversion_rate: "1".into(),
-            metadata: Default::default(),
-        };
-        wallet::create(&mut book, &mut context, new).unwrap();
+        let usd = Currency::new("usd").unwrap();
+        let new = NewWallet::plain(usd, Scale::new(0).unwrap());
+        let mut journal = Journal::default();
+        wallet::create(&mut book, &mut journal, &mut context, new).unwrap();
         Self {
             book,
-            journal: Journal::default(),
+            journal,
             ids,
-            settings,
+            registry,
             now,
         }
     }
@@ -100,7 +102,7 @@ impl Bench {
         let mut context = Context {
             now: self.now,
             ids: &mut self.ids,
-            settings: &self.settings,
+            registry: &self.registry,
             actor: "test",
         };
         let outcome = decision(&mut self.book, &mut self.journal, &mut context);

@@ -7,8 +7,9 @@ use axum::Json;
 use axum::extract::State;
 use creditgate_core::amount::{Amount, Currency, Scale};
 use creditgate_ledger::balance::{self, Parts};
+use creditgate_ledger::chain::Chain;
 use creditgate_ledger::id::WalletId;
-use creditgate_ledger::{Account, Book, LedgerAccount, Timestamp, Wallet};
+use creditgate_ledger::{Account, Book, LedgerAccount, Scope, Timestamp, Wallet};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -17,7 +18,7 @@ use utoipa_axum::routes;
 use super::{customer, id};
 use crate::http::Shared;
 use crate::http::body::{Params, Path};
-use crate::http::money::{credits, decimal};
+use crate::http::money::decimal;
 use crate::problem::Problem;
 use crate::storage::{LotFilter, PageRequest, Reader, Target};
 
@@ -126,11 +127,11 @@ impl Balance {
         let totals = totals(reader, wallet.id)?;
         Ok(Self {
             wallet_id: Some(wallet.id.to_string()),
-            credit_balance: Some(credits(
-                parts.balance(),
-                account.scale,
-                &wallet.conversion_rate,
-            )),
+            credit_balance: Some(
+                wallet
+                    .conversion_rate
+                    .credits(parts.balance(), account.scale),
+            ),
             ..Self::of(account, &parts, &totals)
         })
     }
@@ -163,6 +164,8 @@ impl Balance {
             last_instant: Timestamp(0),
             balances: creditgate_ledger::book::Balances::default(),
             waiters: Vec::new(),
+            scope: Scope::general(),
+            chain: Chain::default(),
         };
         Self::of_account(book, &account, Timestamp(0))
     }

@@ -20,7 +20,7 @@ use crate::http::answer::write;
 use crate::http::body::{Params, Path, Write};
 use crate::http::input::{DecimalText, NotYet, Note, Upper, When};
 use crate::http::list::{List, PageQuery};
-use crate::http::money::{credits, decimal};
+use crate::http::money::decimal;
 use crate::problem::Problem;
 use crate::storage::{LotFilter, Target};
 
@@ -91,7 +91,7 @@ impl LotView {
             status: lot.status(now),
             currency: wallet.currency.to_string(),
             amount: amount(lot.amount),
-            credits: credits(lot.amount, scale, &wallet.conversion_rate),
+            credits: wallet.conversion_rate.credits(lot.amount, scale),
             free: amount(lot.free),
             out: amount(lot.pinned),
             spent: amount(lot.spent),

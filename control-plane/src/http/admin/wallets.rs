@@ -21,7 +21,7 @@ use crate::http::answer::write;
 use crate::http::body::{Path, RawWrite, Write};
 use crate::http::input::{CurrencyName, DecimalText, Metadata, Name, NotYet, Note};
 use crate::http::list::List;
-use crate::http::money::{credits, decimal};
+use crate::http::money::decimal;
 use crate::problem::Problem;
 use crate::storage::Target;
 
@@ -75,10 +75,10 @@ impl WalletView {
             name: wallet.name.clone(),
             currency: wallet.currency.to_string(),
             balance: decimal(balance, scale),
-            credit_balance: credits(balance, scale, &wallet.conversion_rate),
+            credit_balance: wallet.conversion_rate.credits(balance, scale),
             wallet_status: wallet.status,
             wallet_type: wallet.wallet_type,
-            conversion_rate: wallet.conversion_rate.clone(),
+            conversion_rate: wallet.conversion_rate.as_str().to_owned(),
             metadata: wallet.metadata.clone(),
             created_at: wallet.created_at.to_string(),
         }

@@ -135,6 +135,7 @@ impl Tables {
         let account = match filter {
             EntryFilter::Account(account) => Some(account),
             EntryFilter::Wallet(wallet) => self.wallet(wallet).map(|wallet| wallet.account),
+            EntryFilter::Some { .. } | EntryFilter::Lot(_) => None,
         };
         let account = account.unwrap_or(AccountId(0));
         let first = (account, EntryId(0));
@@ -150,6 +151,7 @@ impl Tables {
             .filter(|entry| match filter {
                 EntryFilter::Account(_) => true,
                 EntryFilter::Wallet(wallet) => self.concerns(entry, wallet),
+                EntryFilter::Some { .. } | EntryFilter::Lot(_) => false,
             })
             .cloned();
         rising(entries, page, |entry| entry.id.0)

@@ -108,6 +108,14 @@ impl Tables {
                 .get(hash)
                 .and_then(|key| self.live_key_owner(*key)),
             Target::Key(id) => self.live_key_owner(*id),
+            Target::WalletName(_)
+            | Target::LotName(_)
+            | Target::Claim(_)
+            | Target::Subscription(_)
+            | Target::SubscriptionName(_)
+            | Target::Grant(_)
+            | Target::GrantName(_)
+            | Target::Application(_) => None,
         }
     }
 

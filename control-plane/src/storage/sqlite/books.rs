@@ -46,6 +46,14 @@ pub(super) fn owner(
             "SELECT customer FROM consumer_key WHERE id = ?1 AND revoked_at IS NULL",
             id.0,
         ),
+        Target::WalletName(_)
+        | Target::LotName(_)
+        | Target::Claim(_)
+        | Target::Subscription(_)
+        | Target::SubscriptionName(_)
+        | Target::Grant(_)
+        | Target::GrantName(_)
+        | Target::Application(_) => Ok(None),
         Target::Credential(hash) => {
             let sql = "SELECT customer FROM consumer_key WHERE hash = ?1 AND revoked_at IS NULL";
             first(connection, sql, params![hash.as_bytes()], |columns| {
@@ -73,17 +81,7 @@ pub(super) fn read(
     );
     for customer in list(connection, sql, params![wanted], read_customer)? {
         let id = customer.id;
-        books.insert(
-            id,
-            Book {
-                customer,
-                wallets: vec![],
-                accounts: vec![],
-                lots: vec![],
-                leases: vec![],
-                keys: vec![],
-            },
-        );
+        books.insert(id, Book::of(customer));
     }
     let sql = concat!(
         "SELECT ",

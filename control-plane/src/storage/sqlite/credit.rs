@@ -32,6 +32,13 @@ pub(super) use {lease_columns, lot_columns};
 
 pub(super) fn read_lot(columns: &mut Columns<'_, '_>) -> Result<Lot, StorageError> {
     Ok(Lot {
+        external_id: None,
+        source: creditgate_ledger::burn_order::LotSource::TopUp,
+        unpaid: creditgate_core::amount::Amount::ZERO,
+        lapses_at: None,
+        excess: creditgate_core::amount::Amount::ZERO,
+        cost: None,
+        metadata: std::collections::BTreeMap::new(),
         id: LotId(columns.id()?),
         wallet: WalletId(columns.id()?),
         account: AccountId(columns.id()?),

@@ -65,6 +65,9 @@ pub(super) fn entries(
     page: PageRequest,
 ) -> Result<Page<Entry>, StorageError> {
     let (sql, subject) = match filter {
+        EntryFilter::Some { .. } | EntryFilter::Lot(_) => {
+            return Err(StorageError::Unavailable("not there yet".to_owned()));
+        }
         EntryFilter::Account(account) => (
             "SELECT id, account, kind, reason, booked_at, usage_from, wallet, lease, actor, note FROM entry
              WHERE account = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3",
@@ -89,6 +92,9 @@ pub(super) fn entries(
 
 fn read(columns: &mut Columns<'_, '_>) -> Result<Entry, StorageError> {
     Ok(Entry {
+        number: 0,
+        fact: None,
+        hash: creditgate_ledger::chain::ChainHash::default(),
         id: EntryId(columns.id()?),
         account: AccountId(columns.id()?),
         kind: columns.word()?,

@@ -4,7 +4,7 @@ use creditgate_core::amount::Scale;
 use creditgate_core::key::CredentialHash;
 use creditgate_ledger::book::Balances;
 use creditgate_ledger::id::{AccountId, CustomerId, KeyId, WalletId};
-use creditgate_ledger::{Account, ConsumerKey, Customer, LedgerAccount, Wallet};
+use creditgate_ledger::{Account, ConsumerKey, Customer, LedgerAccount, Rate, Wallet};
 use rusqlite::{Connection, params};
 
 use super::columns::{Columns, json, word, write_one};
@@ -83,6 +83,15 @@ pub(super) fn write_customer(
 
 pub(super) fn read_wallet(columns: &mut Columns<'_, '_>) -> Result<Wallet, StorageError> {
     Ok(Wallet {
+        external_id: None,
+        priority: None,
+        topup_conversion_rate: Rate::default(),
+        credit_limit: creditgate_core::amount::Amount::ZERO,
+        auto_topup: None,
+        auto_topup_state: creditgate_ledger::auto_top_up::AutoTopUpState::default(),
+        alert_settings: None,
+        alert_state: creditgate_ledger::alert::AlertState::default(),
+        closed_at: None,
         id: WalletId(columns.id()?),
         customer: CustomerId(columns.id()?),
         account: AccountId(columns.id()?),
@@ -90,7 +99,7 @@ pub(super) fn read_wallet(columns: &mut Columns<'_, '_>) -> Result<Wallet, Stora
         currency: columns.parsed()?,
         wallet_type: columns.word()?,
         status: columns.word()?,
-        conversion_rate: columns.value()?,
+        conversion_rate: read_rate(columns)?,
         metadata: columns.json()?,
         created_at: columns.time()?,
     })
@@ -116,7 +125,7 @@ pub(super) fn write_wallet(
         row.currency.as_str(),
         word(&row.wallet_type)?,
         word(&row.status)?,
-        row.conversion_rate,
+        row.conversion_rate.as_str(),
         json(&row.metadata)?,
         row.created_at.0,
     ];
@@ -139,7 +148,14 @@ pub(super) fn read_account(columns: &mut Columns<'_, '_>) -> Result<Account, Sto
             balances
         },
         waiters: columns.json()?,
+        scope: creditgate_ledger::Scope::general(),
+        chain: creditgate_ledger::chain::Chain::default(),
     })
+}
+
+fn read_rate(columns: &mut Columns<'_, '_>) -> Result<Rate, StorageError> {
+    let text: String = columns.value()?;
+    Rate::parse(&text, "/conversion_rate").map_err(|error| StorageError::Corrupt(error.to_string()))
 }
 
 pub(super) fn read_scale(columns: &mut Columns<'_, '_>) -> Result<Scale, StorageError> {

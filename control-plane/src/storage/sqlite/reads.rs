@@ -134,6 +134,7 @@ impl Reader for SqliteReader {
 
     fn lots(&self, filter: LotFilter, page: PageRequest) -> Result<Page<Lot>, StorageError> {
         let (sql, subject) = match filter {
+            LotFilter::Some { .. } => return Err(StorageError::Unavailable("not there yet".to_owned())),
             LotFilter::Wallet(wallet) => {
                 (concat!("SELECT ", lot_columns!(), " FROM lot WHERE wallet = ?1 AND id > ?2 ORDER BY id LIMIT ?3"), wallet.0)
             }

@@ -51,6 +51,9 @@ fn read(connection: &Connection) -> Result<Registry, StorageError> {
     let (epoch, config_version, settings) =
         meta.ok_or_else(|| StorageError::Corrupt("meta has no row".to_owned()))?;
     Ok(Registry {
+        plans: Vec::new(),
+        plan_grants: Vec::new(),
+        endpoints: Vec::new(),
         epoch,
         config_version,
         settings,

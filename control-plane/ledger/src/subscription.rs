@@ -1,0 +1,54 @@
+//! Subscriptions: a customer is on a plan, from an instant on, in billing cycles.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::grant::Cadence;
+use crate::id::{CustomerId, PlanId, SubscriptionId};
+use crate::time::Timestamp;
+
+/// Most subscriptions of a customer that are not cancelled.
+pub const SUBSCRIPTIONS_MAX: usize = 100;
+
+/// A customer's subscription to a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscription {
+    /// The id.
+    pub id: SubscriptionId,
+    /// The operator's name; unique.
+    pub external_id: Option<String>,
+    /// Whose.
+    pub customer: CustomerId,
+    /// To which plan.
+    pub plan: PlanId,
+    /// Where it stands.
+    pub status: SubscriptionStatus,
+    /// How long a billing cycle is. Cycles, and grants without an anchor of their own, are
+    /// counted from `started_at`.
+    pub billing: Cadence,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// Since when it is paused.
+    pub paused_at: Option<Timestamp>,
+    /// It ends then: cancelled at the end of its cycle.
+    pub ends_at: Option<Timestamp>,
+    /// When it was cancelled, or ended.
+    pub cancelled_at: Option<Timestamp>,
+    /// The operator's own data.
+    pub metadata: BTreeMap<String, String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Where a subscription stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SubscriptionStatus {
+    /// Its grants are applied.
+    Active,
+    /// What would be applied meanwhile is skipped.
+    Paused,
+    /// Over.
+    Cancelled,
+}
