@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -15,6 +17,7 @@ use creditgate::storage::{Reader, sqlite};
 use creditgate::verify::verify;
 use creditgate::writer::Writer;
 use creditgate_core::key::credential_hash;
+use creditgate_ledger::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -24,9 +27,23 @@ use tower::ServiceExt;
 /// The administrator's key of every test.
 pub(crate) const ADMIN: &str = "an-administrator-of-tests";
 
+/// The machine's clock, or one in the test's hand.
+#[derive(Clone, Default)]
+pub(crate) struct Hands(Option<Arc<AtomicI64>>);
+
+impl Clock for Hands {
+    fn now(&self) -> Timestamp {
+        match &self.0 {
+            Some(now_ms) => Timestamp(now_ms.load(Ordering::SeqCst)),
+            None => SystemClock.now(),
+        }
+    }
+}
+
 /// A running control plane.
 pub(crate) struct Plane {
     pub(crate) app: Arc<App>,
+    hands: Hands,
     router: Router,
     stop: watch::Sender<bool>,
     jobs: JoinSet<()>,
@@ -66,14 +83,47 @@ impl Answer {
 
 impl Plane {
     pub(crate) fn start() -> Self {
-        Self::open(tempfile::tempdir().expect("a temporary directory"))
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        Self::open(directory, Hands::default())
     }
 
-    fn open(directory: TempDir) -> Self {
+    /// One whose time stands at an instant (RFC 3339) and moves as the test says: see [`Plane::set`].
+    pub(crate) fn at(instant: &str) -> Self {
+        let hands = Hands(Some(Arc::new(AtomicI64::new(ms(instant)))));
+        Self::open(tempfile::tempdir().expect("a temporary directory"), hands)
+    }
+
+    /// Makes it this instant (RFC 3339). What is due by then is done soon, not at once: by the
+    /// jobs, or by the next decision about the customer.
+    pub(crate) fn set(&self, instant: &str) {
+        let now_ms = self.hands.0.as_ref().expect("a clock in the test's hand");
+        now_ms.store(ms(instant), Ordering::SeqCst);
+    }
+
+    /// Lets so many milliseconds pass.
+    pub(crate) fn pass_ms(&self, passed_ms: i64) {
+        let now_ms = self.hands.0.as_ref().expect("a clock in the test's hand");
+        now_ms.fetch_add(passed_ms, Ordering::SeqCst);
+    }
+
+    /// Asks again and again until the answer fits, and fails after a generous time.
+    pub(crate) async fn until(&self, path: &str, fits: impl Fn(&Value) -> bool) -> Answer {
+        let mut last = self.get(path).await;
+        for _ in 0..600 {
+            if last.status == 200 && fits(&last.body) {
+                return last;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            last = self.get(path).await;
+        }
+        panic!("{path} did not come to fit: {}", last.body);
+    }
+
+    fn open(directory: TempDir, hands: Hands) -> Self {
         let (storage, reader) = sqlite::open(&database(&directory), 7).expect("the database opens");
-        let writer = Writer::start(storage, SystemClock, RandomIds::new(SystemClock))
-            .expect("the writer starts");
-        Self::over(writer, Arc::new(reader), Some(directory))
+        let ids = RandomIds::new(hands.clone());
+        let writer = Writer::start(storage, hands.clone(), ids).expect("the writer starts");
+        Self::with(writer, Arc::new(reader), Some(directory), hands)
     }
 
     pub(crate) fn over(
@@ -81,11 +131,20 @@ impl Plane {
         reader: Arc<dyn Reader>,
         directory: Option<TempDir>,
     ) -> Self {
+        Self::with(writer, reader, directory, Hands::default())
+    }
+
+    fn with(
+        writer: Writer,
+        reader: Arc<dyn Reader>,
+        directory: Option<TempDir>,
+        hands: Hands,
+    ) -> Self {
         let (stop, stopping) = watch::channel(false);
         let app = Arc::new(App {
             writer,
             reader,
-            clock: Arc::new(SystemClock),
+            clock: Arc::new(hands.clone()),
             admin_key: Some(credential_hash(ADMIN)),
             presence: Presence::default(),
             stopping: stopping.clone(),
@@ -102,6 +161,7 @@ impl Plane {
         Self {
             router: router(Arc::clone(&app)),
             app,
+            hands,
             stop,
             jobs,
             directory,
@@ -113,8 +173,9 @@ impl Plane {
         self.stop.send_replace(true);
         while self.jobs.join_next().await.is_some() {}
         let directory = self.directory.take().expect("a database of its own");
+        let hands = self.hands.clone();
         drop(self);
-        Self::open(directory)
+        Self::open(directory, hands)
     }
 
     /// Asks the service to end.
@@ -138,6 +199,7 @@ impl Plane {
     pub(crate) async fn restore(mut self, backup: &TempDir) -> Self {
         self.stop.send_replace(true);
         while self.jobs.join_next().await.is_some() {}
+        let hands = self.hands.clone();
         drop(self);
         let directory = tempfile::tempdir().expect("a temporary directory");
         std::fs::copy(database(backup), database(&directory)).expect("a copy");
@@ -150,7 +212,7 @@ impl Plane {
         let done = done.expect("the database can be written");
         assert_eq!((done.old_epoch, done.epoch), (7, 11));
         drop((storage, reader));
-        Self::open(directory)
+        Self::open(directory, hands)
     }
 
     /// The database's file.
@@ -309,6 +371,10 @@ impl Drop for Plane {
     fn drop(&mut self) {
         self.stop.send_replace(true);
     }
+}
+
+fn ms(instant: &str) -> i64 {
+    Timestamp::parse(instant).expect("an instant").0
 }
 
 fn database(directory: &TempDir) -> PathBuf {

@@ -137,3 +137,28 @@ async fn an_instant_that_passed_while_the_service_was_down_is_booked_after_its_s
     );
     plane.assert_clean();
 }
+
+#[tokio::test]
+async fn a_lot_leaves_the_balance_at_its_very_instant() {
+    let plane = Plane::at("2026-01-01T00:00:00Z");
+    let wallet = plane.funded("ada", "usd", "0").await;
+    let path = format!("/v1/wallets/{wallet}/top-up");
+    let lot = json!({ "amount": 5, "expires_at": "2026-02-01T00:00:00Z" });
+    assert_eq!(plane.post(&path, lot).await.status, 201);
+    plane.set("2026-01-31T23:59:59Z");
+    plane.pass_ms(999);
+    assert_eq!(plane.balance(&wallet, ["balance"]).await, ["5"]);
+    plane.pass_ms(1);
+    assert_eq!(
+        plane.balance(&wallet, ["balance", "expired"]).await,
+        ["0", "5"]
+    );
+    let entries = format!("/v1/wallets/{wallet}/transactions");
+    let booked = plane
+        .until(&entries, |list| list["data"][0]["kind"] == "expiry")
+        .await;
+    assert_eq!(
+        booked.body["data"][0]["booked_at"],
+        "2026-02-01T00:00:00.000Z"
+    );
+}
