@@ -161,6 +161,9 @@ pub struct ChangeSet {
     pub attempts: Vec<Attempt>,
     /// New lines of the audit log.
     pub audit: Vec<AuditRecord>,
+    /// Events from before this are forgotten with their deliveries and attempts, oldest first,
+    /// at most [`FORGET_MAX`] events at once. One that has a pending delivery stays.
+    pub forget_events_before: Option<Timestamp>,
 }
 
 impl ChangeSet {
@@ -173,11 +176,13 @@ impl ChangeSet {
             && self.deliveries.is_empty()
             && self.attempts.is_empty()
             && self.audit.is_empty();
-        nothing_new && nothing_told && self.forget_answers_before.is_none()
+        let nothing_forgotten =
+            self.forget_answers_before.is_none() && self.forget_events_before.is_none();
+        nothing_new && nothing_told && nothing_forgotten
     }
 }
 
-/// Most answers that one commit forgets.
+/// Most answers, and most events, that one commit forgets.
 pub const FORGET_MAX: usize = 10_000;
 
 /// Why storage did not do it. Nothing was written.

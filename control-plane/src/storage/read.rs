@@ -417,17 +417,26 @@ pub trait Reader: Send + Sync + 'static {
         not_there_yet()
     }
 
-    /// Pending deliveries that are due at or before an instant, longest due first, each with its event.
+    /// Pending deliveries to one endpoint that are due at or before an instant, each with its
+    /// event: longest due first, those due at the same instant by event, then by id. By
+    /// endpoint, so that one with much to come does not hide the others.
     fn due_deliveries(
         &self,
+        _endpoint: EndpointId,
         _at: Timestamp,
         _limit: u32,
     ) -> Result<Vec<(Delivery, Event)>, StorageError> {
         not_there_yet()
     }
 
-    /// When the next pending delivery is due.
-    fn next_delivery_at(&self) -> Result<Option<Timestamp>, StorageError> {
+    /// For each endpoint that has pending deliveries, also one that is disabled or deleted:
+    /// when the next of them is due.
+    fn next_deliveries(&self) -> Result<Vec<(EndpointId, Timestamp)>, StorageError> {
+        not_there_yet()
+    }
+
+    /// How many deliveries are pending, and when the oldest of them was made.
+    fn pending_deliveries(&self) -> Result<(u64, Option<Timestamp>), StorageError> {
         not_there_yet()
     }
 
