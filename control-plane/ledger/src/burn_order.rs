@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use creditgate_core::amount::{Amount, Currency};
 use serde::{Deserialize, Serialize};
 
-use crate::id::{AccountId, ApplicationId, LotId, WalletId};
+use crate::id::{AccountId, ApplicationId, GrantId, LotId, SubscriptionId, WalletId};
 use crate::journal::{Draw, ReasonCode};
 use crate::time::Timestamp;
 
@@ -87,7 +87,14 @@ pub enum LotSource {
     /// It came on top of this purchase.
     Bonus(LotId),
     /// A credit grant was applied.
-    Application(ApplicationId),
+    Application {
+        /// Which application.
+        application: ApplicationId,
+        /// Of which grant.
+        grant: GrantId,
+        /// For which subscription.
+        subscription: Option<SubscriptionId>,
+    },
     /// It came from this lot of another wallet.
     Transfer(LotId),
     /// It is the credit limit of a post-paid wallet.

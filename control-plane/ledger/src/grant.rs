@@ -125,6 +125,9 @@ pub struct Schedule {
     pub grant: GrantId,
     /// For which subscription; none for a customer's grant.
     pub subscription: Option<SubscriptionId>,
+    /// How many periods of the anchor were over when it began: application 0 is that many
+    /// periods after the anchor.
+    pub offset: u32,
     /// The number of the next application, from 0.
     pub occurrence: u32,
     /// When it is due; none: there is none.

@@ -33,12 +33,35 @@ pub struct Subscription {
     pub paused_at: Option<Timestamp>,
     /// It ends then: cancelled at the end of its cycle.
     pub ends_at: Option<Timestamp>,
+    /// What happens when it ends; none: it was not cancelled.
+    pub ending: Option<Ending>,
     /// When it was cancelled, or ended.
     pub cancelled_at: Option<Timestamp>,
     /// The operator's own data.
     pub metadata: BTreeMap<String, String>,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+/// How a subscription was cancelled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
+    /// What becomes of the credit its grants gave and that is not spent.
+    pub granted_credit: GrantedCredit,
+    /// Why, if the actor said so.
+    pub reason: Option<String>,
+    /// Who cancelled it.
+    pub actor: String,
+}
+
+/// What becomes of the unspent credit of a subscription that ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantedCredit {
+    /// It can be spent until it expires.
+    Keep,
+    /// It is voided.
+    Void,
 }
 
 /// Where a subscription stands.
