@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::alert::AlertLevel;
 use crate::burn_order::{CostBasis, Lot, LotKind, LotSource};
-use crate::claim::ClaimPurpose;
+use crate::claim::{ClaimLots, ClaimPurpose};
 use crate::id::{ClaimId, LotId, WalletId};
 use crate::journal::ReasonCode;
 use crate::time::Timestamp;
@@ -106,8 +106,15 @@ pub enum Fact {
         wallet: WalletId,
         /// What for.
         purpose: ClaimPurpose,
+        /// Of which of its lots; nothing of them is lent while the claim is open.
+        lots: ClaimLots,
         /// How much.
         asked: Amount,
+    },
+    /// What this entry moved was taken for a claim that was opened before.
+    ClaimTook {
+        /// Which.
+        claim: ClaimId,
     },
     /// A claim is over.
     ClaimClosed {
