@@ -125,8 +125,10 @@ pub struct Schedule {
     pub grant: GrantId,
     /// For which subscription; none for a customer's grant.
     pub subscription: Option<SubscriptionId>,
-    /// How many periods of the anchor were over when it began: application 0 is that many
-    /// periods after the anchor.
+    /// Since when: nothing is due before.
+    pub began_at: Timestamp,
+    /// How many periods after the anchor the period of application 0 starts: if the anchor had
+    /// passed when it began, it began in the midst of that period.
     pub offset: u32,
     /// The number of the next application, from 0.
     pub occurrence: u32,
