@@ -153,6 +153,15 @@ impl From<Refusal> for Problem {
                 ..problem
             }
             .at(field),
+            Refusal::InvalidAt {
+                field,
+                problem: text,
+                ..
+            } => Self {
+                detail: text,
+                ..problem
+            }
+            .at(field),
             _ => problem,
         }
     }

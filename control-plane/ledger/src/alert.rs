@@ -70,4 +70,19 @@ pub struct AlertState {
     pub level: AlertLevel,
     /// How many changes there were.
     pub sequence: u64,
+    /// Which levels are crossed, also those that a more severe one hides: with hysteresis a
+    /// level may go on where it would not begin.
+    #[serde(default)]
+    pub crossed: Crossed,
+}
+
+/// Which levels are crossed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Crossed {
+    /// The mildest.
+    pub info: bool,
+    /// The middle one.
+    pub warning: bool,
+    /// The most severe.
+    pub critical: bool,
 }

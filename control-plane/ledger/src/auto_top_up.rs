@@ -40,10 +40,15 @@ pub enum Fill {
 }
 
 /// What happened so far.
+///
+/// A *crossing* begins when the balance falls to the threshold or below, and lasts until it
+/// is above again.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct AutoTopUpState {
-    /// The present crossing was answered, or refused for good: nothing more until the balance
-    /// was above the threshold again.
+    /// There is a crossing.
+    #[serde(default)]
+    pub is_crossed: bool,
+    /// It was answered by a lot that waits for its payment: nothing more until that is decided.
     #[serde(default)]
     pub is_answered: bool,
     /// When the last one was made.
@@ -61,16 +66,22 @@ pub struct AutoTopUpState {
     /// The lot that waits for its payment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<LotId>,
-    /// Why the present crossing was not answered.
+    /// When the last one that was not paid was voided or lapsed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpaid_at: Option<Timestamp>,
+    /// Why the present crossing is not answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<AutoTopUpRefusal>,
+    /// The reasons that were told of the present crossing, since its last answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub told: Vec<AutoTopUpRefusal>,
     /// When the present crossing is looked at again without another debit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamp>,
 }
 
 /// Why an auto top-up was not made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AutoTopUpRefusal {
     /// Too soon after the last one.
@@ -83,10 +94,14 @@ pub enum AutoTopUpRefusal {
     PaymentPending,
     /// The wallet is frozen.
     WalletFrozen,
+    /// The wallet is closed.
+    WalletClosed,
     /// The customer is suspended.
     CustomerSuspended,
     /// The customer has as many lots as can be.
     LotsMax,
     /// The account would hold more than can be counted.
     AmountOverflow,
+    /// What would be added is less than the currency's smallest unit.
+    AmountTooSmall,
 }

@@ -2,10 +2,13 @@
 //!
 //! Credits are kept as canonical decimal text and turned into amounts where they are used,
 //! with the rate of the wallet at hand: what an owner wrote stays what the owner reads.
+//! They are counted to nine places whatever the scale of the currency: at a rate of 1000,
+//! half a credit is 500 of a currency without places.
 
+use core::cmp::Ordering;
 use core::fmt;
 
-use creditgate_core::amount::{Amount, AmountError, Scale, format, parse_decimal};
+use creditgate_core::amount::{Amount, AmountError, Scale, format, parse_decimal, parse_wide};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::refusal::Refusal;
@@ -25,9 +28,25 @@ impl Credits {
     /// Reads a decimal, rounded half-even to `scale`.
     ///
     /// # Errors
-    /// As [`parse_decimal`].
+    /// As [`parse_wide`].
     pub fn parse(text: &str, scale: Scale) -> Result<Self, AmountError> {
-        parse_decimal(text, scale).map(|units| Self(format(units, scale).to_string()))
+        let missing = DIGITS.saturating_sub(scale.digits());
+        let nano = parse_wide(text, scale)?
+            .checked_mul(10_i128.pow(u32::from(missing)))
+            .ok_or(AmountError::Overflow)?;
+        Ok(Self::of_nano(nano))
+    }
+
+    /// So many times 10⁻⁹.
+    #[must_use]
+    pub fn of_nano(nano: i128) -> Self {
+        Self(written(nano))
+    }
+
+    /// How many times 10⁻⁹; not above 10³⁷.
+    #[must_use]
+    pub fn nano(&self) -> i128 {
+        parse_wide(&self.0, Scale::MAX).unwrap_or_default()
     }
 
     /// The text.
@@ -110,33 +129,35 @@ impl Rate {
         &self.0
     }
 
-    /// What `credits` come to: credits × rate, half-even to `scale`, rounded once.
+    /// What `credits` come to: credits, to nine places, × rate, half-even to `scale`.
     ///
     /// # Errors
     /// Text that is no decimal, or a product beyond the range of an amount.
     pub fn times(&self, credits: &str, scale: Scale) -> Result<Amount, Refusal> {
-        let units = parse_decimal(credits, scale).map_err(|error| match error {
+        let nano = parse_wide(credits, Scale::MAX).map_err(|error| match error {
             AmountError::Overflow => Refusal::Overflow,
             other => Refusal::amount("/credits_to_add", &other),
         })?;
-        let nine = Scale::new(DIGITS).map_err(|_| Refusal::Overflow)?;
-        let rate = parse_decimal(&self.0, nine).map_err(|_| Refusal::Overflow)?;
-        let one = 10_i128.pow(u32::from(DIGITS));
-        let product = i128::from(units.get()) * i128::from(rate.get());
-        let magnitude = product.abs();
-        let (whole, rest) = (magnitude / one, magnitude % one);
-        let up = rest * 2 > one || (rest * 2 == one && whole % 2 == 1);
-        let rounded = (whole + i128::from(up)) * product.signum();
-        i64::try_from(rounded)
-            .map(Amount::new)
-            .map_err(|_| Refusal::Overflow)
+        let product = nano.checked_mul(self.nano()).ok_or(Refusal::Overflow)?;
+        quotient(product, smallest_unit(scale))
+    }
+
+    /// How an amount compares with so many times 10⁻⁹ credits, neither of them rounded.
+    #[must_use]
+    pub fn compare(&self, amount: Amount, scale: Scale, nano_credits: i128) -> Ordering {
+        // An amount is below 2^63, so this fits; credits whose product does not are the more.
+        let amount = i128::from(amount.get()) * smallest_unit(scale);
+        amount.cmp(&nano_credits.saturating_mul(self.nano()))
+    }
+
+    fn nano(&self) -> i128 {
+        parse_decimal(&self.0, Scale::MAX).map_or(1, |rate| i128::from(rate.get().max(1)))
     }
 
     /// The credits that `amount` is: amount ÷ rate, half-even to nine places.
     #[must_use]
     pub fn credits(&self, amount: Amount, scale: Scale) -> String {
-        let rate = parse_decimal(&self.0, Scale::MAX).map_or(1, |rate| rate.get().max(1));
-        let rate = i128::from(rate);
+        let rate = self.nano();
         // units ÷ 10^scale ÷ (rate ÷ 10^9) in 10^-9 credits; below 10^37, so it fits.
         let digits = u32::from(DIGITS);
         let missing = digits.saturating_sub(u32::from(scale.digits()));
@@ -145,6 +166,25 @@ impl Rate {
         let up = rest * 2 > rate || (rest * 2 == rate && whole % 2 != 0);
         written(whole + i128::from(up))
     }
+}
+
+/// A smallest unit of a currency in 10^-18, which is what credits × rate counts in.
+const fn smallest_unit(scale: Scale) -> i128 {
+    10_i128.pow((2 * DIGITS - scale.digits()) as u32)
+}
+
+/// `of` ÷ `by`, half-even, as an amount.
+///
+/// # Errors
+/// [`Refusal::Overflow`].
+pub(crate) fn quotient(of: i128, by: i128) -> Result<Amount, Refusal> {
+    let magnitude = of.abs();
+    let (whole, rest) = (magnitude / by, magnitude % by);
+    let up = rest > by - rest || (rest == by - rest && whole % 2 == 1);
+    let rounded = (whole + i128::from(up)) * of.signum();
+    i64::try_from(rounded)
+        .map(Amount::new)
+        .map_err(|_| Refusal::Overflow)
 }
 
 /// Canonical decimal text of a count of 10^-9.
@@ -186,6 +226,39 @@ mod tests {
     fn halves_go_to_even() {
         assert_eq!(credits_of(1, 9, "2"), "0");
         assert_eq!(credits_of(3, 9, "2"), "0.000000002");
+    }
+
+    #[test]
+    fn parts_of_credits_count_where_the_currency_has_no_places() {
+        let whole = Scale::new(0).unwrap();
+        let rate = Rate::parse("1000", "/conversion_rate").unwrap();
+        assert_eq!(rate.times("0.5", whole).unwrap(), Amount::new(500));
+        assert_eq!(rate.times("-0.0005", whole).unwrap(), Amount::ZERO);
+        assert_eq!(rate.times("0.0015", whole).unwrap(), Amount::new(2));
+        let rate = Rate::parse("1", "/conversion_rate").unwrap();
+        let many = Credits::parse("50000000000", whole).unwrap();
+        assert_eq!(
+            many.amount(&rate, whole).unwrap(),
+            Amount::new(50_000_000_000)
+        );
+        let stored = serde_json::to_string(&many).unwrap();
+        assert_eq!(serde_json::from_str::<Credits>(&stored).unwrap(), many);
+    }
+
+    #[test]
+    fn an_amount_and_credits_are_compared_without_rounding() {
+        let whole = Scale::new(0).unwrap();
+        let rate = Rate::parse("0.3", "/conversion_rate").unwrap();
+        let credits = Credits::parse("1.5", Scale::MAX).unwrap().nano();
+        assert_eq!(
+            rate.compare(Amount::ZERO, whole, credits),
+            Ordering::Less,
+            "0 is less than 0.45, which rounds to 0"
+        );
+        let rate = Rate::parse("0.5", "/conversion_rate").unwrap();
+        let compare = |units| rate.compare(Amount::new(units), whole, 4_000_000_000);
+        let orders = [1, 2, 3].map(compare);
+        assert_eq!(orders, [Ordering::Less, Ordering::Equal, Ordering::Greater]);
     }
 
     #[test]

@@ -32,6 +32,16 @@ pub enum Refusal {
         /// What is wrong and what would be right.
         problem: String,
     },
+    /// As [`Self::Invalid`], for a field whose place is known only at run time.
+    #[error("{field}: {problem}")]
+    InvalidAt {
+        /// JSON pointer of the field.
+        field: String,
+        /// A stable code.
+        code: &'static str,
+        /// What is wrong and what would be right.
+        problem: String,
+    },
     /// The object's state does not allow it.
     #[error("{problem}")]
     Conflict {
@@ -52,7 +62,9 @@ impl Refusal {
         match self {
             Self::NotFound { .. } => "not_found",
             Self::Exists { .. } => "already_exists",
-            Self::Invalid { code, .. } | Self::Conflict { code, .. } => code,
+            Self::Invalid { code, .. }
+            | Self::InvalidAt { code, .. }
+            | Self::Conflict { code, .. } => code,
             Self::Overflow => "amount_overflow",
         }
     }

@@ -10,6 +10,9 @@ use std::fmt;
 /// The longest decimal that is read, in characters.
 pub const DECIMAL_LENGTH_MAX: usize = 64;
 
+/// The most units that [`parse_wide`] counts.
+const WIDE_MAX: i128 = 10_i128.pow(37);
+
 /// Far beyond what any amount needs, and far from overflowing the sums below.
 const EXPONENT_MAX: i32 = 100_000;
 
@@ -30,6 +33,15 @@ pub fn parse_decimal(text: &str, scale: Scale) -> Result<Amount, AmountError> {
 /// As [`parse_decimal`], and [`AmountError::TooPrecise`].
 pub fn parse_exact(text: &str, scale: Scale) -> Result<Amount, AmountError> {
     Parts::read(text)?.to_amount(scale, Excess::Refuse)
+}
+
+/// Reads a decimal as [`parse_decimal`] does, but counts up to 10³⁷ units: for numbers that
+/// are no amount yet, such as those a rate is still to be applied to.
+///
+/// # Errors
+/// As [`parse_decimal`].
+pub fn parse_wide(text: &str, scale: Scale) -> Result<i128, AmountError> {
+    Parts::read(text)?.to_units(scale, Excess::RoundHalfEven, WIDE_MAX)
 }
 
 /// Writes an amount as a canonical decimal: no exponent, no plus, no trailing zeros
@@ -102,6 +114,13 @@ impl<'a> Parts<'a> {
     }
 
     fn to_amount(&self, scale: Scale, excess: Excess) -> Result<Amount, AmountError> {
+        let units = self.to_units(scale, excess, i128::from(u64::MAX))?;
+        i64::try_from(units)
+            .map(Amount::new)
+            .map_err(|_| AmountError::Overflow)
+    }
+
+    fn to_units(&self, scale: Scale, excess: Excess, most: i128) -> Result<i128, AmountError> {
         // How many of the written digits count whole units; the rest is dropped.
         // Lengths are at most 64 and the exponent is bounded, so nothing saturates.
         let kept = i32::try_from(self.whole.len())
@@ -115,14 +134,14 @@ impl<'a> Parts<'a> {
         for byte in self.whole.bytes().chain(self.fraction.bytes()) {
             let digit = byte.wrapping_sub(b'0');
             if position < kept {
-                units = shift_in(units, digit)?;
+                units = shift_in(units, digit, most)?;
             } else {
                 half = half.then(digit, position == kept);
             }
             position = position.saturating_add(1);
         }
         while units != 0 && position < kept {
-            units = shift_in(units, 0)?;
+            units = shift_in(units, 0, most)?;
             position = position.saturating_add(1);
         }
 
@@ -135,14 +154,11 @@ impl<'a> Parts<'a> {
             HalfWay::Above => true,
         };
         let magnitude = units.saturating_add(i128::from(up));
-        let signed = if self.negative {
+        Ok(if self.negative {
             magnitude.saturating_neg()
         } else {
             magnitude
-        };
-        i64::try_from(signed)
-            .map(Amount::new)
-            .map_err(|_| AmountError::Overflow)
+        })
     }
 }
 
@@ -201,11 +217,11 @@ fn read_exponent(text: &str) -> Result<i32, AmountError> {
     })
 }
 
-/// Appends a digit. Stops as soon as the count has left 64 bits, so that even a
+/// Appends a digit. Stops as soon as the count is above `most`, so that even a
 /// mantissa of 64 digits or a huge exponent costs a few steps.
-fn shift_in(units: i128, digit: u8) -> Result<i128, AmountError> {
+fn shift_in(units: i128, digit: u8, most: i128) -> Result<i128, AmountError> {
     let units = units.saturating_mul(10).saturating_add(i128::from(digit));
-    if units > i128::from(u64::MAX) {
+    if units > most {
         return Err(AmountError::Overflow);
     }
     Ok(units)
@@ -239,6 +255,16 @@ mod tests {
         assert_eq!(nano("-0"), Ok(0));
         assert_eq!(nano("9223372036.854775807"), Ok(i64::MAX));
         assert_eq!(nano("-9223372036.854775808"), Ok(i64::MIN));
+    }
+
+    #[test]
+    fn wide_decimals_count_beyond_an_amount_and_not_without_end() {
+        let wide = |text: &str| parse_wide(text, scale(9));
+        assert_eq!(wide("50000000000"), Ok(50_000_000_000_000_000_000));
+        assert_eq!(wide("-0.0000000015"), Ok(-2));
+        assert_eq!(wide("1e28"), Ok(10_i128.pow(37)));
+        assert_eq!(wide("1e29"), Err(AmountError::Overflow));
+        assert_eq!(wide("1e99999"), Err(AmountError::Overflow));
     }
 
     #[test]
