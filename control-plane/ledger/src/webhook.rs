@@ -1,4 +1,9 @@
 //! Webhooks: endpoints, and events on their way to them. Pure; the sending is elsewhere.
+//!
+//! An event is told to an endpoint by a [`Delivery`], which is made in the transaction that
+//! writes the event ([`outbox`]). Each try is an [`Attempt`]; what follows from it, for the
+//! delivery and for its endpoint, is decided by [`retry`]. A delivery is made again, never
+//! reopened, when an operator wants an event told again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,6 +12,10 @@ use serde::{Deserialize, Serialize};
 use crate::event::EventKind;
 use crate::id::{DeliveryId, EndpointId, EventId};
 use crate::time::Timestamp;
+
+pub mod endpoint;
+pub mod outbox;
+pub mod retry;
 
 /// Most endpoints of an installation.
 pub const ENDPOINTS_MAX: usize = 50;
@@ -122,4 +131,55 @@ pub struct Attempt {
     pub response: Option<String>,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
+}
+
+macro_rules! failures {
+    ($($(#[doc = $doc:literal])* $failure:ident = $word:literal,)*) => {
+        /// Why an attempt failed.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum AttemptError {
+            $($(#[doc = $doc])* $failure,)*
+        }
+
+        impl AttemptError {
+            /// All of them, with their words and what they mean.
+            pub const ALL: &'static [(Self, &'static str, &'static str)] =
+                &[$((Self::$failure, $word, concat!($($doc),*)),)*];
+
+            /// The stable word, as attempts carry it.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$failure => $word,)* }
+            }
+        }
+    };
+}
+
+failures! {
+    /// The answer's status was none of 200 to 299.
+    Status = "http_status",
+    /// The answer was a redirect; none is followed.
+    Redirect = "redirect_not_followed",
+    /// There was no whole answer in time.
+    TimedOut = "timed_out",
+    /// The host's name has no address.
+    NameUnknown = "name_not_resolved",
+    /// An address of the host is none that webhooks may be sent to.
+    AddressNotAllowed = "address_not_allowed",
+    /// Nobody listens there, or no secure connection came about.
+    NotConnected = "not_connected",
+    /// The connection ended before the answer, or the answer was none of HTTP.
+    Broken = "connection_broken",
+    /// Not tried: the endpoint was disabled.
+    EndpointDisabled = "endpoint_disabled",
+    /// Not tried: the endpoint was deleted.
+    EndpointDeleted = "endpoint_deleted",
+}
+
+impl Attempt {
+    /// Whether the endpoint took the event.
+    #[must_use]
+    pub fn is_delivered(&self) -> bool {
+        self.error.is_none() && self.status.is_some_and(|status| status / 100 == 2)
+    }
 }
