@@ -140,6 +140,30 @@ pub enum Fact {
     },
 }
 
+impl Fact {
+    /// The lot it speaks of.
+    #[must_use]
+    pub fn lot(&self) -> Option<LotId> {
+        match self {
+            Self::LotMade(terms) => Some(terms.lot),
+            Self::LotPaid { lot }
+            | Self::LotEffective { lot }
+            | Self::LotPriority { lot, .. }
+            | Self::LotExtended { lot, .. }
+            | Self::LotExcess { lot, .. }
+            | Self::LotVoided { lot } => Some(*lot),
+            Self::WalletOpened { .. }
+            | Self::WalletPriority { .. }
+            | Self::WalletStatus { .. }
+            | Self::CreditLimit { .. }
+            | Self::ClaimOpened { .. }
+            | Self::ClaimTook { .. }
+            | Self::ClaimClosed { .. }
+            | Self::AlertState { .. } => None,
+        }
+    }
+}
+
 /// What a lot was made with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LotTerms {

@@ -31,6 +31,7 @@ pub mod plan;
 pub mod quarantine;
 pub mod refusal;
 pub mod registry;
+pub mod replay;
 pub mod report;
 pub mod subscription;
 pub mod time;

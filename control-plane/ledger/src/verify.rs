@@ -17,6 +17,36 @@ pub struct Finding {
     pub problem: String,
 }
 
+/// The numbers of the invariants in ARCHITECTURE.md, as findings name them.
+pub mod invariant {
+    /// Postings of an entry sum to zero; balances are the sums of their postings.
+    pub const BALANCED: u8 = 1;
+    /// What was funded is in one of the parts.
+    pub const FUNDED: u8 = 2;
+    /// What is settled and out is funded.
+    pub const STRICT: u8 = 3;
+    /// A lease's counters are in order.
+    pub const COUNTERS: u8 = 4;
+    /// No credit is lent twice.
+    pub const ONCE: u8 = 5;
+    /// What expired or was voided is not lent.
+    pub const IN_TIME: u8 = 6;
+    /// Each consumption says how much of which lot, in burn order.
+    pub const LOTS: u8 = 7;
+    /// An answer to an idempotency key is whole.
+    pub const ANSWERS: u8 = 8;
+    /// What was acknowledged can be read.
+    pub const DURABLE: u8 = 9;
+    /// An alert fires once per crossing, in order.
+    pub const ALERTS: u8 = 10;
+    /// What gateways report as used is what is booked as spent.
+    pub const USAGE: u8 = 11;
+    /// Each entry of an account is chained to the one before it.
+    pub const CHAIN: u8 = 12;
+    /// The journal alone tells how the rows came to be.
+    pub const FACTS: u8 = 13;
+}
+
 /// Checks everything that a book alone can show.
 #[must_use]
 pub fn verify(book: &Book) -> Vec<Finding> {

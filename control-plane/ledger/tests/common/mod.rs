@@ -1,12 +1,15 @@
 //! A customer with one wallet, and gateways that speak for themselves.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+use std::collections::BTreeMap;
+
 use creditgate_core::amount::{Amount, Currency, Scale};
 use creditgate_core::lease::{Counters, LeaseNumber};
 use creditgate_core::protocol::{LeaseAnswer, PreviousReport, Report, Timing};
 use creditgate_ledger::context::{Context, Ids};
 use creditgate_ledger::customer::{self, NewCustomer};
 use creditgate_ledger::id::{AccountId, InstanceId};
+use creditgate_ledger::replay::Replay;
 use creditgate_ledger::report::{self, Impossible, Reporter};
 use creditgate_ledger::top_up::{self, TopUp};
 use creditgate_ledger::verify::verify;
@@ -31,6 +34,8 @@ pub(crate) struct Bench {
     pub(crate) ids: Counter,
     pub(crate) registry: Registry,
     pub(crate) now: Timestamp,
+    replays: BTreeMap<AccountId, Replay>,
+    replayed: usize,
 }
 
 pub(crate) const A: InstanceId = InstanceId(0xa);
@@ -81,6 +86,8 @@ impl Bench {
             ids,
             registry,
             now,
+            replays: BTreeMap::new(),
+            replayed: 0,
         }
     }
 
@@ -112,21 +119,43 @@ impl Bench {
             "after a decision at {}",
             self.now
         );
-        for account in LedgerAccount::ALL {
-            let posted = self
-                .journal
-                .entries
-                .iter()
-                .fold(Amount::ZERO, |sum, entry| {
-                    sum.saturating_add(entry.posted(account))
-                });
-            assert_eq!(
-                posted,
-                self.book.accounts[0].balances.get(account),
-                "{account}"
-            );
-        }
+        self.assert_replays();
         outcome
+    }
+
+    /// The journal alone gives the same book: lots, balances, pins, wallets' states, claims.
+    fn assert_replays(&mut self) {
+        for entry in &self.journal.entries[self.replayed..] {
+            let replay = self.replays.entry(entry.account);
+            replay
+                .or_insert_with(|| Replay::of(entry.account))
+                .take(entry);
+        }
+        self.replayed = self.journal.entries.len();
+        for account in &self.book.accounts {
+            let new = || Replay::of(account.id);
+            let replay = self.replays.entry(account.id).or_insert_with(new);
+            replay.compare_account(account);
+            let is_of = |of: AccountId| of == account.id;
+            let book = &self.book;
+            for wallet in book.wallets.iter().filter(|row| is_of(row.account)) {
+                replay.compare_wallet(wallet);
+            }
+            for lot in book.lots.iter().filter(|row| is_of(row.account)) {
+                replay.compare_lot(lot);
+            }
+            for lease in book.leases.iter().filter(|row| is_of(row.account)) {
+                replay.compare_lease(lease);
+            }
+            for claim in book.claims.iter().filter(|row| is_of(row.account)) {
+                replay.compare_claim(claim);
+            }
+            replay.without_row(
+                |wallet| book.wallet(wallet.id).is_some(),
+                |lot| book.lot(lot.id).is_some(),
+            );
+            assert_eq!(replay.findings(), vec![], "by the journal at {}", self.now);
+        }
     }
 
     pub(crate) fn top_up(&mut self, units: i64) -> Lot {
@@ -155,6 +184,7 @@ impl Bench {
     ) -> Result<LeaseAnswer, Impossible> {
         let before = self.book.clone();
         let entries = self.journal.entries.len();
+        let replays = self.replays.clone();
         let reporter = Reporter {
             instance,
             barred: None,
@@ -164,6 +194,7 @@ impl Bench {
         if answer.is_err() {
             self.book = before;
             self.journal.entries.truncate(entries);
+            (self.replays, self.replayed) = (replays, entries);
         }
         answer
     }

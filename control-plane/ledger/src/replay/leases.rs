@@ -1,0 +1,135 @@
+//! What leases have out, by the journal: pins in the order they were lent.
+
+use std::collections::VecDeque;
+
+use creditgate_core::amount::Amount;
+
+use super::lots::Part;
+use super::{Movement, Replay};
+use crate::id::WalletId;
+use crate::journal::{Draw, Entry, LedgerAccount};
+use crate::lease::Pin;
+use crate::time::Timestamp;
+use crate::verify::invariant;
+
+/// What one lease has out.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Out {
+    pins: VecDeque<Pin>,
+    is_quarantined: bool,
+}
+
+impl Out {
+    /// In the order they were lent.
+    pub(super) fn pins(&self) -> &[Pin] {
+        self.pins.as_slices().0
+    }
+
+    fn push(&mut self, pin: Pin) {
+        match self.pins.back_mut() {
+            Some(last) if last.lot == pin.lot => {
+                last.amount = last.amount.saturating_add(pin.amount);
+            }
+            _ => self.pins.push_back(pin),
+        }
+        self.pins.make_contiguous();
+    }
+
+    /// Takes from one end; answers what was taken of which lots, and what was missing.
+    fn take(&mut self, amount: Amount, from_front: bool) -> (Vec<Draw>, Amount) {
+        let mut missing = amount;
+        let mut draws = Vec::new();
+        while missing > Amount::ZERO {
+            let end = if from_front {
+                self.pins.front_mut()
+            } else {
+                self.pins.back_mut()
+            };
+            let Some(pin) = end else { break };
+            let part = pin.amount.min(missing);
+            pin.amount = pin.amount.saturating_sub(part);
+            missing = missing.saturating_sub(part);
+            draws.extend(pin.lot.map(|lot| Draw { lot, amount: part }));
+            if pin.amount.is_zero() {
+                let _empty = if from_front {
+                    self.pins.pop_front()
+                } else {
+                    self.pins.pop_back()
+                };
+            }
+        }
+        self.pins.make_contiguous();
+        (draws, missing)
+    }
+}
+
+impl Replay {
+    /// Invariant 7: what was lent first is used first, what was lent last comes back first.
+    pub(super) fn move_pins(&mut self, entry: &Entry, movement: Movement) {
+        let (from, to) = (Part::left(movement.from), Part::joined(movement.to));
+        let is_lent = |part| part == Part::Pinned;
+        if !is_lent(from) && !is_lent(to) {
+            return;
+        }
+        let Some(lease) = entry.lease else {
+            let problem = "it lends or takes back, but names no lease";
+            return self.found(invariant::LOTS, entry.id, problem);
+        };
+        let out = self.leases.entry(lease).or_default();
+        if !is_lent(from) {
+            let drawn = entry.draws.iter().map(|draw| Pin {
+                lot: Some(draw.lot),
+                amount: draw.amount,
+            });
+            drawn.for_each(|pin| out.push(pin));
+            if movement.from == LedgerAccount::Debt {
+                out.push(Pin {
+                    lot: None,
+                    amount: movement.amount,
+                });
+            }
+            return;
+        }
+        if is_lent(to) {
+            out.is_quarantined = movement.to == LedgerAccount::Quarantined;
+            return;
+        }
+        let (draws, missing) = out.take(movement.amount, to == Part::Spent && !is_debt(movement));
+        if out.pins.is_empty() {
+            self.leases.remove(&lease);
+        }
+        if !missing.is_zero() {
+            let problem = format!(
+                "{lease} gives up {}, {} more than it has out",
+                movement.amount.get(),
+                missing.get()
+            );
+            self.found(invariant::LOTS, entry.id, problem);
+        } else if draws != entry.draws {
+            let problem = format!("it does not draw on what {lease} has out in its order");
+            self.found(invariant::LOTS, entry.id, problem);
+        }
+    }
+
+    /// available + lent + held of a wallet at an instant.
+    pub(super) fn wallet_balance(&self, wallet: WalletId, at: Timestamp) -> i128 {
+        let usable = |lot| {
+            let lot = self.lots.get(lot)?;
+            (lot.wallet == wallet && lot.is_lendable(at)).then_some(lot)
+        };
+        let free = self.order.values().filter_map(usable).map(|lot| lot.free);
+        let out = self
+            .leases
+            .values()
+            .filter(|out| !out.is_quarantined)
+            .flat_map(|out| &out.pins)
+            .filter(|pin| pin.lot.as_ref().and_then(usable).is_some())
+            .map(|pin| pin.amount);
+        free.chain(out).map(|part| i128::from(part.get())).sum()
+    }
+}
+
+/// Credit that was lent as debt and comes back.
+fn is_debt(movement: Movement) -> bool {
+    movement.to == LedgerAccount::Debt
+}
