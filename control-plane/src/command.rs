@@ -102,6 +102,8 @@ pub enum Command {
         lease: LeaseNumber,
         /// What the first request costs.
         need: Amount,
+        /// The rule that it is priced by.
+        rule: Option<String>,
     },
     /// Merges a report, and lends.
     Report {

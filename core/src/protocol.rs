@@ -70,6 +70,10 @@ pub struct ResolveRequest {
     pub lease: LeaseNumber,
     /// What the first request costs.
     pub need: Amount,
+    /// The rule of the rate card that the first request is priced by; none if it asks for its
+    /// balance. Where a limited account pays for the rule, the general one need not lend.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
 }
 
 /// The answer to [`ResolveRequest`].
@@ -116,8 +120,22 @@ pub struct Resolved {
     /// into a fresh cell, or turns the account's cell to it. If not, another thread of the
     /// process has it: its cell is, or will be, in shared data.
     pub opened: bool,
-    /// The lease and the state of the account.
+    /// The lease and the state of the customer's general account.
     pub answer: LeaseAnswer,
+    /// Accounts that pay before the general one for some rules. The credential version grows
+    /// when these change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limited: Vec<LimitedAccount>,
+}
+
+/// An account that is limited to rules of the rate card: it pays for requests of these, and
+/// where it can't, the general account does. No rule is in two of a customer's accounts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitedAccount {
+    /// Which.
+    pub account: AccountId,
+    /// The ids of the rules.
+    pub rules: Vec<String>,
 }
 
 /// Counters of every cell that changed, and what is needed.
@@ -189,8 +207,10 @@ pub enum Phase {
 pub enum Block {
     /// The customer is suspended.
     CustomerSuspended,
-    /// Every wallet of the account is frozen.
+    /// No wallet of the account is active, and one is frozen.
     WalletFrozen,
+    /// Every wallet of the account is closed.
+    WalletClosed,
 }
 
 /// Whether refusals are carried out for this customer.

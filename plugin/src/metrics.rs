@@ -71,6 +71,8 @@ metrics! {
     RefusedCustomerSuspended = "refused_customer_suspended_total",
     /// 403: wallet frozen.
     RefusedWalletFrozen = "refused_wallet_frozen_total",
+    /// 403: wallet closed.
+    RefusedWalletClosed = "refused_wallet_closed_total",
     /// 403: no rule allows the route.
     RefusedRouteDenied = "refused_route_denied_total",
     /// 400: a path that could mean several.

@@ -277,14 +277,17 @@ impl Book {
         if self.customer.status == CustomerStatus::Suspended {
             return Some(Block::CustomerSuspended);
         }
-        let mut wallets = self
+        let wallets = self
             .wallets
             .iter()
-            .filter(|wallet| wallet.account == account)
-            .peekable();
-        wallets.peek()?;
-        let none_active = wallets.all(|wallet| wallet.status != WalletStatus::Active);
-        none_active.then_some(Block::WalletFrozen)
+            .filter(|wallet| wallet.account == account);
+        // An account is as usable as its most usable wallet.
+        let statuses = wallets.map(|wallet| wallet.status);
+        match statuses.min().unwrap_or(WalletStatus::Active) {
+            WalletStatus::Active => None,
+            WalletStatus::Frozen => Some(Block::WalletFrozen),
+            WalletStatus::Closed => Some(Block::WalletClosed),
+        }
     }
 
     /// Notes that gateways must hear of a change of this account: each of its leases is pushed.

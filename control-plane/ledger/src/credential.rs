@@ -154,7 +154,7 @@ fn find(book: &mut Book, id: KeyId) -> Result<&mut ConsumerKey, Refusal> {
 }
 
 /// Makes every gateway resolve the customer's credentials again.
-fn forget(book: &mut Book, now: Timestamp) {
+pub(crate) fn forget(book: &mut Book, now: Timestamp) {
     book.customer.credential_version = book.customer.credential_version.wrapping_add(1);
     for place in 0..book.accounts.len() {
         book.touch(place, now);

@@ -27,6 +27,7 @@ pub mod id;
 pub mod journal;
 pub mod lease;
 pub mod lend;
+pub mod limits;
 pub mod plan;
 pub mod quarantine;
 pub mod refusal;

@@ -15,6 +15,7 @@ use crate::fact::Fact;
 use crate::id::{AccountId, CustomerId, WalletId};
 use crate::journal::{About, Journal, ReasonCode};
 use crate::lend;
+use crate::limits;
 use crate::refusal::Refusal;
 use crate::report::ensure_account;
 use crate::time::Timestamp;
@@ -76,8 +77,8 @@ pub enum WalletType {
     PostPaid,
 }
 
-/// Whether a wallet may be spent from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Whether a wallet may be spent from; in order, the most usable first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WalletStatus {
     /// Yes.
@@ -151,6 +152,7 @@ pub fn create(
             problem: format!("the customer has {WALLETS_MAX} wallets"),
         });
     }
+    limits::check(book, &new.currency, &new.scope)?;
     let place = ensure_account(book, context, new.currency, new.scale, new.scope);
     let wallet = Wallet {
         id: WalletId(context.ids.next()),
@@ -193,6 +195,7 @@ pub fn create(
     book.wallets.push(wallet.clone());
     book.touch(place, context.now);
     book.push(account);
+    limits::changed(book, place, context.now);
     Ok(wallet)
 }
 
@@ -239,6 +242,9 @@ pub fn set_status(
         }
         book.touch(place, context.now);
         book.push(wallet.account);
+        if from != status && status == WalletStatus::Closed {
+            limits::changed(book, place, context.now);
+        }
         lend::settle_waiters(book, journal, context, place);
     }
     Ok(wallet)

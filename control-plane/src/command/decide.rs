@@ -132,8 +132,12 @@ impl<'a> Work<'a> {
                 credential,
                 lease,
                 need,
+                rule,
                 gateway,
-            } => self.resolve(actor, gateway, instance, credential, (lease, need)),
+            } => {
+                let question = (lease, need, rule.as_deref());
+                self.resolve(actor, gateway, instance, credential, question)
+            }
             Command::Report { instance, report } => self.report(actor, instance, &report),
             Command::ResolveLease {
                 lease,

@@ -62,6 +62,11 @@ pub const CODES: &[Code] = &[
         "The key belongs to that customer already",
     ),
     code(409, "keys_max", "Too many keys"),
+    code(
+        409,
+        "limited_rules_max",
+        "The customer's wallets are limited to too many rules",
+    ),
     code(409, "lease_not_quarantined", "The lease is not quarantined"),
     code(409, "lease_on_hold", "The lease is held already"),
     code(409, "lot_not_live", "Nothing is left of the lot"),

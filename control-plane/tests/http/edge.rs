@@ -108,6 +108,7 @@ impl Edge {
             credential: credential_hash(credential),
             lease: LeaseNumber(lease),
             need: Amount::new(need),
+            rule: None,
         };
         self.told(plane, "resolve", &message).await
     }

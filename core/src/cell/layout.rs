@@ -136,7 +136,7 @@ impl Cell {
             ceiling: (flags & FLAG_CEILING != 0).then_some(ceiling),
             version,
             credential_version: half(packed),
-            block: block_of(flags)?,
+            block: block_of(flags),
             mode: mode_of(flags)?,
             balance_base,
             balance_at_s: half(packed >> 32),
@@ -152,6 +152,7 @@ impl Cell {
             None => 0,
             Some(Block::CustomerSuspended) => 1,
             Some(Block::WalletFrozen) => 2,
+            Some(Block::WalletClosed) => 3,
         };
         let mode = match self.mode {
             EnforcementMode::Enforce => 0,
@@ -202,12 +203,12 @@ fn counters(next: &mut impl FnMut() -> Result<u64, CellError>) -> Result<Counter
     Ok(counters)
 }
 
-fn block_of(flags: u64) -> Result<Option<Block>, CellError> {
+const fn block_of(flags: u64) -> Option<Block> {
     match flags & FLAG_BLOCK {
-        0 => Ok(None),
-        1 => Ok(Some(Block::CustomerSuspended)),
-        2 => Ok(Some(Block::WalletFrozen)),
-        _ => Err(CellError::Value),
+        0 => None,
+        1 => Some(Block::CustomerSuspended),
+        2 => Some(Block::WalletFrozen),
+        _ => Some(Block::WalletClosed),
     }
 }
 
@@ -226,10 +227,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_block_that_nobody_writes_makes_the_cell_unreadable() {
+    fn a_mode_that_nobody_writes_makes_the_cell_unreadable() {
         let mut bytes = Cell::fresh(AccountId(1), LeaseNumber(1)).to_bytes();
-        bytes[4] |= 0b11;
+        bytes[4] |= 0b11 << FLAG_MODE_SHIFT;
         assert_eq!(Cell::from_bytes(&bytes), Err(CellError::Value));
+    }
+
+    #[test]
+    fn every_block_is_read_back_as_it_was_written() {
+        let mut cell = Cell::fresh(AccountId(1), LeaseNumber(1));
+        let blocks = [
+            Block::CustomerSuspended,
+            Block::WalletFrozen,
+            Block::WalletClosed,
+        ];
+        for block in blocks.map(Some).into_iter().chain([None]) {
+            cell.block = block;
+            assert_eq!(Cell::from_bytes(&cell.to_bytes()), Ok(cell.clone()));
+        }
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub enum Refusal {
     CustomerSuspended,
     /// The wallet is frozen.
     WalletFrozen,
+    /// The wallet is closed.
+    WalletClosed,
     /// The rate card denies the route.
     RouteDenied,
     /// The path could mean several.
@@ -78,6 +80,7 @@ impl Refusal {
         Self::CreditHeld,
         Self::CustomerSuspended,
         Self::WalletFrozen,
+        Self::WalletClosed,
         Self::RouteDenied,
         Self::PathAmbiguous,
         Self::ControlPlaneUnreachable,
@@ -154,6 +157,14 @@ impl Refusal {
                 RefusedWalletFrozen,
                 "Wallet frozen",
                 "This customer's wallet is frozen. Ask whoever runs the service."
+            ),
+            Self::WalletClosed => terms!(
+                "wallet_closed",
+                403,
+                7,
+                RefusedWalletClosed,
+                "Wallet closed",
+                "This customer's wallet was closed. Ask whoever runs the service."
             ),
             Self::RouteDenied => terms!(
                 "route_denied",
@@ -262,6 +273,7 @@ impl Refusal {
         match block {
             Block::CustomerSuspended => Self::CustomerSuspended,
             Block::WalletFrozen => Self::WalletFrozen,
+            Block::WalletClosed => Self::WalletClosed,
         }
     }
 

@@ -56,6 +56,7 @@ impl Gate {
                 credential: hash,
                 lease,
                 need: self.cost_of(self.line.lookups.waiters(&hash).take(1)),
+                rule: None,
             };
             let question = Question::Resolve {
                 hash,

@@ -148,6 +148,7 @@ impl World {
                     credential,
                     lease,
                     need,
+                    rule: None,
                 };
                 match self.execute("gateway", command)? {
                     Outcome::Resolved(Some(resolved)) => {

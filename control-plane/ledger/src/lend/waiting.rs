@@ -14,6 +14,7 @@ use crate::expiry::wallet_is_frozen;
 use crate::id::{AccountId, LeaseId};
 use crate::journal::Journal;
 use crate::lease::{Lease, LeaseState, ToldCeiling};
+use crate::limits;
 use crate::time::Timestamp;
 
 /// After anything that may have freed credit: serves waiters in order, then raises ceilings.
@@ -162,7 +163,10 @@ pub(super) fn wait_or_tell(
         waits_already.map_or(hope_until, |waiter| waiter.until.min(hope_until))
     };
     let was_told = asking.told.is_some_and(|told| need.first > told.ceiling);
-    let may_hope = !was_told && now < until && could_yet_pay(book, place, lease, now) >= need.first;
+    let may_hope = !was_told
+        && now < until
+        && could_yet_pay(book, place, lease, now) >= need.first
+        && !limits::general_pays(book, place, need.first, now);
     let full = own_turn.is_none() && book.accounts[place].waiters.len() >= WAITERS_MAX;
     if full || !(is_sure || may_hope) {
         if let Some(own_turn) = own_turn {

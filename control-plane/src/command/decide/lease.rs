@@ -9,7 +9,7 @@ use creditgate_ledger::id::{GatewayId, InstanceId};
 use creditgate_ledger::registry::InstanceState;
 use creditgate_ledger::report::{self, Reporter};
 use creditgate_ledger::{
-    Book, Journal, LeaseState, QuarantineCause, Refusal, expiry, lend, quarantine,
+    Book, Journal, LeaseState, QuarantineCause, Refusal, expiry, lend, limits, quarantine,
 };
 
 use super::{Failure, Work, restored};
@@ -23,7 +23,7 @@ impl Work<'_> {
         gateway: GatewayId,
         instance: InstanceId,
         credential: CredentialHash,
-        question: (LeaseNumber, Amount),
+        (number, need, rule): (LeaseNumber, Amount, Option<&str>),
     ) -> Result<Outcome, Failure> {
         let target = Target::Credential(credential);
         if !self.places.contains_key(&target) {
@@ -56,13 +56,14 @@ impl Work<'_> {
             {
                 return Ok(Outcome::Resolved(None));
             }
+            let need = limits::need_of_general(book, &currency, rule, need, now);
             let (opened, answer) = report::resolve(
                 book,
                 journal,
                 context,
                 reporter,
                 (currency, scale),
-                question,
+                (number, need),
             );
             Ok(Outcome::Resolved(Some(Box::new(Resolved {
                 epoch,
@@ -71,6 +72,7 @@ impl Work<'_> {
                 scale,
                 opened,
                 answer,
+                limited: limits::told(book, &currency),
             }))))
         })
     }

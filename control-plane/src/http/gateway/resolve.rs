@@ -32,6 +32,7 @@ pub(super) async fn gateway_resolve(
         credential: message.credential,
         lease: message.lease,
         need: message.need,
+        rule: message.rule,
     };
     let answer = match app.writer.execute("gateway", command).await? {
         Outcome::Resolved(Some(resolved)) => ResolveAnswer::Known(resolved),

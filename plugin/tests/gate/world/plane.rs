@@ -222,6 +222,7 @@ impl Plane {
             scale: Scale::new(0).unwrap(),
             opened: usable || repeated,
             answer: account.answer(id, number, self.timing.use_by_ms, None),
+            limited: Vec::new(),
         }))
     }
 
