@@ -8,6 +8,7 @@ use creditgate_core::lease::{Counters, LeaseNumber};
 use creditgate_core::protocol::{LeaseAnswer, PreviousReport, Report, Timing};
 use creditgate_ledger::context::{Context, Ids};
 use creditgate_ledger::customer::{self, NewCustomer};
+use creditgate_ledger::decision;
 use creditgate_ledger::id::{AccountId, InstanceId};
 use creditgate_ledger::replay::Replay;
 use creditgate_ledger::report::{self, Impossible, Reporter};
@@ -112,7 +113,9 @@ impl Bench {
             registry: &self.registry,
             actor: "test",
         };
+        decision::begin(&mut self.book, &mut self.journal, &mut context);
         let outcome = decision(&mut self.book, &mut self.journal, &mut context);
+        decision::conclude(&mut self.book, &mut self.journal, &mut context);
         assert_eq!(
             verify(&self.book),
             vec![],

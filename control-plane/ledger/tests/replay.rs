@@ -1,0 +1,390 @@
+//! The journal is whole: whatever happened, replaying it gives the book.
+//!
+//! Random histories over several wallets and accounts. [`common::Bench::run`] replays each
+//! entry as it is noted and compares with the book; here a second replay, which forgets what
+//! is used up as it goes, and the breakdown by kind are compared at the end.
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use common::{A, B, Bench, amount};
+use creditgate_core::amount::Amount;
+use creditgate_core::lease::{Counters, LeaseNumber};
+use creditgate_core::protocol::{PreviousReport, Report};
+use creditgate_ledger::id::{AccountId, InstanceId, WalletId};
+use creditgate_ledger::replay::{Breakdown, Replay, differences};
+use creditgate_ledger::top_up::{self, TopUp};
+use creditgate_ledger::wallet::{self, NewWallet};
+use creditgate_ledger::{
+    LeaseState, QuarantineCause, ReasonCode, ResolutionKind, Scope, WalletStatus, expiry, lend,
+    quarantine,
+};
+use proptest::prelude::*;
+use proptest::sample::Index;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Open {
+        scope: usize,
+        priority: Option<i32>,
+    },
+    TopUp {
+        wallet: Index,
+        units: i64,
+        reason: ReasonCode,
+        priority: Option<i32>,
+        starts_ms: Option<u64>,
+        lives_ms: Option<u64>,
+    },
+    Void {
+        lot: Index,
+    },
+    SetStatus {
+        wallet: Index,
+        status: WalletStatus,
+    },
+    Ask {
+        gateway: usize,
+        account: Index,
+        uses: i64,
+        returns: i64,
+        need: i64,
+    },
+    Turn {
+        gateway: usize,
+        account: Index,
+        dead: bool,
+    },
+    Lose {
+        gateway: usize,
+        account: Index,
+    },
+    Silence {
+        gateway: usize,
+    },
+    Decide {
+        release: bool,
+    },
+    Pass {
+        ms: u64,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let gateway = || 0_usize..2;
+    let priority = || proptest::option::of(-2_i32..3);
+    let reason = proptest::sample::select(vec![
+        ReasonCode::PurchasedCreditDirect,
+        ReasonCode::FreeCreditGrant,
+        ReasonCode::CreditNote,
+        ReasonCode::PurchasedCreditBonus,
+    ]);
+    let instant = || proptest::option::of(1_u64..40_000);
+    let index = any::<Index>;
+    prop_oneof![
+        1 => (0_usize..3, priority()).prop_map(|(scope, priority)| Step::Open { scope, priority }),
+        6 => (index(), 1_i64..100, reason, priority(), instant(), instant())
+            .prop_map(|(wallet, units, reason, priority, starts_ms, lives_ms)| {
+                Step::TopUp { wallet, units, reason, priority, starts_ms, lives_ms }
+            }),
+        1 => index().prop_map(|lot| Step::Void { lot }),
+        1 => (index(), any::<bool>()).prop_map(|(wallet, frozen)| Step::SetStatus {
+            wallet,
+            status: if frozen { WalletStatus::Frozen } else { WalletStatus::Active },
+        }),
+        12 => (gateway(), index(), 0_i64..40, 0_i64..40, 0_i64..60)
+            .prop_map(|(gateway, account, uses, returns, need)| Step::Ask { gateway, account, uses, returns, need }),
+        2 => (gateway(), index(), any::<bool>())
+            .prop_map(|(gateway, account, dead)| Step::Turn { gateway, account, dead }),
+        1 => (gateway(), index()).prop_map(|(gateway, account)| Step::Lose { gateway, account }),
+        1 => gateway().prop_map(|gateway| Step::Silence { gateway }),
+        1 => any::<bool>().prop_map(|release| Step::Decide { release }),
+        3 => (1_u64..10_000).prop_map(|ms| Step::Pass { ms }),
+    ]
+}
+
+const INSTANCES: [InstanceId; 2] = [A, B];
+
+/// What a gateway knows of its lease of an account.
+#[derive(Default, Clone, Copy)]
+struct Cell {
+    number: u64,
+    counters: Counters,
+    /// Admitted, and not settled yet.
+    held: Amount,
+}
+
+struct World {
+    bench: Bench,
+    cells: BTreeMap<(usize, AccountId), Cell>,
+    drawn: u64,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut bench = Bench::with_credit(50);
+        bench.registry.settings.overrun_max = amount(1_000);
+        Self {
+            bench,
+            cells: BTreeMap::new(),
+            drawn: 0,
+        }
+    }
+
+    fn wallet(&self, index: Index) -> WalletId {
+        index.get(&self.bench.book.wallets).id
+    }
+
+    fn play(&mut self, step: Step) {
+        match step {
+            Step::Open { scope, priority } => self.open(scope, priority),
+            Step::TopUp {
+                wallet,
+                units,
+                reason,
+                priority,
+                starts_ms,
+                lives_ms,
+            } => {
+                let effective_at = starts_ms.map(|ms| self.bench.now.plus_ms(ms));
+                let from = effective_at.unwrap_or(self.bench.now);
+                let command = TopUp {
+                    wallet: self.wallet(wallet),
+                    amount: amount(units),
+                    reason,
+                    priority,
+                    effective_at,
+                    expires_at: lives_ms.map(|ms| from.plus_ms(ms)),
+                    description: None,
+                };
+                let done = self
+                    .bench
+                    .run(|book, journal, context| top_up::top_up(book, journal, context, command));
+                done.unwrap();
+            }
+            Step::Void { lot } => {
+                let id = lot.get(&self.bench.book.lots).id;
+                let _dead_already = self
+                    .bench
+                    .run(|book, journal, context| top_up::void(book, journal, context, id, "no"));
+            }
+            Step::SetStatus { wallet, status } => {
+                let id = self.wallet(wallet);
+                let done = self.bench.run(|book, journal, context| {
+                    wallet::set_status(book, journal, context, id, status, Some("why"))
+                });
+                done.unwrap();
+            }
+            Step::Ask {
+                gateway,
+                account,
+                uses,
+                returns,
+                need,
+            } => self.ask(gateway, account, (uses, returns), need),
+            Step::Turn {
+                gateway,
+                account,
+                dead,
+            } => self.turn(gateway, account, dead),
+            Step::Lose { gateway, account } => {
+                let account = account.get(&self.bench.book.accounts).id;
+                self.cells.remove(&(gateway, account));
+            }
+            Step::Silence { gateway } => self.silence(gateway),
+            Step::Decide { release } => self.decide(release),
+            Step::Pass { ms } => {
+                self.bench.later(ms);
+                self.bench.run(|book, journal, context| {
+                    for place in 0..book.accounts.len() {
+                        expiry::pass(book, journal, context, place);
+                        lend::settle_waiters(book, journal, context, place);
+                    }
+                });
+            }
+        }
+    }
+
+    fn open(&mut self, scope: usize, priority: Option<i32>) {
+        let rules = [None, Some("a"), Some("b")][scope];
+        let rules = rules.into_iter().map(str::to_owned);
+        let first = &self.bench.book.accounts[0];
+        let new = NewWallet {
+            scope: Scope {
+                rules: rules.collect(),
+            },
+            priority,
+            ..NewWallet::plain(first.currency, first.scale)
+        };
+        let _too_many = self
+            .bench
+            .run(|book, journal, context| wallet::create(book, journal, context, new));
+    }
+
+    /// A gateway uses and gives back some of what it has, and asks for more.
+    fn ask(&mut self, gateway: usize, account: Index, (uses, returns): (i64, i64), need: i64) {
+        let account = account.get(&self.bench.book.accounts).id;
+        let mut cell = self.cell(gateway, account);
+        // An estimate is short now and then: a little is used beyond what was lent.
+        let short = amount(uses % 7 / 6);
+        let counters = &mut cell.counters;
+        let settles = cell.held.saturating_add(short);
+        counters.reserved = counters.reserved.saturating_add(short);
+        counters.settled = counters.settled.saturating_add(settles);
+        cell.held = amount(uses).min(counters.remaining()).max(Amount::ZERO);
+        counters.reserved = counters.reserved.saturating_add(cell.held);
+        let returns = amount(returns).min(counters.remaining()).max(Amount::ZERO);
+        counters.returned = counters.returned.saturating_add(returns);
+        self.send(gateway, account, cell, None, need);
+    }
+
+    fn turn(&mut self, gateway: usize, account: Index, dead: bool) {
+        let account = account.get(&self.bench.book.accounts).id;
+        let Some(mut old) = self.cells.remove(&(gateway, account)) else {
+            return;
+        };
+        if !dead {
+            let counters = &mut old.counters;
+            counters.settled = counters.settled.saturating_add(old.held);
+        }
+        let counters = &mut old.counters;
+        let back = counters.remaining().max(Amount::ZERO);
+        counters.returned = counters.returned.saturating_add(back);
+        let previous = PreviousReport {
+            lease: LeaseNumber(old.number),
+            counters: old.counters,
+            dead,
+        };
+        let cell = self.cell(gateway, account);
+        self.send(gateway, account, cell, Some(previous), 5);
+    }
+
+    fn cell(&mut self, gateway: usize, account: AccountId) -> Cell {
+        let drawn = &mut self.drawn;
+        *self.cells.entry((gateway, account)).or_insert_with(|| {
+            *drawn += 1;
+            Cell {
+                number: *drawn,
+                ..Cell::default()
+            }
+        })
+    }
+
+    fn send(
+        &mut self,
+        gateway: usize,
+        account: AccountId,
+        mut cell: Cell,
+        previous: Option<PreviousReport>,
+        need: i64,
+    ) {
+        let report = Report {
+            account,
+            lease: LeaseNumber(cell.number),
+            counters: cell.counters,
+            previous,
+            need: amount(need),
+            wanted: amount(need),
+        };
+        let answer = self.bench.report(INSTANCES[gateway], &report);
+        let answer = answer.expect("an honest report is possible");
+        cell.counters.granted = answer.granted.max(cell.counters.granted);
+        self.cells.insert((gateway, account), cell);
+        let state = self
+            .bench
+            .book
+            .leases
+            .iter()
+            .find(|lease| {
+                lease.account == account
+                    && lease.instance == INSTANCES[gateway]
+                    && lease.number == LeaseNumber(cell.number)
+            })
+            .map(|lease| lease.state);
+        if state.is_none_or(|state| state == LeaseState::Closed) {
+            self.cells.remove(&(gateway, account));
+        }
+    }
+
+    fn silence(&mut self, gateway: usize) {
+        let instance = INSTANCES[gateway];
+        self.bench.run(|book, journal, context| {
+            for lease in 0..book.leases.len() {
+                if book.leases[lease].instance == instance {
+                    let place = book.account_place(book.leases[lease].account).unwrap();
+                    let cause = QuarantineCause::InstanceSilent;
+                    quarantine::set_aside(book, journal, context, place, lease, cause);
+                }
+            }
+        });
+    }
+
+    fn decide(&mut self, release: bool) {
+        let kind = if release {
+            ResolutionKind::Release
+        } else {
+            ResolutionKind::Consume
+        };
+        let mut leases = self.bench.book.leases.iter();
+        let aside = leases.find(|lease| lease.state == LeaseState::Quarantined);
+        if let Some(id) = aside.map(|lease| lease.id) {
+            let decided = self.bench.run(|book, journal, context| {
+                quarantine::resolve(book, journal, context, id, kind, "chance")
+            });
+            decided.unwrap();
+        }
+    }
+
+    /// A replay that forgets as it goes hands out or keeps every lot, as the book has it.
+    fn check_forgetful_replay(&self, page: usize) {
+        let book = &self.bench.book;
+        for account in &book.accounts {
+            let mut replay = Replay::of(account.id);
+            let mut used_up = BTreeMap::new();
+            let entries = &self.bench.journal.entries;
+            let of_account: Vec<_> = entries.iter().filter(|e| e.account == account.id).collect();
+            for entries in of_account.chunks(page) {
+                entries.iter().for_each(|entry| replay.take(entry));
+                used_up.extend(replay.used_up().into_iter().map(|lot| (lot.id, lot)));
+            }
+            assert_eq!(replay.findings(), []);
+            let live: BTreeSet<_> = replay.lots().map(|lot| lot.id).collect();
+            for lot in book.lots.iter().filter(|lot| lot.account == account.id) {
+                assert_eq!(live.contains(&lot.id), lot.is_live(), "{lot:?}");
+                if let Some(replayed) = used_up.remove(&lot.id) {
+                    assert_eq!(differences(&replayed, lot), Vec::<String>::new());
+                }
+            }
+            assert!(used_up.is_empty(), "{used_up:?}");
+            let made = book.lots.iter().filter(|lot| lot.account == account.id);
+            assert_eq!(replay.lots_made(), made.count() as u64);
+            for wallet in book.wallets.iter().filter(|row| row.account == account.id) {
+                let mut by_kind = BTreeMap::new();
+                for lot in book.lots.iter().filter(|lot| lot.wallet == wallet.id) {
+                    let sums: &mut Breakdown = by_kind.entry(lot.kind).or_default();
+                    sums.add(lot);
+                }
+                let replayed: BTreeMap<_, _> = replay.breakdown(wallet.id).collect();
+                let booked: BTreeMap<_, _> = by_kind.iter().map(|(k, v)| (*k, v)).collect();
+                assert_eq!(replayed, booked, "of {}", wallet.id);
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn replaying_the_journal_gives_the_book(
+        steps in proptest::collection::vec(step(), 1..120),
+        page in 1_usize..40,
+    ) {
+        let mut world = World::new();
+        for step in steps {
+            world.play(step);
+        }
+        world.check_forgetful_replay(page);
+    }
+}
