@@ -5,9 +5,11 @@
 
 mod decide;
 mod settings;
+mod webhook;
 
 pub use decide::{Failure, Work};
 pub use settings::{OVERRUN_MAX, SettingsChange};
+pub use webhook::{REPLAY_MAX, WebhookCommand};
 
 use creditgate_core::amount::{Amount, Currency, Scale};
 use creditgate_core::key::CredentialHash;
@@ -21,6 +23,7 @@ use creditgate_ledger::registry::{
     RateCardVersion, Settings,
 };
 use creditgate_ledger::top_up::Voided;
+use creditgate_ledger::webhook::{Delivery, Endpoint};
 use creditgate_ledger::{
     Account, ConsumerKey, Customer, Lease, Lot, QuarantineCause, ReasonCode, ResolutionKind,
     Timestamp, Wallet, WalletStatus,
@@ -260,6 +263,8 @@ pub enum Command {
         /// Why.
         reason: Option<String>,
     },
+    /// Something about webhooks.
+    Webhook(WebhookCommand),
 }
 
 /// What makes a wallet.
@@ -338,6 +343,10 @@ pub enum Outcome {
     RateCard(Box<RateCardVersion>),
     /// An instance.
     Instance(Instance),
+    /// A webhook endpoint.
+    Endpoint(Box<Endpoint>),
+    /// Deliveries that are new, or as they are now.
+    Deliveries(Vec<Delivery>),
     /// Done; there is nothing to say.
     Done,
 }
@@ -381,6 +390,7 @@ impl Command {
             Self::ForgetInstance { .. } => "forget_instance",
             Self::ForgetAnswers { .. } => "forget_answers",
             Self::SetInstanceState { .. } => "set_instance_state",
+            Self::Webhook(command) => command.kind(),
         }
     }
 
@@ -440,7 +450,8 @@ impl Command {
             | Self::SeeInstance { .. }
             | Self::ForgetInstance { .. }
             | Self::ForgetAnswers { .. }
-            | Self::SetInstanceState { .. } => Vec::new(),
+            | Self::SetInstanceState { .. }
+            | Self::Webhook(_) => Vec::new(),
         }
     }
 }

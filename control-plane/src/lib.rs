@@ -13,4 +13,5 @@ pub mod problem;
 pub mod restored;
 pub mod storage;
 pub mod verify;
+pub mod webhooks;
 pub mod writer;

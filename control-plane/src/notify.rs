@@ -1,4 +1,4 @@
-//! Waking the long polls of instances that must hear of something.
+//! Waking the long polls of instances that must hear of something, and whoever sends webhooks.
 //!
 //! A wake carries no content: the poll asks storage what changed after its cursor, so a
 //! wake that is lost, doubled or early does no harm.
@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 #[derive(Debug, Clone, Default)]
 pub struct Changes {
     waiting: Arc<Mutex<HashMap<InstanceId, Arc<Notify>>>>,
+    outbox: Arc<Notify>,
 }
 
 impl Changes {
@@ -41,6 +42,12 @@ impl Changes {
             notify.notify_waiters();
             notify.notify_one();
         }
+    }
+
+    /// What the one who sends webhooks waits on; one wake is kept if it does not wait just now.
+    #[must_use]
+    pub fn outbox(&self) -> &Notify {
+        &self.outbox
     }
 
     /// Forgets an instance that is gone.

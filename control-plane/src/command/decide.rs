@@ -9,6 +9,7 @@ use creditgate_ledger::id::{AccountId, LeaseId};
 use creditgate_ledger::registry::Registry;
 use creditgate_ledger::report::Impossible;
 use creditgate_ledger::top_up::{self, TopUp};
+use creditgate_ledger::webhook::{Attempt, Delivery};
 use creditgate_ledger::{
     Book, ConsumerKey, Entry, Event, Journal, Rate, Refusal, Timestamp, Wallet, balance,
     credential, customer, decision, expiry, lend, quarantine, wallet,
@@ -20,6 +21,7 @@ use crate::storage::{BookChange, ChangeSet, Loaded, Target};
 mod lease;
 mod registry;
 mod restored;
+mod webhook;
 
 /// Why a command came to nothing.
 #[derive(Debug, Clone)]
@@ -49,6 +51,9 @@ pub struct Work<'a> {
     events: Vec<Event>,
     touched: HashSet<usize>,
     forget_answers_before: Option<Timestamp>,
+    deliveries: Vec<Delivery>,
+    attempts: Vec<Attempt>,
+    forget_events_before: Option<Timestamp>,
 }
 
 impl<'a> Work<'a> {
@@ -69,6 +74,9 @@ impl<'a> Work<'a> {
             events: Vec::new(),
             touched: HashSet::new(),
             forget_answers_before: None,
+            deliveries: Vec::new(),
+            attempts: Vec::new(),
+            forget_events_before: None,
         }
     }
 
@@ -78,6 +86,13 @@ impl<'a> Work<'a> {
     /// # Errors
     /// [`Failure`].
     pub fn decide(&mut self, actor: &str, command: Command) -> Result<Outcome, Failure> {
+        let told = self.events.len();
+        let outcome = self.decide_alone(actor, command);
+        self.send_out(told);
+        outcome
+    }
+
+    fn decide_alone(&mut self, actor: &str, command: Command) -> Result<Outcome, Failure> {
         match command {
             Command::CreateCustomer(new) => self.create_customer(actor, new),
             Command::ChangeCustomer { customer, change } => {
@@ -208,6 +223,7 @@ impl<'a> Work<'a> {
             | Command::SeeInstance { .. }
             | Command::ForgetInstance { .. }
             | Command::SetInstanceState { .. } => self.decide_registry(command),
+            Command::Webhook(command) => self.decide_webhook(command),
         }
     }
 
@@ -232,6 +248,9 @@ impl<'a> Work<'a> {
             entries: self.entries,
             forget_answers_before: self.forget_answers_before,
             events: self.events,
+            deliveries: self.deliveries,
+            attempts: self.attempts,
+            forget_events_before: self.forget_events_before,
             ..ChangeSet::default()
         }
     }

@@ -128,13 +128,19 @@ impl<S: Storage> Worker<'_, S> {
     }
 
     fn publish(&self, changes: &ChangeSet) {
-        if let Some((_, after)) = &changes.registry {
+        if let Some((before, after)) = &changes.registry {
+            let concerned = concerns_gateways(before, after);
             let after = Arc::new(after.clone());
             *self
                 .registry
                 .write()
                 .unwrap_or_else(PoisonError::into_inner) = after;
-            self.changes.wake_all();
+            if concerned {
+                self.changes.wake_all();
+            }
+        }
+        if !changes.deliveries.is_empty() {
+            self.changes.outbox().notify_one();
         }
         for change in &changes.books {
             for instance in pushed(change.before.as_ref(), &change.after) {
@@ -201,6 +207,14 @@ fn replay(
     } else {
         Err(WriteError::KeyReused)
     })
+}
+
+/// Whether polls must hear of a change of the registry. Settings and rate cards come with a new
+/// version of the configuration; a webhook endpoint that fails now and then concerns no one.
+fn concerns_gateways(before: &Registry, after: &Registry) -> bool {
+    (before.epoch, before.config_version) != (after.epoch, after.config_version)
+        || before.gateways != after.gateways
+        || before.instances != after.instances
 }
 
 /// The instances that must hear of a changed book.
