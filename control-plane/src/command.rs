@@ -3,6 +3,7 @@
 //! [`Command::targets`] says which books a command needs; [`Work::decide`] changes copies
 //! of them. Nothing here does I/O; the [`writer`](crate::writer) loads, commits and answers.
 
+mod audited;
 mod decide;
 mod settings;
 mod webhook;

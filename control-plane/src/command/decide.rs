@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use creditgate_core::amount::Amount;
+use creditgate_ledger::audit::AuditRecord;
 use creditgate_ledger::context::{Context, Ids};
-use creditgate_ledger::id::{AccountId, LeaseId};
+use creditgate_ledger::id::{AccountId, AuditId, LeaseId};
 use creditgate_ledger::registry::Registry;
 use creditgate_ledger::report::Impossible;
 use creditgate_ledger::top_up::{self, TopUp};
@@ -49,6 +50,7 @@ pub struct Work<'a> {
     registry: Arc<Registry>,
     entries: Vec<Entry>,
     events: Vec<Event>,
+    audit: Vec<AuditRecord>,
     touched: HashSet<usize>,
     forget_answers_before: Option<Timestamp>,
     deliveries: Vec<Delivery>,
@@ -72,6 +74,7 @@ impl<'a> Work<'a> {
             registry_before: loaded.registry,
             entries: Vec::new(),
             events: Vec::new(),
+            audit: Vec::new(),
             touched: HashSet::new(),
             forget_answers_before: None,
             deliveries: Vec::new(),
@@ -227,6 +230,19 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// Notes who did what to which object, and why: for each write of a client.
+    pub fn audit(&mut self, actor: &str, command: &Command, outcome: &Outcome) {
+        self.audit.push(AuditRecord {
+            id: AuditId(self.ids.next()),
+            at: self.clock,
+            actor: actor.to_owned(),
+            action: command.kind().to_owned(),
+            customer: outcome.customer(),
+            subject: outcome.subject(),
+            reason: command.reason().map(str::to_owned),
+        });
+    }
+
     /// What is to be written.
     #[must_use]
     pub fn into_changes(self) -> ChangeSet {
@@ -251,6 +267,7 @@ impl<'a> Work<'a> {
             deliveries: self.deliveries,
             attempts: self.attempts,
             forget_events_before: self.forget_events_before,
+            audit: self.audit,
             ..ChangeSet::default()
         }
     }

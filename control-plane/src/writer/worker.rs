@@ -98,6 +98,10 @@ impl<S: Storage> Worker<'_, S> {
             }
             let decided = work.decide(&job.actor, job.command.clone());
             count(job.command.kind(), &decided);
+            // What jobs and gateways do is in the journal, which names them.
+            if let (Ok(outcome), Some(_)) = (&decided, &job.render) {
+                work.audit(&job.actor, &job.command, outcome);
+            }
             results.push(decided.map_err(WriteError::Failed).map(|outcome| {
                 let Some(render) = &job.render else {
                     return Written::Outcome(outcome);

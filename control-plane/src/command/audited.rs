@@ -1,0 +1,69 @@
+//! What the log of who changed what says of a command: of whom, to what, and why.
+
+use creditgate_ledger::id::CustomerId;
+
+use super::{Command, Outcome};
+
+impl Command {
+    /// Why, as far as the client said so.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::VoidLot { reason, .. }
+            | Self::ResolveLease { reason, .. }
+            | Self::HoldLease { reason, .. } => Some(reason),
+            Self::SetInstanceState { reason, .. } => reason.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+impl Outcome {
+    /// The id, or the name, of the object that was made or changed.
+    #[must_use]
+    pub fn subject(&self) -> Option<String> {
+        Some(match self {
+            Self::Customer(customer) => customer.id.to_string(),
+            Self::Key(key) => key.id.to_string(),
+            Self::Wallet(wallet) => wallet.0.id.to_string(),
+            Self::Lot(lot) => lot.0.id.to_string(),
+            Self::Voided(voided) => voided.0.id.to_string(),
+            Self::LeaseResolved(resolved) => resolved.0.id.to_string(),
+            Self::Settings(_) => "settings".to_owned(),
+            Self::Currency(currency) => currency.code.to_string(),
+            Self::Gateway(gateway) => gateway.id.to_string(),
+            Self::GatewayKey(key) => key.id.to_string(),
+            Self::OperatorKey(key) => key.id.to_string(),
+            Self::RateCard(card) => card.name.clone(),
+            Self::Instance(instance) => instance.id.to_string(),
+            Self::Endpoint(endpoint) => endpoint.id.to_string(),
+            Self::Deliveries(deliveries) => deliveries.first()?.endpoint.to_string(),
+            Self::Resolved(_) | Self::Answer(_) | Self::Done => return None,
+        })
+    }
+
+    /// Whose object that is.
+    #[must_use]
+    pub fn customer(&self) -> Option<CustomerId> {
+        match self {
+            Self::Customer(customer) => Some(customer.id),
+            Self::Key(key) => Some(key.customer),
+            Self::Wallet(wallet) => Some(wallet.0.customer),
+            Self::Lot(lot) => Some(lot.2.customer),
+            Self::Voided(voided) => Some(voided.2.customer),
+            Self::LeaseResolved(resolved) => Some(resolved.2.customer),
+            Self::Settings(_)
+            | Self::Currency(_)
+            | Self::Gateway(_)
+            | Self::GatewayKey(_)
+            | Self::OperatorKey(_)
+            | Self::RateCard(_)
+            | Self::Instance(_)
+            | Self::Endpoint(_)
+            | Self::Deliveries(_)
+            | Self::Resolved(_)
+            | Self::Answer(_)
+            | Self::Done => None,
+        }
+    }
+}
