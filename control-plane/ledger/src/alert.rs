@@ -1,10 +1,21 @@
 //! Balance alerts: levels, states, and what a change says.
 //!
-//! The compared balance is the wallet's available + lent + held.
+//! Three levels, each with a threshold of its own, crossed above or below it; the state is
+//! the most severe level that is crossed. What is compared is the wallet's balance (available,
+//! lent and held, in its currency) with the threshold in credits × the conversion rate,
+//! neither rounded. With hysteresis a level ends only when the balance has come back so far
+//! past the threshold. [`watch`] follows the balance, decision by decision.
 
+use core::cmp::Ordering;
+
+use creditgate_core::amount::{Amount, Scale};
 use serde::{Deserialize, Serialize};
 
-use crate::credits::Credits;
+use crate::credits::{Credits, Rate};
+use crate::refusal::Refusal;
+use crate::wallet::Wallet;
+
+pub mod watch;
 
 /// Thresholds of a wallet, or of all that have none of their own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,4 +96,124 @@ pub struct Crossed {
     pub warning: bool,
     /// The most severe.
     pub critical: bool,
+}
+
+impl AlertLevel {
+    /// The name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::InAlarm => "in_alarm",
+        }
+    }
+}
+
+impl Crossed {
+    /// The most severe of them.
+    #[must_use]
+    pub const fn level(self) -> AlertLevel {
+        if self.critical {
+            AlertLevel::InAlarm
+        } else if self.warning {
+            AlertLevel::Warning
+        } else if self.info {
+            AlertLevel::Info
+        } else {
+            AlertLevel::Ok
+        }
+    }
+}
+
+impl AlertThreshold {
+    /// Whether the level is crossed at `balance`, if it `was` crossed until now.
+    #[must_use]
+    pub fn is_crossed(&self, was: bool, balance: Amount, rate: &Rate, scale: Scale) -> bool {
+        let back = match &self.hysteresis {
+            Some(hysteresis) if was => hysteresis.nano(),
+            _ => 0,
+        };
+        let threshold = self.threshold.nano();
+        let (edge, side) = match self.condition {
+            AlertCondition::Below => (threshold.saturating_add(back), Ordering::Less),
+            AlertCondition::Above => (threshold.saturating_sub(back), Ordering::Greater),
+        };
+        rate.compare(balance, scale, edge) == side
+    }
+}
+
+impl AlertSettings {
+    /// Which levels are crossed at `balance`, if these `were` until now.
+    #[must_use]
+    pub fn crossed(&self, were: Crossed, balance: Amount, rate: &Rate, scale: Scale) -> Crossed {
+        let is_crossed = |level: &Option<AlertThreshold>, was| {
+            let level = level.as_ref().filter(|_| self.enabled);
+            level.is_some_and(|level| level.is_crossed(was, balance, rate, scale))
+        };
+        Crossed {
+            info: is_crossed(&self.info, were.info),
+            warning: is_crossed(&self.warning, were.warning),
+            critical: is_crossed(&self.critical, were.critical),
+        }
+    }
+
+    /// The terms of a level; none of `ok`.
+    #[must_use]
+    pub const fn level(&self, level: AlertLevel) -> Option<&AlertThreshold> {
+        match level {
+            AlertLevel::Ok => None,
+            AlertLevel::Info => self.info.as_ref(),
+            AlertLevel::Warning => self.warning.as_ref(),
+            AlertLevel::InAlarm => self.critical.as_ref(),
+        }
+    }
+
+    /// Whether the settings are such as can be kept; `at` is their JSON pointer.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidAt`] with `code`: a negative threshold or hysteresis, or a hysteresis
+    /// that would never let a level end.
+    pub fn check(&self, at: &str, code: &'static str) -> Result<(), Refusal> {
+        let levels = [
+            ("critical", &self.critical),
+            ("warning", &self.warning),
+            ("info", &self.info),
+        ];
+        for (name, level) in levels {
+            let Some(level) = level else { continue };
+            let refuse = |field: &str, problem: &str| {
+                Err(Refusal::InvalidAt {
+                    field: format!("{at}/{name}/{field}"),
+                    code,
+                    problem: problem.to_owned(),
+                })
+            };
+            if level.threshold.is_negative() {
+                return refuse("threshold", "must not be negative: no balance is");
+            }
+            let Some(hysteresis) = &level.hysteresis else {
+                continue;
+            };
+            if hysteresis.is_negative() {
+                return refuse("hysteresis", "must not be negative");
+            }
+            let is_above = level.condition == AlertCondition::Above;
+            if is_above && hysteresis.nano() > level.threshold.nano() {
+                let problem = "must be at most the threshold: the level would never end";
+                return refuse("hysteresis", problem);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Gives a wallet its own settings, or takes them away: then the installation's hold. What
+/// is crossed is found out anew, by the decision that this is part of.
+pub fn set(wallet: &mut Wallet, settings: Option<AlertSettings>) {
+    if wallet.alert_settings != settings {
+        wallet.alert_settings = settings;
+        wallet.alert_state.crossed = Crossed::default();
+    }
 }

@@ -1,10 +1,35 @@
 //! Auto top-up: a wallet that fills itself when its balance falls to a threshold.
+//!
+//! The decision that leaves the balance at the threshold or below, whatever it was about,
+//! makes the top-up itself, in the same transaction: see [`answer`]. So two debits at the same
+//! time can't both make one. How often is bounded: a cool-down, and so many a day and a month
+//! in the customer's zone. What stands against it is kept and told, once for each crossing
+//! and reason, and tried again.
 
+use creditgate_core::amount::{Amount, Scale};
 use serde::{Deserialize, Serialize};
 
-use crate::credits::Credits;
+use crate::credits::{Credits, Rate};
 use crate::id::LotId;
+use crate::refusal::Refusal;
 use crate::time::Timestamp;
+use crate::top_up::FUNDED_MAX;
+use crate::wallet::Wallet;
+
+pub mod answer;
+mod calendar;
+
+/// The shortest cool-down.
+pub const COOLDOWN_MIN_MS: u64 = 1_000;
+
+/// The longest cool-down: 31 days.
+pub const COOLDOWN_MAX_MS: u64 = 31 * 24 * 60 * 60 * 1_000;
+
+/// Most auto top-ups of a wallet that a day may be allowed.
+pub const PER_DAY_MAX: u32 = 1_000;
+
+/// Most auto top-ups of a wallet that a month may be allowed.
+pub const PER_MONTH_MAX: u32 = 10_000;
 
 /// The terms. Amounts in credits of the wallet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,4 +129,126 @@ pub enum AutoTopUpRefusal {
     AmountOverflow,
     /// What would be added is less than the currency's smallest unit.
     AmountTooSmall,
+}
+
+impl AutoTopUpRefusal {
+    /// The name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cooldown => "cooldown",
+            Self::DailyCap => "daily_cap",
+            Self::MonthlyCap => "monthly_cap",
+            Self::PaymentPending => "payment_pending",
+            Self::WalletFrozen => "wallet_frozen",
+            Self::WalletClosed => "wallet_closed",
+            Self::CustomerSuspended => "customer_suspended",
+            Self::LotsMax => "lots_max",
+            Self::AmountOverflow => "amount_overflow",
+            Self::AmountTooSmall => "amount_too_small",
+        }
+    }
+}
+
+impl Fill {
+    /// What is added to a balance, if `owed` of it goes to repay debt at once.
+    ///
+    /// # Errors
+    /// [`Refusal::Overflow`].
+    pub fn amount(
+        &self,
+        balance: Amount,
+        owed: Amount,
+        rate: &Rate,
+        scale: Scale,
+    ) -> Result<Amount, Refusal> {
+        match self {
+            Self::Amount(credits) => credits.amount(rate, scale),
+            Self::Target(target) => target
+                .amount(rate, scale)?
+                .saturating_sub(balance)
+                .checked_add(owed)
+                .ok_or(Refusal::Overflow),
+        }
+    }
+}
+
+impl AutoTopUp {
+    /// Whether the terms are such as a wallet of this rate can keep; `at` is their JSON pointer.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidAt`] `auto_topup_invalid`, with the place of the fault.
+    pub fn check(&self, at: &str, rate: &Rate, scale: Scale) -> Result<(), Refusal> {
+        let refuse = |field: &str, problem: String| {
+            Err(Refusal::InvalidAt {
+                field: format!("{at}/{field}"),
+                code: "auto_topup_invalid",
+                problem,
+            })
+        };
+        if self.threshold.is_negative() {
+            let problem = "must not be negative: no balance is".to_owned();
+            return refuse("threshold", problem);
+        }
+        let (field, credits) = match &self.fill {
+            Fill::Amount(credits) => ("amount", credits),
+            Fill::Target(credits) => ("target", credits),
+        };
+        let is_target = matches!(self.fill, Fill::Target(_));
+        if is_target && credits.nano() <= self.threshold.nano() {
+            return refuse(field, "must be more than the threshold".to_owned());
+        }
+        match credits.amount(rate, scale) {
+            Ok(amount) if amount > FUNDED_MAX => {
+                return refuse(field, "is more than a wallet can hold".to_owned());
+            }
+            Ok(amount) if amount <= Amount::ZERO => {
+                let problem = "must be more than zero of the currency's smallest unit".to_owned();
+                return refuse(field, problem);
+            }
+            Ok(_) => {}
+            Err(_) => return refuse(field, "is more than a wallet can hold".to_owned()),
+        }
+        let within = |field, value: Option<u64>, least: u64, most: u64| match value {
+            Some(value) if !(least..=most).contains(&value) => {
+                refuse(field, format!("must be {least} to {most}, is {value}"))
+            }
+            _ => Ok(()),
+        };
+        let (day, month) = (self.per_day_max, self.per_month_max);
+        let cooldown = self.cooldown_ms;
+        within("cooldown_ms", cooldown, COOLDOWN_MIN_MS, COOLDOWN_MAX_MS)?;
+        within("max_per_day", day.map(u64::from), 1, PER_DAY_MAX.into())?;
+        let per_month_max = PER_MONTH_MAX.into();
+        within("max_per_month", month.map(u64::from), 1, per_month_max)
+    }
+}
+
+/// Gives a wallet new terms, or none. What stood against the old ones is forgotten, so that a
+/// crossing that stands is answered by the new ones; how many there were today is not, nor a
+/// lot that waits for its payment.
+pub fn set(wallet: &mut Wallet, terms: Option<AutoTopUp>) {
+    if wallet.auto_topup == terms {
+        return;
+    }
+    let state = &mut wallet.auto_topup_state;
+    if terms.as_ref().is_some_and(|terms| terms.enabled) {
+        state.refused = None;
+        state.told.clear();
+        state.retry_at = None;
+    } else {
+        state.end_crossing();
+    }
+    wallet.auto_topup = terms;
+}
+
+impl AutoTopUpState {
+    /// The balance is above the threshold again, or there is none any more.
+    pub fn end_crossing(&mut self) {
+        self.is_crossed = false;
+        self.is_answered = false;
+        self.refused = None;
+        self.told.clear();
+        self.retry_at = None;
+    }
 }

@@ -4,11 +4,13 @@
 //! counted from lots and pins, and what may no longer be spent but is still out is told
 //! apart as pending recall.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
 use creditgate_core::amount::Amount;
 
 use crate::book::Book;
 use crate::burn_order::Lot;
-use crate::id::{AccountId, WalletId};
+use crate::id::{AccountId, LotId, WalletId};
 use crate::lease::{Lease, LeaseState, Pin};
 use crate::time::Timestamp;
 
@@ -78,6 +80,43 @@ pub fn parts(book: &Book, account: AccountId, wallet: Option<WalletId>, now: Tim
         }
     }
     parts
+}
+
+/// The balances of some wallets, available + lent + held: as [`parts`] has them, in one pass.
+#[must_use]
+pub fn of_wallets(
+    book: &Book,
+    wallets: &BTreeSet<WalletId>,
+    now: Timestamp,
+) -> BTreeMap<WalletId, Amount> {
+    let mut balances: BTreeMap<WalletId, Amount> = wallets
+        .iter()
+        .map(|wallet| (*wallet, Amount::ZERO))
+        .collect();
+    let mut add = |wallet: WalletId, amount: Amount| {
+        if let Some(balance) = balances.get_mut(&wallet) {
+            *balance = balance.saturating_add(amount);
+        }
+    };
+    let usable: HashMap<LotId, WalletId> = book
+        .lots
+        .iter()
+        .filter(|lot| wallets.contains(&lot.wallet) && lot.is_lendable(now))
+        .inspect(|lot| add(lot.wallet, lot.free))
+        .map(|lot| (lot.id, lot.wallet))
+        .collect();
+    let lent = |lease: &&Lease| matches!(lease.state, LeaseState::Open | LeaseState::Draining);
+    for pin in book
+        .leases
+        .iter()
+        .filter(lent)
+        .flat_map(|lease| &lease.pins)
+    {
+        if let Some(wallet) = pin.lot.and_then(|lot| usable.get(&lot)) {
+            add(*wallet, pin.amount);
+        }
+    }
+    balances
 }
 
 fn count_pin(parts: &mut Parts, lease: &Lease, pin: &Pin, held: Amount, usable: bool) {

@@ -4,12 +4,22 @@
 //! sets off. So a grant, an expiry or an alert does not wait for a job to come by: a job only
 //! sees to it that someone decides something when an instant has come.
 
+use crate::alert;
+use crate::auto_top_up;
 use crate::book::Book;
 use crate::context::Context;
 use crate::journal::Journal;
 
 /// Does what time has brought about for the customer since the last decision.
-pub fn begin(_book: &mut Book, _journal: &mut Journal, _context: &mut Context<'_>) {}
+pub fn begin(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>) {
+    auto_top_up::answer::begin(book, journal);
+    alert::watch::begin(book, context.now);
+}
 
 /// Does what the decision sets off.
-pub fn conclude(_book: &mut Book, _journal: &mut Journal, _context: &mut Context<'_>) {}
+pub fn conclude(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>) {
+    alert::watch::follow(book, journal, context);
+    if auto_top_up::answer::conclude(book, journal, context) {
+        alert::watch::follow(book, journal, context);
+    }
+}

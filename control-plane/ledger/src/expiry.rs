@@ -120,7 +120,10 @@ pub fn next_instant(book: &Book, now: Timestamp) -> Option<Timestamp> {
         [effective, lot.expires_at]
     });
     let keys = book.keys.iter().map(|key| key.expires_at);
+    let retries = book.wallets.iter();
+    let retries = retries.map(|wallet| wallet.auto_topup_state.retry_at);
     lots.chain(keys)
+        .chain(retries)
         .flatten()
         .filter(|instant| *instant > now)
         .min()

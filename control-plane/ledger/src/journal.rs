@@ -271,6 +271,8 @@ pub struct Journal {
     pub entries: Vec<Entry>,
     /// What is to be told, in the order it happened.
     pub events: Vec<Event>,
+    /// What wallets that fill themselves had before the decision.
+    pub before: Vec<(WalletId, Amount)>,
 }
 
 /// What an entry says besides its amounts.
@@ -333,6 +335,20 @@ impl Journal {
             customer: Some(customer),
             data,
         });
+    }
+
+    /// Whether the decision at `now` may have changed the account.
+    #[must_use]
+    pub fn has_changed(
+        &self,
+        book: &crate::book::Book,
+        account: AccountId,
+        now: Timestamp,
+    ) -> bool {
+        let mut entries = self.entries.iter().rev();
+        book.account(account)
+            .is_some_and(|account| account.last_instant == now)
+            || entries.any(|entry| entry.account == account && entry.booked_at == now)
     }
 
     fn add(&mut self, account: &mut crate::book::Account, mut entry: Entry) {

@@ -1,0 +1,236 @@
+//! Watching balances: what a decision's outcome does to the alert states of a customer.
+//!
+//! The state is worked out once at the end of a decision, before and after the auto top-ups
+//! it sets off. A gateway's report that settles much in one go may cross several levels: that
+//! is one change, to the state it led to. Each change is a fact in the account's chain and an
+//! event, both with the wallet's sequence number.
+
+use std::collections::BTreeSet;
+
+use creditgate_core::amount::{Amount, format};
+use serde_json::{Value, json};
+
+use super::{AlertLevel, AlertSettings, AlertState, Crossed};
+use crate::balance;
+use crate::book::Book;
+use crate::burn_order::Lot;
+use crate::context::Context;
+use crate::event::EventKind;
+use crate::fact::Fact;
+use crate::id::{EntryId, WalletId};
+use crate::journal::{About, Entry, Journal, LedgerAccount, ReasonCode};
+use crate::registry::Settings;
+use crate::time::Timestamp;
+use crate::wallet::{Wallet, WalletStatus};
+
+/// The settings that hold for a wallet, if its balance is watched at all.
+#[must_use]
+pub fn settings_of<'a>(wallet: &'a Wallet, settings: &'a Settings) -> Option<&'a AlertSettings> {
+    let own = wallet.alert_settings.as_ref();
+    own.or(settings.default_alerts.as_ref())
+        .filter(|settings| settings.enabled && wallet.status != WalletStatus::Closed)
+}
+
+/// Lots whose instant has come since the last decision change a balance without an entry.
+pub fn begin(book: &mut Book, now: Timestamp) {
+    for place in 0..book.accounts.len() {
+        let (id, last) = (book.accounts[place].id, book.accounts[place].last_instant);
+        let has_come = |instant: Timestamp| last < instant && instant <= now;
+        let mut lots = book.lots.iter().filter(|lot| lot.account == id);
+        let is_due = |lot: &Lot| has_come(lot.effective_at) || lot.expires_at.is_some_and(has_come);
+        if lots.any(is_due) {
+            book.touch(place, now);
+        }
+    }
+}
+
+/// Follows the balances of all wallets that this decision may have changed.
+pub fn follow(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>) {
+    let settings = &context.registry.settings;
+    let is_due = |wallet: &&Wallet| {
+        let is_watched = settings_of(wallet, settings).is_some();
+        (is_watched || wallet.alert_state.level != AlertLevel::Ok)
+            && journal.has_changed(book, wallet.account, context.now)
+    };
+    let due: BTreeSet<WalletId> = book
+        .wallets
+        .iter()
+        .filter(is_due)
+        .map(|wallet| wallet.id)
+        .collect();
+    if due.is_empty() {
+        return;
+    }
+    let balances = balance::of_wallets(book, &due, context.now);
+    for place in 0..book.wallets.len() {
+        if let Some(balance) = balances.get(&book.wallets[place].id) {
+            follow_one(book, journal, context, place, *balance);
+        }
+    }
+}
+
+fn follow_one(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    place: usize,
+    balance: Amount,
+) {
+    let wallet = &book.wallets[place];
+    let Some(account) = book.account_place(wallet.account) else {
+        return;
+    };
+    let (before, scale) = (wallet.alert_state, book.accounts[account].scale);
+    let crossed = |settings: &AlertSettings, balance| {
+        settings.crossed(before.crossed, balance, &wallet.conversion_rate, scale)
+    };
+    let settings = settings_of(wallet, &context.registry.settings).cloned();
+    let now_crossed = settings
+        .as_ref()
+        .map_or_else(Crossed::default, |settings| crossed(settings, balance));
+    let level = now_crossed.level();
+    let mut after = AlertState {
+        crossed: now_crossed,
+        ..before
+    };
+    if level != before.level {
+        after = AlertState {
+            level,
+            sequence: before.sequence.saturating_add(1),
+            crossed: now_crossed,
+        };
+        let was_other = |balance| {
+            let settings = settings.as_ref();
+            settings.is_some_and(|settings| crossed(settings, balance).level() != level)
+        };
+        let cause = cause(book, journal, context, wallet, balance, was_other);
+        let data = told(
+            book,
+            wallet,
+            settings.as_ref(),
+            (before, after),
+            balance,
+            cause,
+        );
+        let fact = Fact::AlertState {
+            wallet: wallet.id,
+            sequence: after.sequence,
+            from: before.level,
+            to: level,
+            balance,
+        };
+        let about = About {
+            wallet: Some(wallet.id),
+            ..About::default()
+        };
+        let reason = ReasonCode::AlertStateChanged;
+        journal.note(context, &mut book.accounts[account], reason, fact, about);
+        let (customer, data) = (book.customer.id, with_instant(data, context));
+        journal.tell(context, customer, EventKind::WalletAlert, data);
+    }
+    book.wallets[place].alert_state = after;
+}
+
+/// The entry that crossed: the last of this decision before which the state was another.
+/// None if no entry did: a lot came to its instant, or the settings changed.
+fn cause(
+    book: &Book,
+    journal: &Journal,
+    context: &Context<'_>,
+    wallet: &Wallet,
+    balance: Amount,
+    was_other: impl Fn(Amount) -> bool,
+) -> Option<EntryId> {
+    let mut after = balance;
+    let entries = journal.entries.iter().rev();
+    for entry in entries.take_while(|entry| entry.booked_at == context.now) {
+        let added = added(book, entry, wallet);
+        if added.is_zero() {
+            continue;
+        }
+        let before = after.saturating_sub(added);
+        if was_other(before) {
+            return Some(entry.id);
+        }
+        after = before;
+    }
+    None
+}
+
+/// What an entry added to the balance of a wallet.
+fn added(book: &Book, entry: &Entry, wallet: &Wallet) -> Amount {
+    let posted = entry
+        .posted(LedgerAccount::Available)
+        .saturating_add(entry.posted(LedgerAccount::Lent));
+    if entry.account != wallet.account || posted.is_zero() {
+        return Amount::ZERO;
+    }
+    let drawn = entry
+        .draws
+        .iter()
+        .filter(|draw| {
+            book.lot(draw.lot)
+                .is_some_and(|lot| lot.wallet == wallet.id)
+        })
+        .fold(Amount::ZERO, |sum, draw| sum.saturating_add(draw.amount));
+    if posted.is_negative() {
+        Amount::ZERO.saturating_sub(drawn)
+    } else {
+        drawn
+    }
+}
+
+fn told(
+    book: &Book,
+    wallet: &Wallet,
+    settings: Option<&AlertSettings>,
+    (before, after): (AlertState, AlertState),
+    balance: Amount,
+    cause: Option<EntryId>,
+) -> Value {
+    // The level that was reached decides; back to ok, the one that was left.
+    let deciding = if after.level == AlertLevel::Ok {
+        before.level
+    } else {
+        after.level
+    };
+    let threshold = settings.and_then(|settings| settings.level(deciding));
+    let mut data = of_wallet(book, wallet, balance);
+    let more = json!({
+        "from": before.level,
+        "to": after.level,
+        "sequence": after.sequence,
+        "level": threshold.map(|_| deciding),
+        "threshold": threshold,
+        "cause": cause.map(|cause| cause.to_string()),
+    });
+    add(&mut data, more);
+    data
+}
+
+fn with_instant(mut data: Value, context: &Context<'_>) -> Value {
+    add(&mut data, json!({ "at": context.now }));
+    data
+}
+
+/// What every event about a wallet's balance says.
+pub(crate) fn of_wallet(book: &Book, wallet: &Wallet, balance: Amount) -> Value {
+    let scale = book.account(wallet.account).map(|account| account.scale);
+    let scale = scale.unwrap_or_default();
+    json!({
+        "wallet_id": wallet.id.to_string(),
+        "external_id": wallet.external_id,
+        "customer_id": book.customer.id.to_string(),
+        "customer_external_id": book.customer.external_id,
+        "currency": wallet.currency.to_string(),
+        "balance": format(balance, scale).to_string(),
+        "credit_balance": wallet.conversion_rate.credits(balance, scale),
+    })
+}
+
+/// Adds fields to an object.
+pub(crate) fn add(data: &mut Value, more: Value) {
+    if let (Value::Object(data), Value::Object(more)) = (data, more) {
+        data.extend(more);
+    }
+}

@@ -1,0 +1,108 @@
+//! Days and months of a customer's zone.
+
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, TimeZone, Utc};
+use chrono_tz::Tz;
+
+use crate::time::Timestamp;
+
+/// A day as clocks in the zone show it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Day {
+    date: NaiveDate,
+    zone: Tz,
+}
+
+impl Day {
+    /// The day of an instant. An unknown zone counts as UTC; names are checked when they are
+    /// taken in.
+    pub(super) fn of(instant: Timestamp, zone: &str) -> Self {
+        let zone: Tz = zone.parse().unwrap_or(Tz::UTC);
+        let utc = DateTime::<Utc>::from_timestamp_millis(instant.0).unwrap_or_default();
+        let date = utc.with_timezone(&zone).date_naive();
+        Self { date, zone }
+    }
+
+    /// Its name: `2026-01-31`.
+    pub(super) fn name(self) -> String {
+        self.date.format("%Y-%m-%d").to_string()
+    }
+
+    /// Whether a day of this name is in the same month.
+    pub(super) fn is_in_month_of(self, name: &str) -> bool {
+        name.get(..7) == self.name().get(..7)
+    }
+
+    /// When the next day begins.
+    pub(super) fn next(self) -> Option<Timestamp> {
+        first_instant(self.date.checked_add_days(Days::new(1))?, self.zone)
+    }
+
+    /// When the next month begins.
+    pub(super) fn next_month(self) -> Option<Timestamp> {
+        let next = self.date.with_day(1)?.checked_add_months(Months::new(1))?;
+        first_instant(next, self.zone)
+    }
+}
+
+/// The first instant at which clocks in the zone show the beginning of the day, or later:
+/// some zones leave midnights out, one left out a day.
+fn first_instant(date: NaiveDate, zone: Tz) -> Option<Timestamp> {
+    let wanted = NaiveDateTime::from(date);
+    if let Some(instant) = zone.from_local_datetime(&wanted).earliest() {
+        return Some(Timestamp(instant.timestamp_millis()));
+    }
+    // No zone is further from UTC than a day, so the end of the gap lies in these two.
+    let utc_ms = wanted.and_utc().timestamp_millis();
+    let day_ms = 24 * 60 * 60 * 1_000;
+    let (mut before, mut from) = (utc_ms.checked_sub(day_ms)?, utc_ms.checked_add(day_ms)?);
+    while from - before > 1 {
+        let middle = before + (from - before) / 2;
+        let utc = DateTime::<Utc>::from_timestamp_millis(middle)?;
+        if utc.with_timezone(&zone).naive_local() >= wanted {
+            from = middle;
+        } else {
+            before = middle;
+        }
+    }
+    Some(Timestamp(from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).unwrap()
+    }
+
+    #[test]
+    fn days_and_months_are_those_of_the_zone() {
+        let day = Day::of(at("2026-01-31T23:30:00+08:00"), "Asia/Singapore");
+        assert_eq!(day.name(), "2026-01-31");
+        assert_eq!(day.next(), Some(at("2026-02-01T00:00:00+08:00")));
+        assert_eq!(day.next_month(), day.next());
+        let day = Day::of(at("2026-12-05T12:00:00Z"), "UTC");
+        assert_eq!(day.next_month(), Some(at("2027-01-01T00:00:00Z")));
+        assert!(day.is_in_month_of("2026-12-31"));
+        assert!(!day.is_in_month_of("2025-12-05"));
+        assert!(!day.is_in_month_of(""));
+    }
+
+    #[test]
+    fn a_day_begins_where_its_zone_has_no_midnight() {
+        // Clocks in Cairo went from 24 April 2026, 0:00 to 1:00.
+        let day = Day::of(at("2026-04-23T10:00:00Z"), "Africa/Cairo");
+        assert_eq!(day.next(), Some(at("2026-04-24T01:00:00+03:00")));
+        // Apia went from 29 to 31 December 2011.
+        let day = Day::of(at("2011-12-29T12:00:00-10:00"), "Pacific/Apia");
+        assert_eq!(day.name(), "2011-12-29");
+        assert_eq!(day.next(), Some(at("2011-12-31T00:00:00+14:00")));
+    }
+
+    #[test]
+    fn a_midnight_that_comes_twice_begins_the_day_once() {
+        // Clocks in Havana went from 1 November 2026, 1:00 back to 0:00.
+        let day = Day::of(at("2026-10-31T12:00:00-04:00"), "America/Havana");
+        assert_eq!(day.next(), Some(at("2026-11-01T00:00:00-04:00")));
+    }
+}
