@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod client;
 mod drain;
+mod export;
 mod key;
 mod lease;
 mod plugin;
@@ -27,6 +28,8 @@ enum Verb {
     Serve(serve::Serve),
     /// Checks a database against the invariants and says what is wrong where.
     Verify(verify::Verify),
+    /// Writes the journal as text that anyone can check, or checks such a file.
+    Export(export::Export),
     /// Prepares a database that came from a backup; before it is served again.
     Restored(restored::Restored),
     /// Makes an instance give back all its credit, and waits until it has; for pre-stop hooks.
@@ -50,6 +53,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
     match Arguments::parse().verb {
         Verb::Serve(serve) => serve.run(),
         Verb::Verify(verify) => verify.run(),
+        Verb::Export(export) => export.run(),
         Verb::Restored(restored) => restored.run(),
         Verb::Drain(drain) => drain.run(),
         Verb::Lease(lease) => lease.run(),

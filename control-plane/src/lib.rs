@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod clock;
 pub mod command;
+pub mod export;
 pub mod http;
 pub mod jobs;
 pub mod notify;

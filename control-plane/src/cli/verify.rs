@@ -7,6 +7,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::Output;
+use crate::export::verify_heads;
 use crate::storage::sqlite;
 use crate::verify::verify;
 
@@ -16,6 +17,10 @@ pub(super) struct Verify {
     /// The database: sqlite:PATH. A service may be running on it.
     #[arg(long, env = "CREDITGATE_DATABASE", value_parser = super::serve::database)]
     database: PathBuf,
+    /// Heads of chains that were kept elsewhere (`creditgate export --heads`; `-`: standard
+    /// input): what was written up to then must still be there.
+    #[arg(long, value_name = "FILE")]
+    heads: Option<PathBuf>,
     /// How findings are printed.
     #[arg(long, value_enum, default_value_t)]
     output: Output,
@@ -25,7 +30,12 @@ impl Verify {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let reader = sqlite::open_reader(&self.database)
             .with_context(|| format!("can't open the database {}", self.database.display()))?;
-        let findings = verify(&reader).context("can't read the database")?;
+        let mut findings = verify(&reader).context("can't read the database")?;
+        if let Some(kept) = &self.heads {
+            let lines = super::export::open(kept)?;
+            let found = verify_heads(&reader, lines);
+            findings.extend(found.with_context(|| format!("can't compare {}", kept.display()))?);
+        }
         if self.output == Output::Json {
             let findings: Vec<_> = findings
                 .iter()

@@ -10,9 +10,11 @@ use super::Shared;
 use crate::problem::Problem;
 use crate::storage::Target;
 
+mod audit;
 mod balances;
 mod currencies;
 mod customers;
+mod export;
 mod gateways;
 mod instances;
 pub(super) mod issued;
@@ -40,6 +42,8 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .merge(leases::routes())
         .merge(settings::routes())
         .merge(operator_keys::routes())
+        .merge(audit::routes())
+        .merge(export::routes())
 }
 
 /// A customer by id or by the operator's name.
