@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::jobs::Presence;
 use crate::problem::Problem;
 use crate::storage::Reader;
+use crate::webhooks::Guard;
 use crate::writer::Writer;
 
 mod admin;
@@ -44,6 +45,8 @@ pub struct App {
     pub admin_key: Option<CredentialHash>,
     /// When each instance last spoke.
     pub presence: Presence,
+    /// Where webhooks may go.
+    pub guard: Arc<Guard>,
     /// Becomes true when the service is to end.
     pub stopping: watch::Receiver<bool>,
     /// Writes the metrics out.

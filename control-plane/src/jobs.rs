@@ -1,9 +1,9 @@
 //! Work that nobody asks for: what time alone brings about.
 //!
-//! Four tasks beside the HTTP side. *Silence* quarantines the leases of instances that do
+//! Five tasks beside the HTTP side. *Silence* quarantines the leases of instances that do
 //! not speak any more; *policy* decides over quarantined credit when the operator's time
-//! for it has come; *passing* books each lot's and key's instant; *retention* forgets what
-//! nobody can ask for any more. They only look and give
+//! for it has come; *passing* books each lot's and key's instant; *sending* brings webhooks to
+//! their endpoints; *retention* forgets what nobody can ask for any more. They only look and give
 //! commands; what the commands do, and whether, the ledger decides. Silence is measured on
 //! the monotonic clock: a step of the wall clock must not make everyone look silent.
 
@@ -17,12 +17,14 @@ use crate::clock::Clock;
 use crate::command::Command;
 use crate::problem::Problem;
 use crate::storage::Reader;
+use crate::webhooks::Webhooks;
 use crate::writer::{WriteError, Writer};
 
 mod passing;
 mod policy;
 mod presence;
 mod retention;
+mod sending;
 mod silence;
 
 pub use presence::Presence;
@@ -42,6 +44,8 @@ pub struct Jobs {
     pub clock: Arc<dyn Clock>,
     /// When each instance last spoke.
     pub presence: Presence,
+    /// Sends webhooks.
+    pub webhooks: Webhooks,
     /// Becomes true when the service is to end.
     pub stopping: watch::Receiver<bool>,
 }
@@ -54,6 +58,7 @@ impl Jobs {
         tasks.spawn(silence::run(self.clone()));
         tasks.spawn(policy::run(self.clone()));
         tasks.spawn(passing::run(self.clone()));
+        tasks.spawn(sending::run(self.clone()));
         tasks.spawn(retention::run(self.clone()));
         tasks
     }

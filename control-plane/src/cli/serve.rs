@@ -22,6 +22,7 @@ use crate::command::Command;
 use crate::http::{App, Exposition, router};
 use crate::jobs::{Jobs, Presence};
 use crate::storage::sqlite;
+use crate::webhooks::{Range, Webhooks};
 use crate::writer::Writer;
 
 /// The environment variable of the first administrator's key; `_FILE` names a file of it.
@@ -42,6 +43,15 @@ pub(super) struct Serve {
     /// How logs are written to standard error. `RUST_LOG` says which.
     #[arg(long, env = "CREDITGATE_LOG_FORMAT", value_enum, default_value_t)]
     log_format: LogFormat,
+    /// A range of addresses, such as 10.0.0.0/8, that webhooks may be sent to, also by http,
+    /// although it is not on the public internet. May be given several times, or with commas.
+    #[arg(
+        long,
+        env = "CREDITGATE_WEBHOOK_ALLOW",
+        value_name = "RANGE",
+        value_delimiter = ','
+    )]
+    webhook_allow: Vec<Range>,
 }
 
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
@@ -74,6 +84,8 @@ impl Serve {
 
     async fn serve(self, admin_key: Option<CredentialHash>) -> anyhow::Result<()> {
         let exposition = Exposition::of_process();
+        let webhooks =
+            Webhooks::new(self.webhook_allow).context("can't secure connections of webhooks")?;
         let (storage, reader) = sqlite::open(&self.database, random_epoch())
             .with_context(|| format!("can't open the database {}", self.database.display()))?;
         let writer = Writer::start(storage, SystemClock, RandomIds::new(SystemClock))?;
@@ -90,6 +102,7 @@ impl Serve {
             clock: Arc::new(SystemClock),
             admin_key,
             presence: Presence::default(),
+            guard: Arc::clone(&webhooks.guard),
             stopping: stopping.clone(),
             exposition,
         });
@@ -98,6 +111,7 @@ impl Serve {
             reader: Arc::clone(&app.reader),
             clock: Arc::clone(&app.clock),
             presence: app.presence.clone(),
+            webhooks,
             stopping: stopping.clone(),
         }
         .start();

@@ -1,5 +1,5 @@
 //! What is forgotten with time, so that nothing grows without bound: answers to idempotency
-//! keys, and instances that are gone.
+//! keys, events with their deliveries, and instances that are gone.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,10 +9,12 @@ use creditgate_ledger::id::InstanceId;
 use creditgate_ledger::registry::InstanceState;
 
 use super::Jobs;
-use crate::command::Command;
+use crate::command::{Command, WebhookCommand};
 
 /// How long a repeat of a write gets the original answer: thirty days.
 const ANSWERS_KEPT_MS: i64 = 30 * DAY_MS;
+/// How long events, their deliveries and attempts can be looked at and sent again: thirty days.
+const EVENTS_KEPT_MS: i64 = 30 * DAY_MS;
 /// How long an instance that holds nothing is remembered after it last spoke: an hour.
 const INSTANCES_KEPT: Duration = Duration::from_secs(60 * 60);
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
@@ -21,6 +23,7 @@ const PERIOD: Duration = Duration::from_secs(60);
 pub(super) async fn run(mut jobs: Jobs) {
     loop {
         forget_answers(&jobs).await;
+        forget_events(&jobs).await;
         forget_instances(&jobs).await;
         if !jobs.sleep(PERIOD).await {
             return;
@@ -36,6 +39,14 @@ async fn forget_answers(jobs: &Jobs) {
         .await
     {
         tracing::warn!(%error, "old answers could not be forgotten; it is tried again");
+    }
+}
+
+async fn forget_events(jobs: &Jobs) {
+    let before = Timestamp(jobs.clock.now().0.saturating_sub(EVENTS_KEPT_MS));
+    let command = Command::Webhook(WebhookCommand::Forget { before });
+    if let Err(error) = jobs.writer.execute("retention", command).await {
+        tracing::warn!(%error, "old events could not be forgotten; it is tried again");
     }
 }
 

@@ -15,6 +15,7 @@ use creditgate::jobs::{Jobs, Presence};
 use creditgate::restored::begin_epoch;
 use creditgate::storage::{Reader, sqlite};
 use creditgate::verify::verify;
+use creditgate::webhooks::Webhooks;
 use creditgate::writer::Writer;
 use creditgate_core::key::credential_hash;
 use creditgate_ledger::Timestamp;
@@ -141,12 +142,16 @@ impl Plane {
         hands: Hands,
     ) -> Self {
         let (stop, stopping) = watch::channel(false);
+        // Receivers of tests listen on this machine.
+        let allowed = "127.0.0.1".parse().expect("a range");
+        let webhooks = Webhooks::new(vec![allowed]).expect("connections of webhooks");
         let app = Arc::new(App {
             writer,
             reader,
             clock: Arc::new(hands.clone()),
             admin_key: Some(credential_hash(ADMIN)),
             presence: Presence::default(),
+            guard: Arc::clone(&webhooks.guard),
             stopping: stopping.clone(),
             exposition: Exposition::of_process(),
         });
@@ -155,6 +160,7 @@ impl Plane {
             reader: Arc::clone(&app.reader),
             clock: Arc::clone(&app.clock),
             presence: app.presence.clone(),
+            webhooks,
             stopping,
         }
         .start();

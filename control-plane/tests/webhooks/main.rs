@@ -1,0 +1,4 @@
+//! Sending webhooks: over real connections to servers of this machine.
+
+mod client;
+mod receiver;
