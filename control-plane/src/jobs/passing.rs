@@ -1,5 +1,5 @@
 //! Instants at which time alone changes something: a lot becomes effective or expires, a
-//! key expires.
+//! grant is due, a subscription ends (see `Reader::next_instants`).
 //!
 //! Whether credit may be spent never depends on this: every decision and every read looks
 //! at the instant itself. What is done here is to book it, to recall what was lent of it,
@@ -25,23 +25,27 @@ const LOOK_MS: u64 = 200;
 /// its own instant had been gone through.
 const AGAIN_MS: i64 = 3_000;
 
+/// Before every instant.
+const START: (Timestamp, CustomerId) = (Timestamp(i64::MIN), CustomerId(0));
+
 pub(super) async fn run(mut jobs: Jobs) {
-    let mut through = Timestamp(i64::MIN);
+    // Where the page before ended, and where a new look begins.
+    let mut page = START;
+    let mut through = START;
     let mut done: BTreeSet<(Timestamp, CustomerId)> = BTreeSet::new();
     let mut wait = Duration::ZERO;
     while jobs.sleep(wait).await {
         let Some(next) = jobs
-            .read(move |reader| Ok(reader.next_instants(through, BATCH)?))
+            .read(move |reader| Ok(reader.next_instants(page, BATCH)?))
             .await
         else {
             wait = Duration::from_secs(1);
             continue;
         };
         let now = jobs.clock.now();
+        let is_full = next.len() >= usize::try_from(BATCH).unwrap_or(usize::MAX);
         let (due, coming): (Vec<_>, Vec<_>) =
             next.into_iter().partition(|(instant, _)| *instant <= now);
-        let more = coming.is_empty() && due.len() >= usize::try_from(BATCH).unwrap_or(usize::MAX);
-        let latest = due.last().map(|(instant, _)| *instant);
         let fresh: BTreeSet<CustomerId> = due
             .iter()
             .filter(|instant| !done.contains(instant))
@@ -55,22 +59,25 @@ pub(super) async fn run(mut jobs: Jobs) {
             wait = Duration::from_secs(1);
             continue;
         }
+        let last = due.last().copied();
         done.extend(due);
-        // Go on where this page ended; once all is gone through, stay a little behind.
-        let behind = Timestamp(now.0.saturating_sub(AGAIN_MS));
-        through = if more {
-            latest.unwrap_or(through)
-        } else {
-            through.max(behind)
-        };
-        done = done.split_off(&(Timestamp(through.0.saturating_add(1)), CustomerId(0)));
+        // However many share an instant, the next page goes on behind this one's last.
+        if let Some(last) = last.filter(|_| is_full && coming.is_empty()) {
+            page = last;
+            wait = Duration::ZERO;
+            continue;
+        }
+        // Once all is gone through, look again from a little behind.
+        let behind = (
+            Timestamp(now.0.saturating_sub(AGAIN_MS)),
+            CustomerId(u128::MAX),
+        );
+        through = through.max(behind);
+        page = through;
+        done = done.split_off(&through);
         let until_next = coming
             .first()
             .map_or(LOOK_MS, |(instant, _)| instant.since_ms(now).max(1));
-        wait = if more {
-            Duration::ZERO
-        } else {
-            Duration::from_millis(until_next.min(LOOK_MS))
-        };
+        wait = Duration::from_millis(until_next.min(LOOK_MS));
     }
 }

@@ -8,19 +8,36 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use creditgate_core::key::CredentialHash;
 use creditgate_core::lease::LeaseNumber;
-use creditgate_ledger::id::{AccountId, CustomerId, InstanceId, KeyId, LeaseId, LotId, WalletId};
+use creditgate_ledger::audit::AuditRecord;
+use creditgate_ledger::claim::Claim;
+use creditgate_ledger::grant::{Application, Grant};
+use creditgate_ledger::id::{
+    AccountId, ApplicationId, ClaimId, CustomerId, DeliveryId, EndpointId, EventId, InstanceId,
+    KeyId, LeaseId, LotId, WalletId,
+};
 use creditgate_ledger::registry::RateCardVersion;
+use creditgate_ledger::subscription::Subscription;
 use creditgate_ledger::verify::Finding;
+use creditgate_ledger::webhook::{Attempt, Delivery};
 use creditgate_ledger::{
-    Book, ConsumerKey, Customer, Entry, Lease, Lot, Registry, Timestamp, Wallet,
+    Book, ConsumerKey, Customer, Entry, Event, Lease, Lot, Registry, Timestamp, Wallet,
 };
 
-use super::read::{EntryFilter, LeaseFilter, LeaseTotal, LotFilter, Page, PageRequest, Reader};
+use super::read::{
+    ApplicationFilter, AuditFilter, ClaimFilter, DeliveryFilter, EntryFilter, EventFilter,
+    GrantFilter, LeaseFilter, LeaseTotal, LotFilter, Page, PageRequest, Reader, SubscriptionFilter,
+    WalletFilter,
+};
 use super::{ChangeSet, LoadPlan, Loaded, Storage, StorageError, Target};
 use tables::Tables;
 
+mod credit;
+mod due;
+mod names;
 mod reads;
 mod tables;
+mod terms;
+mod told;
 mod write;
 
 /// A handle on a storage in memory.
@@ -106,11 +123,30 @@ look! {
     customers(page: PageRequest) -> Page<Customer>;
     wallet(id: WalletId) -> Option<Wallet>;
     wallets(customer: CustomerId) -> Vec<Wallet>;
+    wallet_list(filter: WalletFilter, page: PageRequest) -> Page<Wallet>;
     lot(id: LotId) -> Option<(CustomerId, Lot)>;
     lots(filter: LotFilter, page: PageRequest) -> Page<Lot>;
     lease(id: LeaseId) -> Option<(CustomerId, Lease)>;
     leases(filter: LeaseFilter, page: PageRequest) -> Page<(CustomerId, Lease)>;
     entries(filter: EntryFilter, page: PageRequest) -> Page<Entry>;
+    chain(account: AccountId, after: u64, limit: u32) -> Vec<Entry>;
+    claim(id: ClaimId) -> Option<Claim>;
+    claims(filter: ClaimFilter, page: PageRequest) -> Page<Claim>;
+    subscription(target: &Target) -> Option<Subscription>;
+    subscriptions(filter: SubscriptionFilter, page: PageRequest) -> Page<Subscription>;
+    grant(target: &Target) -> Option<Grant>;
+    grants(filter: GrantFilter, page: PageRequest) -> Page<Grant>;
+    application(id: ApplicationId) -> Option<Application>;
+    applications(filter: ApplicationFilter, page: PageRequest) -> Page<Application>;
+    event(id: EventId) -> Option<Event>;
+    events(filter: EventFilter, page: PageRequest) -> Page<Event>;
+    delivery(id: DeliveryId) -> Option<Delivery>;
+    deliveries(filter: DeliveryFilter, page: PageRequest) -> Page<Delivery>;
+    due_deliveries(endpoint: EndpointId, at: Timestamp, limit: u32) -> Vec<(Delivery, Event)>;
+    next_deliveries() -> Vec<(EndpointId, Timestamp)>;
+    pending_deliveries() -> (u64, Option<Timestamp>);
+    attempts(delivery: DeliveryId) -> Vec<Attempt>;
+    audit(filter: &AuditFilter, page: PageRequest) -> Page<AuditRecord>;
     key(id: KeyId) -> Option<ConsumerKey>;
     keys(customer: CustomerId, page: PageRequest) -> Page<ConsumerKey>;
     credential(hash: &CredentialHash) -> Option<ConsumerKey>;
@@ -120,6 +156,6 @@ look! {
     outstanding_instances() -> Vec<InstanceId>;
     lease_totals() -> Vec<LeaseTotal>;
     leases_quarantined_before(before: Timestamp, limit: u32) -> Vec<(CustomerId, LeaseId)>;
-    next_instants(after: Timestamp, limit: u32) -> Vec<(Timestamp, CustomerId)>;
+    next_instants(after: (Timestamp, CustomerId), limit: u32) -> Vec<(Timestamp, CustomerId)>;
     self_check() -> Vec<Finding>;
 }

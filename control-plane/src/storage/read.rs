@@ -262,10 +262,6 @@ pub enum EntryFilter {
     Lot(LotId),
 }
 
-fn not_there_yet<T>() -> Result<T, StorageError> {
-    Err(StorageError::Unavailable("not there yet".to_owned()))
-}
-
 /// What can be looked up. Objects that are not there are `None`.
 pub trait Reader: Send + Sync + 'static {
     /// The installation.
@@ -313,146 +309,92 @@ pub trait Reader: Send + Sync + 'static {
 
     /// Entries of an account in the order of their chain, after entry number `after`; for
     /// replaying and for the export.
-    fn chain(
-        &self,
-        _account: AccountId,
-        _after: u64,
-        _limit: u32,
-    ) -> Result<Vec<Entry>, StorageError> {
-        not_there_yet()
-    }
+    fn chain(&self, account: AccountId, after: u64, limit: u32)
+    -> Result<Vec<Entry>, StorageError>;
 
     /// Wallets of all customers, closed ones too.
     fn wallet_list(
         &self,
-        _filter: WalletFilter,
-        _page: PageRequest,
-    ) -> Result<Page<Wallet>, StorageError> {
-        not_there_yet()
-    }
+        filter: WalletFilter,
+        page: PageRequest,
+    ) -> Result<Page<Wallet>, StorageError>;
 
     /// One claim, also one that is over.
-    fn claim(&self, _id: ClaimId) -> Result<Option<Claim>, StorageError> {
-        not_there_yet()
-    }
+    fn claim(&self, id: ClaimId) -> Result<Option<Claim>, StorageError>;
 
     /// Claims.
-    fn claims(
-        &self,
-        _filter: ClaimFilter,
-        _page: PageRequest,
-    ) -> Result<Page<Claim>, StorageError> {
-        not_there_yet()
-    }
+    fn claims(&self, filter: ClaimFilter, page: PageRequest) -> Result<Page<Claim>, StorageError>;
 
     /// One subscription ([`Target::Subscription`], [`Target::SubscriptionName`]), also one that
     /// is cancelled.
-    fn subscription(&self, _target: &Target) -> Result<Option<Subscription>, StorageError> {
-        not_there_yet()
-    }
+    fn subscription(&self, target: &Target) -> Result<Option<Subscription>, StorageError>;
 
     /// Subscriptions, cancelled ones too.
     fn subscriptions(
         &self,
-        _filter: SubscriptionFilter,
-        _page: PageRequest,
-    ) -> Result<Page<Subscription>, StorageError> {
-        not_there_yet()
-    }
+        filter: SubscriptionFilter,
+        page: PageRequest,
+    ) -> Result<Page<Subscription>, StorageError>;
 
     /// One credit grant of any scope ([`Target::Grant`], [`Target::GrantName`]), also one that
     /// is archived.
-    fn grant(&self, _target: &Target) -> Result<Option<Grant>, StorageError> {
-        not_there_yet()
-    }
+    fn grant(&self, target: &Target) -> Result<Option<Grant>, StorageError>;
 
     /// Credit grants of all scopes.
-    fn grants(
-        &self,
-        _filter: GrantFilter,
-        _page: PageRequest,
-    ) -> Result<Page<Grant>, StorageError> {
-        not_there_yet()
-    }
+    fn grants(&self, filter: GrantFilter, page: PageRequest) -> Result<Page<Grant>, StorageError>;
 
     /// One application.
-    fn application(&self, _id: ApplicationId) -> Result<Option<Application>, StorageError> {
-        not_there_yet()
-    }
+    fn application(&self, id: ApplicationId) -> Result<Option<Application>, StorageError>;
 
     /// Applications, newest first.
     fn applications(
         &self,
-        _filter: ApplicationFilter,
-        _page: PageRequest,
-    ) -> Result<Page<Application>, StorageError> {
-        not_there_yet()
-    }
+        filter: ApplicationFilter,
+        page: PageRequest,
+    ) -> Result<Page<Application>, StorageError>;
 
     /// One event.
-    fn event(&self, _id: EventId) -> Result<Option<Event>, StorageError> {
-        not_there_yet()
-    }
+    fn event(&self, id: EventId) -> Result<Option<Event>, StorageError>;
 
     /// Events, newest first.
-    fn events(
-        &self,
-        _filter: EventFilter,
-        _page: PageRequest,
-    ) -> Result<Page<Event>, StorageError> {
-        not_there_yet()
-    }
+    fn events(&self, filter: EventFilter, page: PageRequest) -> Result<Page<Event>, StorageError>;
 
     /// One delivery.
-    fn delivery(&self, _id: DeliveryId) -> Result<Option<Delivery>, StorageError> {
-        not_there_yet()
-    }
+    fn delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StorageError>;
 
     /// Deliveries, newest first.
     fn deliveries(
         &self,
-        _filter: DeliveryFilter,
-        _page: PageRequest,
-    ) -> Result<Page<Delivery>, StorageError> {
-        not_there_yet()
-    }
+        filter: DeliveryFilter,
+        page: PageRequest,
+    ) -> Result<Page<Delivery>, StorageError>;
 
     /// Pending deliveries to one endpoint that are due at or before an instant, each with its
     /// event: longest due first, those due at the same instant by event, then by id. By
     /// endpoint, so that one with much to come does not hide the others.
     fn due_deliveries(
         &self,
-        _endpoint: EndpointId,
-        _at: Timestamp,
-        _limit: u32,
-    ) -> Result<Vec<(Delivery, Event)>, StorageError> {
-        not_there_yet()
-    }
+        endpoint: EndpointId,
+        at: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(Delivery, Event)>, StorageError>;
 
     /// For each endpoint that has pending deliveries, also one that is disabled or deleted:
     /// when the next of them is due.
-    fn next_deliveries(&self) -> Result<Vec<(EndpointId, Timestamp)>, StorageError> {
-        not_there_yet()
-    }
+    fn next_deliveries(&self) -> Result<Vec<(EndpointId, Timestamp)>, StorageError>;
 
     /// How many deliveries are pending, and when the oldest of them was made.
-    fn pending_deliveries(&self) -> Result<(u64, Option<Timestamp>), StorageError> {
-        not_there_yet()
-    }
+    fn pending_deliveries(&self) -> Result<(u64, Option<Timestamp>), StorageError>;
 
     /// The attempts of a delivery, first to last.
-    fn attempts(&self, _delivery: DeliveryId) -> Result<Vec<Attempt>, StorageError> {
-        not_there_yet()
-    }
+    fn attempts(&self, delivery: DeliveryId) -> Result<Vec<Attempt>, StorageError>;
 
     /// The audit log, newest first.
     fn audit(
         &self,
-        _filter: &AuditFilter,
-        _page: PageRequest,
-    ) -> Result<Page<AuditRecord>, StorageError> {
-        not_there_yet()
-    }
+        filter: &AuditFilter,
+        page: PageRequest,
+    ) -> Result<Page<AuditRecord>, StorageError>;
 
     /// One consumer key, also a revoked one.
     fn key(&self, id: KeyId) -> Result<Option<ConsumerKey>, StorageError>;
@@ -501,13 +443,13 @@ pub trait Reader: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<(CustomerId, LeaseId)>, StorageError>;
 
-    /// The next instants after `after` at which time alone changes something for a customer:
-    /// a live lot becomes effective or expires, a key expires. Rising; about `limit` of them,
-    /// and never only some of those that share an instant, so that the last instant is where
-    /// to go on.
+    /// Who is next to have time change something for them, after `after` in the order of the
+    /// instants, then of the customers: a live lot becomes effective, expires or lapses, a key
+    /// expires, a grant is due or tried again, a subscription ends, a wallet may top itself up
+    /// again. Each pair once, `limit` of them at most; the last is where to go on.
     fn next_instants(
         &self,
-        after: Timestamp,
+        after: (Timestamp, CustomerId),
         limit: u32,
     ) -> Result<Vec<(Timestamp, CustomerId)>, StorageError>;
 

@@ -17,19 +17,29 @@ use pool::Pool;
 pub use reads::SqliteReader;
 use registry::RegistryCache;
 
+mod audit;
 mod books;
 mod check;
+mod claim;
 mod columns;
 mod commit;
 mod connection;
-mod credit;
 mod due;
 mod error;
+mod grant;
 mod journal;
+mod lease;
+mod listing;
+mod lot;
+mod owner;
 mod party;
 mod pool;
 mod reads;
 mod registry;
+mod subscription;
+mod upgrade;
+mod wallet;
+mod webhook;
 
 /// The writing side of a database.
 pub struct SqliteStorage {
@@ -94,11 +104,9 @@ impl SqliteStorage {
         };
         let mut customers: Vec<CustomerId> = Vec::new();
         let mut place_of: HashMap<CustomerId, usize> = HashMap::new();
+        let owners = owner::owners(connection, plan.targets.iter())?;
         for target in &plan.targets {
-            if loaded.places.contains_key(target) {
-                continue;
-            }
-            let Some(customer) = books::owner(connection, target)? else {
+            let Some(customer) = owners.get(target).copied() else {
                 continue;
             };
             let place = *place_of.entry(customer).or_insert_with(|| {

@@ -183,8 +183,9 @@ fn entries_come_newest_first_with_postings_and_draws<B: Backend>(mut desk: Desk<
             .entries(EntryFilter::Account(wallet.account), page)
             .unwrap()
     });
-    assert!(entries.is_sorted_by(|newer, older| newer.id > older.id));
-    assert_eq!(entries.last().unwrap().kind, EntryKind::TopUp);
+    assert!(entries.is_sorted_by(|newer, older| newer.number > older.number));
+    // Before it was topped up the wallet was opened.
+    assert_eq!(entries[entries.len() - 2].kind, EntryKind::TopUp);
     let used: Vec<_> = entries
         .iter()
         .map(|entry| entry.posted(LedgerAccount::Spent).get())
@@ -235,11 +236,9 @@ fn wallet_has_the_entries_that_drew_from_its_lots<B: Backend>(mut desk: Desk<B>)
             .map(|entry| entry.kind)
             .collect::<Vec<_>>()
     };
-    assert_eq!(
-        kinds(one.id),
-        [EntryKind::Usage, EntryKind::Lending, EntryKind::TopUp]
-    );
-    assert_eq!(kinds(two.id), [EntryKind::Lending, EntryKind::TopUp]);
+    use EntryKind::{Lending, Note, TopUp, Usage};
+    assert_eq!(kinds(one.id), [Usage, Lending, TopUp, Note]);
+    assert_eq!(kinds(two.id), [Lending, TopUp, Note]);
     assert!(of(unknown_wallet()).is_empty());
 }
 

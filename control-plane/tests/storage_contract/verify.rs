@@ -138,14 +138,14 @@ fn changed_posting_is_found() {
 
 #[test]
 fn removed_entry_is_found() {
-    let last = "(SELECT max(id) FROM entry WHERE kind = 'usage')";
+    let last = "(SELECT max(number) FROM entry WHERE kind = 'usage')";
     let sql = format!(
-        "DELETE FROM posting WHERE entry = {last}; DELETE FROM draw WHERE entry = {last}; DELETE FROM entry WHERE id = {last};"
+        "DELETE FROM posting WHERE entry = {last}; DELETE FROM draw WHERE entry = {last}; DELETE FROM entry WHERE number = {last};"
     );
     finds(&sql, 1, "acc_", "its balance of spent");
     finds(&sql, 11, "lse_", "was booked as spent");
     finds(
-        &format!("DELETE FROM entry WHERE id = {last}"),
+        &format!("DELETE FROM entry WHERE number = {last}"),
         1,
         "table posting",
         "name a entry that is not there",
@@ -290,7 +290,7 @@ fn changed_draw_is_found() {
 
 #[test]
 fn credit_lent_out_of_its_time_is_found() {
-    let lent = "WHERE id IN (SELECT lot FROM draw JOIN entry ON entry.id = draw.entry WHERE kind = 'lending')";
+    let lent = "WHERE id IN (SELECT lot FROM draw JOIN entry ON entry.account = draw.account AND entry.number = draw.entry WHERE kind = 'lending')";
     finds(
         &format!("UPDATE lot SET effective_at = effective_at + 100000 {lent}"),
         6,

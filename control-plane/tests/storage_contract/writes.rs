@@ -22,7 +22,7 @@ crate::on_every_backend!(
     name_taken_twice_in_one_batch_is_a_conflict,
     taken_credential_is_a_conflict,
     second_lease_of_a_number_is_a_conflict,
-    second_entry_of_an_id_is_a_conflict,
+    second_entry_of_a_number_is_a_conflict,
     second_answer_under_a_key_is_a_conflict,
     taken_names_of_the_registry_are_conflicts,
     moved_key_keeps_its_id_and_hash,
@@ -180,7 +180,7 @@ fn second_lease_of_a_number_is_a_conflict<B: Backend>(mut desk: Desk<B>) {
     assert_eq!(conflict(answer), "a lease of this number");
 }
 
-fn second_entry_of_an_id_is_a_conflict<B: Backend>(mut desk: Desk<B>) {
+fn second_entry_of_a_number_is_a_conflict<B: Backend>(mut desk: Desk<B>) {
     let wallet = desk.funded("acme");
     let filter = EntryFilter::Account(wallet.account);
     let entries = desk
@@ -193,7 +193,7 @@ fn second_entry_of_an_id_is_a_conflict<B: Backend>(mut desk: Desk<B>) {
         entries: entries.clone(),
         ..ChangeSet::default()
     });
-    assert_eq!(conflict(answer), "an entry of this id");
+    assert_eq!(conflict(answer), "an entry of this number");
     assert_eq!(
         desk.reader()
             .entries(filter, PageRequest::first(9))

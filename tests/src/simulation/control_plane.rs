@@ -262,7 +262,7 @@ impl ControlPlane {
         let now = wall_clock(now_ms);
         let instants = self
             .storage
-            .next_instants(wall_clock(self.passed_ms), 100)?;
+            .next_instants((wall_clock(self.passed_ms), CustomerId(u128::MAX)), 100)?;
         for (_, customer) in instants.into_iter().filter(|(instant, _)| *instant <= now) {
             commands.push(Command::PassTime {
                 customer: Target::Customer(customer),

@@ -4,12 +4,19 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use creditgate_core::key::CredentialHash;
+use creditgate_ledger::audit::AuditRecord;
+use creditgate_ledger::claim::Claim;
+use creditgate_ledger::grant::{Application, Grant};
 use creditgate_ledger::id::{
-    AccountId, CustomerId, EntryId, InstanceId, KeyId, LeaseId, LotId, WalletId,
+    AccountId, ApplicationId, AuditId, ClaimId, CustomerId, DeliveryId, EventId, GrantId,
+    InstanceId, KeyId, LeaseId, LotId, SubscriptionId, WalletId,
 };
 use creditgate_ledger::registry::RateCardVersion;
-use creditgate_ledger::{Book, ConsumerKey, Entry, Lease, Lot, Registry};
+use creditgate_ledger::subscription::Subscription;
+use creditgate_ledger::webhook::{Attempt, Delivery};
+use creditgate_ledger::{Book, ConsumerKey, Entry, Event, Lease, Lot, Registry};
 
+use super::names::{Kind, Names};
 use crate::storage::{IdempotencyKey, LoadPlan, Loaded, NamedLease, StoredAnswer, Target};
 
 /// Everything that is stored.
@@ -23,7 +30,20 @@ pub(super) struct Tables {
     /// Live rows only.
     pub(super) books: BTreeMap<CustomerId, Book>,
     pub(super) answers: HashMap<IdempotencyKey, StoredAnswer>,
-    pub(super) entries: BTreeMap<(AccountId, EntryId), Entry>,
+    /// By account and number.
+    pub(super) entries: BTreeMap<(AccountId, u64), Entry>,
+    /// Open or not.
+    pub(super) claims: BTreeMap<ClaimId, (CustomerId, Claim)>,
+    /// Cancelled or not.
+    pub(super) subscriptions: BTreeMap<SubscriptionId, Subscription>,
+    /// Of all scopes, archived or not; a plan's is no customer's.
+    pub(super) grants: BTreeMap<GrantId, (Option<CustomerId>, Grant)>,
+    /// Still to be tried or not.
+    pub(super) applications: BTreeMap<ApplicationId, Application>,
+    pub(super) events: BTreeMap<EventId, Event>,
+    pub(super) deliveries: BTreeMap<DeliveryId, Delivery>,
+    pub(super) attempts: BTreeMap<(DeliveryId, u32), Attempt>,
+    pub(super) audit: BTreeMap<AuditId, AuditRecord>,
     /// Lots that are not live.
     pub(super) past_lots: BTreeMap<LotId, Lot>,
     /// Leases that are not live.
@@ -39,6 +59,9 @@ pub(super) struct Tables {
     pub(super) lease_names: BTreeMap<NamedLease, LeaseId>,
     pub(super) keys: BTreeMap<KeyId, CustomerId>,
     pub(super) hashes: HashMap<CredentialHash, KeyId>,
+    pub(super) names: Names,
+    /// Each application of a grant, by its number, happens once.
+    pub(super) occurrences: HashMap<(GrantId, Option<SubscriptionId>, u32), ApplicationId>,
     pub(super) last_change: u64,
     /// The latest change of each lease that ever changed.
     pub(super) change_of: HashMap<LeaseId, u64>,
@@ -108,14 +131,24 @@ impl Tables {
                 .get(hash)
                 .and_then(|key| self.live_key_owner(*key)),
             Target::Key(id) => self.live_key_owner(*id),
-            Target::WalletName(_)
-            | Target::LotName(_)
-            | Target::Claim(_)
-            | Target::Subscription(_)
-            | Target::SubscriptionName(_)
-            | Target::Grant(_)
-            | Target::GrantName(_)
-            | Target::Application(_) => None,
+            Target::WalletName(name) => {
+                let id = self.names.find(Kind::Wallet, name)?;
+                self.wallets.get(&WalletId(id)).copied()
+            }
+            Target::LotName(name) => {
+                let id = self.names.find(Kind::Lot, name)?;
+                self.lots.get(&LotId(id)).copied()
+            }
+            Target::Claim(id) => self.claims.get(id).map(|(customer, _)| *customer),
+            Target::Subscription(_) | Target::SubscriptionName(_) => {
+                self.subscription(target).map(|row| row.customer)
+            }
+            Target::Grant(id) => self.grants.get(id).and_then(|(customer, _)| *customer),
+            Target::GrantName(name) => {
+                let id = GrantId(self.names.find(Kind::Grant, name)?);
+                self.grants.get(&id).and_then(|(customer, _)| *customer)
+            }
+            Target::Application(id) => self.applications.get(id).map(|row| row.customer),
         }
     }
 

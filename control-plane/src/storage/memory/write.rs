@@ -4,8 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::Arc;
 
+use creditgate_ledger::grant::Application;
 use creditgate_ledger::{Book, ConsumerKey, Lease, Registry};
 
+use super::names;
 use super::tables::Tables;
 use crate::storage::unique::Unique;
 use crate::storage::{BookChange, ChangeSet, NamedLease, StorageError, live};
@@ -30,10 +32,12 @@ impl Tables {
                 !taken && names.insert(&after.customer.external_id),
                 Unique::CustomerExternalId,
             )?;
+            let scopes = after.accounts.iter();
             ensure(
-                all_differ(after.accounts.iter().map(|account| account.currency)),
-                Unique::AccountCurrency,
+                all_differ(scopes.map(|account| (account.currency, &account.scope))),
+                Unique::AccountScope,
             )?;
+            self.check_applications(after)?;
             for key in &after.keys {
                 let known = self.hashes.get(&key.hash).copied().unwrap_or(key.id);
                 let first = *hashes.entry(key.hash).or_insert(key.id);
@@ -49,18 +53,15 @@ impl Tables {
                 ensure(known == lease.id && first == lease.id, Unique::LeaseNumber)?;
             }
         }
+        let plan_grants = changes.registry.iter();
+        let plan_grants = plan_grants.flat_map(|(_, after)| names::of_grants(&after.plan_grants));
+        let books = changes.books.iter();
+        let named = books.flat_map(|change| names::of_book(&change.after));
+        self.names.check(named.chain(plan_grants))?;
         if let Some((_, after)) = &changes.registry {
             check_registry(after)?;
         }
-        let entries = changes
-            .entries
-            .iter()
-            .map(|entry| (entry.account, entry.id));
-        let known = changes
-            .entries
-            .iter()
-            .any(|entry| self.entries.contains_key(&(entry.account, entry.id)));
-        ensure(!known && all_differ(entries), Unique::Entry)?;
+        self.check_told(changes)?;
         let answered = changes
             .answers
             .iter()
@@ -68,6 +69,44 @@ impl Tables {
         ensure(
             !answered && all_differ(changes.answers.iter().map(|(key, _)| key)),
             Unique::IdempotencyKey,
+        )
+    }
+
+    fn check_applications(&self, book: &Book) -> Result<(), StorageError> {
+        let place = |row: &Application| (row.grant, row.subscription, row.occurrence);
+        let known = |row| self.occurrences.get(&place(row)).copied();
+        let mut applications = book.applications.iter();
+        let fresh = applications.all(|row| known(row).is_none_or(|known| known == row.id));
+        ensure(
+            fresh && all_differ(book.applications.iter().map(place)),
+            Unique::ApplicationOnce,
+        )
+    }
+
+    /// Whether what is only ever added would be added once.
+    fn check_told(&self, changes: &ChangeSet) -> Result<(), StorageError> {
+        adds(
+            changes.entries.iter().map(|row| (row.account, row.number)),
+            |place| self.entries.contains_key(place),
+            Unique::Entry,
+        )?;
+        adds(
+            changes.events.iter().map(|row| row.id),
+            |id| self.events.contains_key(id),
+            Unique::Event,
+        )?;
+        adds(
+            changes
+                .attempts
+                .iter()
+                .map(|row| (row.delivery, row.number)),
+            |place| self.attempts.contains_key(place),
+            Unique::Attempt,
+        )?;
+        adds(
+            changes.audit.iter().map(|row| row.id),
+            |id| self.audit.contains_key(id),
+            Unique::AuditRecord,
         )
     }
 
@@ -79,26 +118,60 @@ impl Tables {
         }
         for change in &changes.books {
             self.number_changes(change);
+            let before = change.before.iter().flat_map(names::of_book);
+            self.names.change(before, names::of_book(&change.after));
             self.put(change.after.clone());
         }
-        if let Some((_, after)) = &changes.registry {
-            for card in &after.rate_cards {
-                self.rate_cards
-                    .entry((card.name.clone(), card.version))
-                    .or_insert_with(|| card.clone());
-            }
-            self.registry = Arc::new(after.clone());
+        if let Some((before, after)) = &changes.registry {
+            self.put_registry(before, after);
         }
-        let entries = changes
-            .entries
-            .iter()
-            .map(|entry| ((entry.account, entry.id), entry.clone()));
-        self.entries.extend(entries);
+        self.tell(changes);
         self.answers.extend(changes.answers.iter().cloned());
         if let Some(before) = changes.forget_answers_before {
             self.answers.retain(|_, answer| answer.created_at >= before);
         }
+        if let Some(before) = changes.forget_events_before {
+            self.forget_events(before);
+        }
         self.last_change
+    }
+
+    fn put_registry(&mut self, before: &Registry, after: &Registry) {
+        for card in &after.rate_cards {
+            self.rate_cards
+                .entry((card.name.clone(), card.version))
+                .or_insert_with(|| card.clone());
+        }
+        let (before, named) = (&before.plan_grants, &after.plan_grants);
+        self.names
+            .change(names::of_grants(before), names::of_grants(named));
+        let grants = after.plan_grants.iter();
+        self.grants
+            .extend(grants.map(|grant| (grant.id, (None, grant.clone()))));
+        let mut registry = after.clone();
+        registry
+            .endpoints
+            .retain(|endpoint| endpoint.deleted_at.is_none());
+        registry.plans.sort_by_key(|plan| plan.id);
+        registry.plan_grants.sort_by_key(|grant| grant.id);
+        registry.endpoints.sort_by_key(|endpoint| endpoint.id);
+        self.registry = Arc::new(registry);
+    }
+
+    fn tell(&mut self, changes: &ChangeSet) {
+        let entries = changes.entries.iter();
+        self.entries
+            .extend(entries.map(|row| ((row.account, row.number), row.clone())));
+        let events = changes.events.iter();
+        self.events.extend(events.map(|row| (row.id, row.clone())));
+        let deliveries = changes.deliveries.iter();
+        self.deliveries
+            .extend(deliveries.map(|row| (row.id, row.clone())));
+        let attempts = changes.attempts.iter();
+        self.attempts
+            .extend(attempts.map(|row| ((row.delivery, row.number), row.clone())));
+        let audit = changes.audit.iter();
+        self.audit.extend(audit.map(|row| (row.id, row.clone())));
     }
 
     fn forget_keys(&mut self, change: &BookChange) {
@@ -158,8 +231,34 @@ impl Tables {
             .keys
             .extract_if(.., |key: &mut ConsumerKey| !live::is_live_key(key));
         self.past_keys.extend(past.map(|key| (key.id, key)));
+        self.put_terms(&mut book);
         live::sort(&mut book);
         self.books.insert(id, book);
+    }
+
+    fn put_terms(&mut self, book: &mut Book) {
+        let id = book.customer.id;
+        let claims = book.claims.iter();
+        self.claims
+            .extend(claims.map(|row| (row.id, (id, row.clone()))));
+        let subscriptions = book.subscriptions.iter();
+        self.subscriptions
+            .extend(subscriptions.map(|row| (row.id, row.clone())));
+        let grants = book.grants.iter();
+        self.grants
+            .extend(grants.map(|row| (row.id, (Some(id), row.clone()))));
+        for row in &book.applications {
+            let place = (row.grant, row.subscription, row.occurrence);
+            self.occurrences.insert(place, row.id);
+            self.applications.insert(row.id, row.clone());
+        }
+        book.claims.retain(live::is_live_claim);
+        book.subscriptions.retain(live::is_live_subscription);
+        let subscriptions = &book.subscriptions;
+        book.grants
+            .retain(|grant| live::is_live_grant(grant, subscriptions));
+        book.schedules.retain(live::is_live_schedule);
+        book.applications.retain(live::is_live_application);
     }
 }
 
@@ -195,7 +294,27 @@ fn check_registry(registry: &Registry) -> Result<(), StorageError> {
     ensure(
         all_differ(registry.rate_cards.iter().map(|card| &card.name)),
         Unique::RateCardVersion,
+    )?;
+    ensure(
+        all_differ(registry.plans.iter().map(|plan| &plan.external_id)),
+        Unique::PlanExternalId,
+    )?;
+    let endpoints = registry.endpoints.iter();
+    let endpoints = endpoints.filter(|endpoint| endpoint.deleted_at.is_none());
+    ensure(
+        all_differ(endpoints.filter_map(|endpoint| endpoint.external_id.as_ref())),
+        Unique::EndpointExternalId,
     )
+}
+
+/// Whether rows that are only ever added are new.
+fn adds<T: Eq + Hash>(
+    rows: impl Iterator<Item = T> + Clone,
+    is_known: impl Fn(&T) -> bool,
+    unique: Unique,
+) -> Result<(), StorageError> {
+    let known = rows.clone().any(|row| is_known(&row));
+    ensure(!known && all_differ(rows), unique)
 }
 
 fn all_differ<T: Eq + Hash>(mut items: impl Iterator<Item = T>) -> bool {

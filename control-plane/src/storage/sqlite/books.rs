@@ -1,68 +1,24 @@
 //! Books put together from rows: for many customers, one statement a table.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use creditgate_ledger::id::CustomerId;
 use creditgate_ledger::{Book, Lease};
+use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::columns::{first, ids, list};
-use super::credit::{lease_columns, lot_columns, read_lease, read_lot};
+use super::claim::{self, claim_columns};
+use super::columns::{Columns, first, ids, list};
+use super::grant::{self, application_columns, grant_columns, schedule_columns};
+use super::lease::{lease_columns, read_lease};
+use super::lot::{lot_columns, read_lot};
 use super::party::{
     account_columns, customer_columns, key_columns, read_account, read_customer, read_key,
-    read_wallet, wallet_columns,
 };
-use crate::storage::{NamedLease, StorageError, Target, live};
-
-/// The customer behind a target.
-pub(super) fn owner(
-    connection: &Connection,
-    target: &Target,
-) -> Result<Option<CustomerId>, StorageError> {
-    let by_id = |sql, id: u128| {
-        first(connection, sql, params![id.to_be_bytes()], |columns| {
-            columns.id()
-        })
-    };
-    let found = match target {
-        Target::Customer(id) => by_id("SELECT id FROM customer WHERE id = ?1", id.0),
-        Target::ExternalId(name) => first(
-            connection,
-            "SELECT id FROM customer WHERE external_id = ?1",
-            params![name],
-            |columns| columns.id(),
-        ),
-        Target::Account(id) => by_id("SELECT customer FROM account WHERE id = ?1", id.0),
-        Target::Wallet(id) => by_id("SELECT customer FROM wallet WHERE id = ?1", id.0),
-        Target::Lot(id) => by_id(
-            "SELECT account.customer FROM lot JOIN account ON account.id = lot.account WHERE lot.id = ?1",
-            id.0,
-        ),
-        Target::Lease(id) => by_id(
-            "SELECT account.customer FROM lease JOIN account ON account.id = lease.account WHERE lease.id = ?1",
-            id.0,
-        ),
-        Target::Key(id) => by_id(
-            "SELECT customer FROM consumer_key WHERE id = ?1 AND revoked_at IS NULL",
-            id.0,
-        ),
-        Target::WalletName(_)
-        | Target::LotName(_)
-        | Target::Claim(_)
-        | Target::Subscription(_)
-        | Target::SubscriptionName(_)
-        | Target::Grant(_)
-        | Target::GrantName(_)
-        | Target::Application(_) => Ok(None),
-        Target::Credential(hash) => {
-            let sql = "SELECT customer FROM consumer_key WHERE hash = ?1 AND revoked_at IS NULL";
-            first(connection, sql, params![hash.as_bytes()], |columns| {
-                columns.id()
-            })
-        }
-    };
-    Ok(found?.map(CustomerId))
-}
+use super::subscription::{self, subscription_columns};
+use super::wallet::{read_wallet, wallet_columns};
+use crate::storage::{NamedLease, StorageError, live};
 
 /// The books of customers, live rows only, in the order of the customers.
 pub(super) fn read(
@@ -72,81 +28,121 @@ pub(super) fn read(
     if customers.is_empty() {
         return Ok(Vec::new());
     }
-    let wanted = ids(customers.iter().map(|customer| customer.0));
-    let mut books = HashMap::with_capacity(customers.len());
-    let sql = concat!(
-        "SELECT ",
-        customer_columns!(),
-        " FROM customer WHERE id IN rarray(?1)"
-    );
-    for customer in list(connection, sql, params![wanted], read_customer)? {
-        let id = customer.id;
-        books.insert(id, Book::of(customer));
-    }
-    let sql = concat!(
-        "SELECT ",
-        wallet_columns!(),
-        " FROM wallet WHERE customer IN rarray(?1)"
-    );
-    for wallet in list(connection, sql, params![wanted], read_wallet)? {
-        if let Some(book) = books.get_mut(&wallet.customer) {
-            book.wallets.push(wallet);
-        }
-    }
-    let sql = concat!(
-        "SELECT ",
-        key_columns!(),
-        " FROM consumer_key WHERE customer IN rarray(?1) AND revoked_at IS NULL"
-    );
-    for key in list(connection, sql, params![wanted], read_key)? {
-        if let Some(book) = books.get_mut(&key.customer) {
-            book.keys.push(key);
-        }
-    }
-    let mut customer_of = HashMap::with_capacity(customers.len());
-    let sql = concat!(
-        "SELECT ",
-        account_columns!(),
-        " FROM account WHERE customer IN rarray(?1)"
-    );
-    for account in list(connection, sql, params![wanted], read_account)? {
-        customer_of.insert(account.id, account.customer);
-        if let Some(book) = books.get_mut(&account.customer) {
-            book.accounts.push(account);
-        }
-    }
-    let accounts = ids(customer_of.keys().map(|account| account.0));
-    let sql = concat!(
-        "SELECT ",
-        lot_columns!(),
-        " FROM lot WHERE account IN rarray(?1) AND live = 1"
-    );
-    for lot in list(connection, sql, params![accounts], read_lot)? {
-        if let Some(book) = customer_of
-            .get(&lot.account)
-            .and_then(|customer| books.get_mut(customer))
-        {
-            book.lots.push(lot);
-        }
-    }
-    let sql = concat!(
-        "SELECT ",
-        lease_columns!(),
-        " FROM lease WHERE account IN rarray(?1) AND live = 1"
-    );
-    for lease in list(connection, sql, params![accounts], read_lease)? {
-        if let Some(book) = customer_of
-            .get(&lease.account)
-            .and_then(|customer| books.get_mut(customer))
-        {
-            book.leases.push(lease);
-        }
-    }
+    let mut reading = Reading {
+        connection,
+        wanted: ids(customers.iter().map(|customer| customer.0)),
+        books: HashMap::with_capacity(customers.len()),
+    };
+    reading.customers()?;
+    reading.credit()?;
+    reading.terms()?;
+    let mut books = reading.books;
     books.values_mut().for_each(live::sort);
     Ok(customers
         .iter()
         .filter_map(|customer| books.remove(customer))
         .collect())
+}
+
+/// Books that are being put together.
+struct Reading<'c> {
+    connection: &'c Connection,
+    wanted: Rc<Vec<Value>>,
+    books: HashMap<CustomerId, Book>,
+}
+
+/// All columns of a table and, last, whose the row is; of the customers who are wanted.
+macro_rules! of_wanted {
+    ($columns:expr, $table:literal $($rest:literal)?) => {
+        concat!(
+            "SELECT ", $columns, ", ", $table, ".customer FROM ", $table, " WHERE ", $table, ".customer IN rarray(?1)"
+            $(, " AND ", $rest)?
+        )
+    };
+}
+
+impl Reading<'_> {
+    /// Adds the rows that a statement finds to their books.
+    fn add<T>(
+        &mut self,
+        sql: &str,
+        mut read: impl FnMut(&mut Columns<'_, '_>) -> Result<T, StorageError>,
+        rows: impl Fn(&mut Book) -> &mut Vec<T>,
+    ) -> Result<(), StorageError> {
+        let found = list(self.connection, sql, params![self.wanted], |columns| {
+            let row = read(columns)?;
+            Ok((row, CustomerId(columns.id()?)))
+        })?;
+        for (row, customer) in found {
+            if let Some(book) = self.books.get_mut(&customer) {
+                rows(book).push(row);
+            }
+        }
+        Ok(())
+    }
+
+    fn customers(&mut self) -> Result<(), StorageError> {
+        let sql = concat!(
+            "SELECT ",
+            customer_columns!(),
+            " FROM customer WHERE id IN rarray(?1)"
+        );
+        for customer in list(self.connection, sql, params![self.wanted], read_customer)? {
+            self.books.insert(customer.id, Book::of(customer));
+        }
+        let sql = of_wanted!(key_columns!(), "consumer_key" "revoked_at IS NULL");
+        self.add(sql, read_key, |book| &mut book.keys)
+    }
+
+    fn credit(&mut self) -> Result<(), StorageError> {
+        let sql = of_wanted!(wallet_columns!(), "wallet");
+        self.add(sql, read_wallet, |book| &mut book.wallets)?;
+        let sql = of_wanted!(account_columns!(), "account");
+        self.add(sql, read_account, |book| &mut book.accounts)?;
+        let sql = of_wanted!(lot_columns!(), "lot" "live = 1");
+        self.add(sql, read_lot, |book| &mut book.lots)?;
+        let sql = of_wanted!(claim_columns!(), "claim" "closed_at IS NULL");
+        self.add(sql, claim::read, |book| &mut book.claims)?;
+        self.leases()
+    }
+
+    /// Leases know their account only.
+    fn leases(&mut self) -> Result<(), StorageError> {
+        let accounts = self.books.values().flat_map(|book| &book.accounts);
+        let customer_of: HashMap<_, _> = accounts
+            .map(|account| (account.id, account.customer))
+            .collect();
+        let accounts = ids(customer_of.keys().map(|account| account.0));
+        let sql = concat!(
+            "SELECT ",
+            lease_columns!(),
+            " FROM lease WHERE account IN rarray(?1) AND live = 1"
+        );
+        for lease in list(self.connection, sql, params![accounts], read_lease)? {
+            let customer = customer_of.get(&lease.account);
+            if let Some(book) = customer.and_then(|customer| self.books.get_mut(customer)) {
+                book.leases.push(lease);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the customers are entitled to.
+    fn terms(&mut self) -> Result<(), StorageError> {
+        let sql = of_wanted!(subscription_columns!(), "subscription" "status <> 'cancelled'");
+        self.add(sql, subscription::read, |book| &mut book.subscriptions)?;
+        // What belongs to a subscription goes with it.
+        let sql = of_wanted!(
+            grant_columns!(),
+            "credit_grant" "archived_at IS NULL AND (scope <> 'SUBSCRIPTION' OR EXISTS (
+                SELECT 1 FROM subscription WHERE subscription.id = owner AND subscription.status <> 'cancelled'))"
+        );
+        self.add(sql, grant::read, |book| &mut book.grants)?;
+        let sql = of_wanted!(schedule_columns!(), "grant_schedule" "next_at IS NOT NULL");
+        self.add(sql, grant::read_schedule, |book| &mut book.schedules)?;
+        let sql = of_wanted!(application_columns!(), "grant_application" "retry_at IS NOT NULL");
+        self.add(sql, grant::read_application, |book| &mut book.applications)
+    }
 }
 
 /// A lease by its name if it is history.

@@ -1,11 +1,14 @@
 //! Writing a change set within the transaction that loaded it: only rows that differ.
 
 use creditgate_ledger::Book;
+use creditgate_ledger::grant::Schedule;
 use rusqlite::{Connection, params};
 
 use super::books::last_change;
 use super::columns::write_one;
-use super::{credit, journal, party, registry};
+use super::{
+    audit, claim, grant, journal, lease, lot, party, registry, subscription, wallet, webhook,
+};
 use crate::storage::diff::changed;
 use crate::storage::{BookChange, ChangeSet, FORGET_MAX, StorageError};
 
@@ -33,6 +36,7 @@ pub(super) fn write(connection: &Connection, changes: &ChangeSet) -> Result<u64,
     for entry in &changes.entries {
         journal::write(connection, entry)?;
     }
+    tell(connection, changes)?;
     for (key, answer) in &changes.answers {
         let sql = "INSERT INTO answer (principal, key, fingerprint, status, body, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let values = params![
@@ -52,7 +56,27 @@ pub(super) fn write(connection: &Connection, changes: &ChangeSet) -> Result<u64,
             i64::try_from(FORGET_MAX).unwrap_or(i64::MAX)
         ])?;
     }
+    if let Some(before) = changes.forget_events_before {
+        webhook::forget_events(connection, before)?;
+    }
     Ok(last)
+}
+
+/// Writes what is told of the changes: to endpoints, and in the log of who changed what.
+fn tell(connection: &Connection, changes: &ChangeSet) -> Result<(), StorageError> {
+    for event in &changes.events {
+        webhook::write_event(connection, event)?;
+    }
+    for delivery in &changes.deliveries {
+        webhook::write_delivery(connection, delivery)?;
+    }
+    for attempt in &changes.attempts {
+        webhook::write_attempt(connection, attempt)?;
+    }
+    for record in &changes.audit {
+        audit::write(connection, record)?;
+    }
+    Ok(())
 }
 
 fn forget_keys(connection: &Connection, change: &BookChange) -> Result<(), StorageError> {
@@ -69,45 +93,51 @@ fn write_book(
     after: &Book,
     last: &mut u64,
 ) -> Result<(), StorageError> {
+    let customer = after.customer.id;
     if before.is_none_or(|before| before.customer != after.customer) {
         party::write_customer(connection, before.is_none(), &after.customer)?;
     }
-    for (old, row) in changed(
-        before.map_or(&[], |before| &before.accounts),
-        &after.accounts,
-        |row| row.id,
-    ) {
-        party::write_account(connection, old.is_none(), row)?;
+    // A customer who is new had a book with nothing in it.
+    let nothing = Book::of(after.customer.clone());
+    let before = before.unwrap_or(&nothing);
+    for (old, row) in changed(&before.accounts, &after.accounts, |row| row.id) {
+        party::write_account(connection, old, row)?;
     }
-    for (old, row) in changed(
-        before.map_or(&[], |before| &before.wallets),
-        &after.wallets,
-        |row| row.id,
-    ) {
-        party::write_wallet(connection, old.is_none(), row)?;
+    for (old, row) in changed(&before.wallets, &after.wallets, |row| row.id) {
+        wallet::write_wallet(connection, old.is_none(), row)?;
     }
-    for (old, row) in changed(
-        before.map_or(&[], |before| &before.lots),
-        &after.lots,
-        |row| row.id,
-    ) {
-        credit::write_lot(connection, old, row)?;
+    for (old, row) in changed(&before.lots, &after.lots, |row| row.id) {
+        lot::write_lot(connection, customer, old, row)?;
     }
-    for (old, row) in changed(
-        before.map_or(&[], |before| &before.leases),
-        &after.leases,
-        |row| row.id,
-    ) {
+    for (old, row) in changed(&before.leases, &after.leases, |row| row.id) {
         let pushed = row.pushes != old.map_or(0, |old| old.pushes);
         *last = last.saturating_add(u64::from(pushed));
-        credit::write_lease(connection, old, row, pushed.then_some(*last))?;
+        lease::write_lease(connection, old, row, pushed.then_some(*last))?;
     }
-    for (old, row) in changed(
-        before.map_or(&[], |before| &before.keys),
-        &after.keys,
-        |row| row.id,
-    ) {
+    for (old, row) in changed(&before.keys, &after.keys, |row| row.id) {
         party::write_key(connection, old.is_none(), row)?;
+    }
+    for (old, row) in changed(&before.claims, &after.claims, |row| row.id) {
+        claim::write(connection, customer, old.is_none(), row)?;
+    }
+    write_terms(connection, before, after)
+}
+
+/// What the customer is entitled to.
+fn write_terms(connection: &Connection, before: &Book, after: &Book) -> Result<(), StorageError> {
+    let customer = after.customer.id;
+    for (old, row) in changed(&before.subscriptions, &after.subscriptions, |row| row.id) {
+        subscription::write(connection, old.is_none(), row)?;
+    }
+    for (old, row) in changed(&before.grants, &after.grants, |row| row.id) {
+        grant::write(connection, Some(customer), old.is_none(), row)?;
+    }
+    let place = |row: &Schedule| (row.grant, row.subscription);
+    for (_, row) in changed(&before.schedules, &after.schedules, place) {
+        grant::write_schedule(connection, customer, row)?;
+    }
+    for (old, row) in changed(&before.applications, &after.applications, |row| row.id) {
+        grant::write_application(connection, old.is_none(), row)?;
     }
     Ok(())
 }

@@ -9,11 +9,16 @@ use std::time::Duration;
 use creditgate_ledger::Settings;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 
-use super::columns;
+use super::{columns, upgrade};
 use crate::storage::StorageError;
 
 /// Each brings the schema from its place in the list to the next.
-const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/sqlite/0001_books.sql")];
+const MIGRATIONS: [fn(&Connection) -> Result<(), StorageError>; 2] = [
+    |connection| {
+        Ok(connection.execute_batch(include_str!("../../../migrations/sqlite/0001_books.sql"))?)
+    },
+    upgrade::to_credit_system,
+];
 
 /// Marks a file as Creditgate's: "crdg".
 const APPLICATION_ID: i32 = 0x6372_6467;
@@ -22,7 +27,7 @@ const APPLICATION_ID: i32 = 0x6372_6467;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Statements kept prepared by each connection.
-const STATEMENTS_MAX: usize = 128;
+const STATEMENTS_MAX: usize = 256;
 
 /// Opens the writer's connection; makes the database and brings its schema up to date.
 pub(super) fn open_writer(path: &Path, epoch: u64) -> Result<Connection, StorageError> {
@@ -44,7 +49,11 @@ pub(super) fn open_writer(path: &Path, epoch: u64) -> Result<Connection, Storage
          PRAGMA wal_autocheckpoint = 4000;
          PRAGMA journal_size_limit = 67108864;",
     )?;
+    // A table that is made anew is dropped and renamed, which foreign keys would forbid; they
+    // can't be turned off within a transaction.
+    connection.execute_batch("PRAGMA foreign_keys = OFF;")?;
     migrate(&mut connection, epoch)?;
+    connection.execute_batch("PRAGMA foreign_keys = ON;")?;
     Ok(connection)
 }
 
@@ -96,7 +105,7 @@ fn migrate(connection: &mut Connection, epoch: u64) -> Result<(), StorageError> 
         return Err(StorageError::Corrupt(problem));
     }
     for migration in MIGRATIONS.iter().skip(version) {
-        transaction.execute_batch(migration)?;
+        migration(&transaction)?;
     }
     if version < MIGRATIONS.len() {
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;

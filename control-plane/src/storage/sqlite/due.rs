@@ -7,7 +7,7 @@ use creditgate_ledger::Timestamp;
 use creditgate_ledger::id::{AccountId, CustomerId, InstanceId, LeaseId};
 use rusqlite::{Connection, params};
 
-use super::columns::{first, list};
+use super::columns::list;
 use crate::storage::{LeaseTotal, StorageError};
 
 pub(super) fn changes(
@@ -113,38 +113,68 @@ pub(super) fn leases_quarantined_before(
     })
 }
 
+/// One source of instants: a table and the condition of the index that holds its instants by
+/// customer.
+macro_rules! source {
+    ($instant:literal, $table:literal, $condition:literal) => {
+        concat!(
+            "SELECT * FROM (SELECT DISTINCT ",
+            $instant,
+            " AS instant, customer FROM ",
+            $table,
+            " WHERE ",
+            $condition,
+            " AND (",
+            $instant,
+            ", customer) > (?1, ?2) ORDER BY 1, 2 LIMIT ?3)"
+        )
+    };
+}
+
+/// The first of each source, and of those the first.
+const INSTANTS: &str = concat!(
+    "SELECT instant, customer FROM (",
+    source!("effective_at", "lot", "live = 1"),
+    " UNION ",
+    source!("expires_at", "lot", "live = 1 AND expires_at IS NOT NULL"),
+    " UNION ",
+    source!(
+        "lapses_at",
+        "lot",
+        "live = 1 AND lapses_at IS NOT NULL AND unpaid <> 0"
+    ),
+    " UNION ",
+    source!(
+        "expires_at",
+        "consumer_key",
+        "revoked_at IS NULL AND expires_at IS NOT NULL"
+    ),
+    " UNION ",
+    source!("next_at", "grant_schedule", "next_at IS NOT NULL"),
+    " UNION ",
+    source!("retry_at", "grant_application", "retry_at IS NOT NULL"),
+    " UNION ",
+    source!(
+        "ends_at",
+        "subscription",
+        "status <> 'cancelled' AND ends_at IS NOT NULL"
+    ),
+    " UNION ",
+    source!(
+        "auto_topup_retry_at",
+        "wallet",
+        "auto_topup_retry_at IS NOT NULL"
+    ),
+    ") ORDER BY 1, 2 LIMIT ?3"
+);
+
 pub(super) fn next_instants(
     connection: &Connection,
-    after: Timestamp,
+    (instant, customer): (Timestamp, CustomerId),
     limit: u32,
 ) -> Result<Vec<(Timestamp, CustomerId)>, StorageError> {
-    let sql = "SELECT max(instant) FROM (
-             SELECT instant FROM (
-                 SELECT * FROM (SELECT effective_at AS instant FROM lot WHERE live = 1 AND effective_at > ?1 ORDER BY 1 LIMIT ?2)
-                 UNION ALL
-                 SELECT * FROM (SELECT expires_at FROM lot
-                     WHERE live = 1 AND expires_at IS NOT NULL AND expires_at > ?1 ORDER BY 1 LIMIT ?2)
-                 UNION ALL
-                 SELECT * FROM (SELECT expires_at FROM consumer_key
-                     WHERE revoked_at IS NULL AND expires_at IS NOT NULL AND expires_at > ?1 ORDER BY 1 LIMIT ?2))
-             ORDER BY instant LIMIT ?2)";
-    let last: Option<i64> = first(connection, sql, params![after.0, limit], |columns| {
-        columns.value()
-    })?
-    .flatten();
-    let Some(last) = last else {
-        return Ok(Vec::new());
-    };
-    let sql = "SELECT effective_at, account.customer FROM lot JOIN account ON account.id = lot.account
-             WHERE lot.live = 1 AND effective_at > ?1 AND effective_at <= ?2
-         UNION
-         SELECT expires_at, account.customer FROM lot JOIN account ON account.id = lot.account
-             WHERE lot.live = 1 AND expires_at IS NOT NULL AND expires_at > ?1 AND expires_at <= ?2
-         UNION
-         SELECT expires_at, customer FROM consumer_key
-             WHERE revoked_at IS NULL AND expires_at IS NOT NULL AND expires_at > ?1 AND expires_at <= ?2
-         ORDER BY 1, 2";
-    list(connection, sql, params![after.0, last], |columns| {
+    let values = params![instant.0, customer.0.to_be_bytes(), limit];
+    list(connection, INSTANTS, values, |columns| {
         Ok((columns.time()?, CustomerId(columns.id()?)))
     })
 }

@@ -1,20 +1,64 @@
 //! The journal's rows: entries with their postings and draws. Only ever inserted.
+//!
+//! An account's entries are kept by their numbers, which are their order; pages go by them.
 
 use std::collections::HashMap;
 
-use creditgate_core::amount::Amount;
+use creditgate_ledger::chain::ChainHash;
 use creditgate_ledger::id::{AccountId, EntryId, LeaseId, LotId, WalletId};
-use creditgate_ledger::{Draw, Entry, Posting};
+use creditgate_ledger::{Draw, Entry, Posting, Timestamp};
 use rusqlite::{Connection, params};
 
-use super::columns::{Columns, below, ids, limit, list, word, write_one};
+use super::columns::{Columns, first, json, list, word, write_one};
+use super::listing::Listing;
 use crate::storage::{EntryFilter, Page, PageRequest, StorageError};
 
+/// Where entries are written: the statements of one set of tables.
+#[derive(Clone, Copy)]
+pub(super) struct Tables {
+    entry: &'static str,
+    posting: &'static str,
+    draw: &'static str,
+}
+
+macro_rules! tables {
+    ($entry:literal, $posting:literal, $draw:literal) => {
+        Tables {
+            entry: concat!(
+                "INSERT INTO ", $entry, " (account, number, id, kind, reason, booked_at, usage_from, wallet, lease,
+                 actor, note, fact, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+            ),
+            posting: concat!(
+                "INSERT INTO ", $posting, " (account, entry, line, ledger_account, amount) VALUES (?1, ?2, ?3, ?4, ?5)"
+            ),
+            draw: concat!(
+                "INSERT INTO ", $draw, " (account, entry, line, lot, amount) VALUES (?1, ?2, ?3, ?4, ?5)"
+            ),
+        }
+    };
+}
+
+impl Tables {
+    /// The journal.
+    const JOURNAL: Self = tables!("entry", "posting", "draw");
+    /// The journal while a migration makes it.
+    pub(super) const NEW: Self = tables!("new_entry", "new_posting", "new_draw");
+}
+
 pub(super) fn write(connection: &Connection, entry: &Entry) -> Result<(), StorageError> {
-    let (account, id) = (entry.account.0.to_be_bytes(), entry.id.0.to_be_bytes());
+    write_into(connection, Tables::JOURNAL, entry)
+}
+
+pub(super) fn write_into(
+    connection: &Connection,
+    tables: Tables,
+    entry: &Entry,
+) -> Result<(), StorageError> {
+    let (account, number) = (entry.account.0.to_be_bytes(), entry.number.cast_signed());
     let values = params![
         account,
-        id,
+        number,
+        entry.id.0.to_be_bytes(),
         word(&entry.kind)?,
         word(&entry.reason)?,
         entry.booked_at.0,
@@ -23,80 +67,181 @@ pub(super) fn write(connection: &Connection, entry: &Entry) -> Result<(), Storag
         entry.lease.map(|lease| lease.0.to_be_bytes()),
         entry.actor,
         entry.note,
+        entry.fact.as_ref().map(json).transpose()?,
+        entry.hash.as_bytes(),
     ];
-    let sql = "INSERT INTO entry (account, id, kind, reason, booked_at, usage_from, wallet, lease, actor, note)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-    write_one(connection, sql, values)?;
+    write_one(connection, tables.entry, values)?;
     for (line, posting) in (0_i64..).zip(&entry.postings) {
-        let sql = "INSERT INTO posting (account, entry, line, ledger_account, amount) VALUES (?1, ?2, ?3, ?4, ?5)";
-        write_one(
-            connection,
-            sql,
-            params![
-                account,
-                id,
-                line,
-                posting.account.as_str(),
-                posting.amount.get()
-            ],
-        )?;
+        let values = params![
+            account,
+            number,
+            line,
+            posting.account.as_str(),
+            posting.amount.get()
+        ];
+        write_one(connection, tables.posting, values)?;
     }
     for (line, draw) in (0_i64..).zip(&entry.draws) {
-        let sql =
-            "INSERT INTO draw (account, entry, line, lot, amount) VALUES (?1, ?2, ?3, ?4, ?5)";
-        write_one(
-            connection,
-            sql,
-            params![
-                account,
-                id,
-                line,
-                draw.lot.0.to_be_bytes(),
-                draw.amount.get()
-            ],
-        )?;
+        let lot = draw.lot.0.to_be_bytes();
+        let values = params![account, number, line, lot, draw.amount.get()];
+        write_one(connection, tables.draw, values)?;
     }
     Ok(())
 }
+
+const SELECT: &str = "SELECT id, account, number, kind, reason, booked_at, usage_from, wallet, lease, actor, note, fact, hash FROM entry";
+
+/// Above every number of an account.
+const NO_NUMBER: i64 = i64::MAX;
 
 pub(super) fn entries(
     connection: &Connection,
     filter: EntryFilter,
     page: PageRequest,
 ) -> Result<Page<Entry>, StorageError> {
-    let (sql, subject) = match filter {
-        EntryFilter::Some { .. } | EntryFilter::Lot(_) => {
-            return Err(StorageError::Unavailable("not there yet".to_owned()));
+    let below = page.cursor.map_or(NO_NUMBER, |cursor| {
+        i64::try_from(cursor.0).unwrap_or(NO_NUMBER)
+    });
+    let mut listing = Listing::new(SELECT);
+    match filter {
+        EntryFilter::Account(account) => listing.id("account =", account.0),
+        EntryFilter::Wallet(wallet) => about_wallet(&mut listing, wallet),
+        EntryFilter::Lot(lot) => about_lot(&mut listing, lot, below, page.limit),
+        EntryFilter::Some {
+            wallet,
+            kind,
+            reason,
+            from,
+            before,
+        } => {
+            about_wallet(&mut listing, wallet);
+            if let Some(kind) = kind {
+                let kind = word(&kind)?;
+                // Says that the index of what is seldom has it.
+                if !matches!(kind.as_str(), "usage" | "lending") {
+                    listing.only("kind NOT IN ('usage', 'lending')");
+                }
+                listing.and("kind =", kind);
+            }
+            if let Some(reason) = reason {
+                let reason = word(&reason)?;
+                if !matches!(reason.as_str(), "USAGE" | "LEASE_LENDING") {
+                    listing.only("reason NOT IN ('USAGE', 'LEASE_LENDING')");
+                }
+                listing.and("reason =", reason);
+            }
+            between(connection, &mut listing, wallet, from, before)?;
         }
-        EntryFilter::Account(account) => (
-            "SELECT id, account, kind, reason, booked_at, usage_from, wallet, lease, actor, note FROM entry
-             WHERE account = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3",
-            account.0,
-        ),
-        EntryFilter::Wallet(wallet) => (
-            "SELECT id, account, kind, reason, booked_at, usage_from, wallet, lease, actor, note FROM entry
-             WHERE account = (SELECT account FROM wallet WHERE id = ?1) AND id < ?2
-               AND (wallet = ?1 OR EXISTS (
-                    SELECT 1 FROM draw JOIN lot ON lot.id = draw.lot
-                    WHERE draw.account = entry.account AND draw.entry = entry.id AND lot.wallet = ?1))
-             ORDER BY id DESC LIMIT ?3",
-            wallet.0,
-        ),
-    };
-    let values = params![subject.to_be_bytes(), below(page), limit(page)];
-    let entries = list(connection, sql, values, read)?;
-    let mut page = Page::cut(entries, page.limit, |entry| entry.id.0);
+    }
+    listing.and("number <", below);
+    let entries = listing.page(connection, page, "number DESC", read)?;
+    let mut page = Page::cut(entries, page.limit, |entry| entry.number.into());
     add_lines(connection, &mut page.items)?;
     Ok(page)
 }
 
+fn about_wallet(listing: &mut Listing, wallet: WalletId) {
+    let concerns =
+        "account = (SELECT account FROM wallet WHERE id = ?{n}) AND (wallet = ?{n} OR EXISTS (
+         SELECT 1 FROM draw JOIN lot ON lot.id = draw.lot
+         WHERE draw.account = entry.account AND draw.entry = entry.number AND lot.wallet = ?{n}))";
+    listing.that(concerns, wallet.0.to_be_bytes().to_vec());
+}
+
+/// Found by the indexes of what drew from the lot and of what says something of it, each as
+/// far as a page goes.
+fn about_lot(listing: &mut Listing, lot: LotId, below: i64, limit: u32) {
+    let account = "account = (SELECT account FROM lot WHERE id = ?{n})";
+    listing.that(account, lot.0.to_be_bytes().to_vec());
+    let numbers = "number IN (
+             SELECT entry FROM (SELECT DISTINCT entry FROM draw WHERE lot = ?{lot} AND entry < ?{below}
+                 ORDER BY entry DESC LIMIT ?{limit})
+             UNION
+             SELECT number FROM (SELECT number FROM entry WHERE fact_lot = ?{name} AND number < ?{below}
+                 ORDER BY number DESC LIMIT ?{limit}))";
+    listing.these(
+        numbers,
+        [
+            ("lot", lot.0.to_be_bytes().to_vec().into()),
+            ("name", lot.to_string().into()),
+            ("below", below.into()),
+            ("limit", i64::from(limit).saturating_add(1).into()),
+        ],
+    );
+}
+
+/// Instants rise with the numbers of an account's entries, so the ends are found by halving.
+fn between(
+    connection: &Connection,
+    listing: &mut Listing,
+    wallet: WalletId,
+    from: Option<Timestamp>,
+    before: Option<Timestamp>,
+) -> Result<(), StorageError> {
+    let sql =
+        "SELECT account.id, chain_entries FROM account JOIN wallet ON wallet.account = account.id
+         WHERE wallet.id = ?1";
+    let account = first(
+        connection,
+        sql,
+        params![wallet.0.to_be_bytes()],
+        |columns| Ok((AccountId(columns.id()?), columns.value::<i64>()?)),
+    )?;
+    let Some((account, entries)) = account else {
+        return Ok(());
+    };
+    if let Some(from) = from {
+        listing.and("number >=", first_at(connection, account, entries, from)?);
+    }
+    if let Some(before) = before {
+        listing.and("number <", first_at(connection, account, entries, before)?);
+    }
+    Ok(())
+}
+
+/// The number of the first entry that was booked at or after an instant.
+fn first_at(
+    connection: &Connection,
+    account: AccountId,
+    entries: i64,
+    at: Timestamp,
+) -> Result<i64, StorageError> {
+    let sql =
+        "SELECT booked_at FROM entry WHERE account = ?1 AND number >= ?2 ORDER BY number LIMIT 1";
+    let (mut low, mut high) = (1, entries.saturating_add(1));
+    while low < high {
+        let middle = low.midpoint(high);
+        let values = params![account.0.to_be_bytes(), middle];
+        let booked = first(connection, sql, values, |columns| columns.time())?;
+        if booked.is_none_or(|booked| booked >= at) {
+            high = middle;
+        } else {
+            low = middle.saturating_add(1);
+        }
+    }
+    Ok(low)
+}
+
+/// Entries in the order of their chain.
+pub(super) fn chain(
+    connection: &Connection,
+    account: AccountId,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<Entry>, StorageError> {
+    let sql = format!("{SELECT} WHERE account = ?1 AND number > ?2 ORDER BY number LIMIT ?3");
+    let after = i64::try_from(after).unwrap_or(i64::MAX);
+    let values = params![account.0.to_be_bytes(), after, limit];
+    let mut entries = list(connection, &sql, values, read)?;
+    add_lines(connection, &mut entries)?;
+    Ok(entries)
+}
+
 fn read(columns: &mut Columns<'_, '_>) -> Result<Entry, StorageError> {
     Ok(Entry {
-        number: 0,
-        fact: None,
-        hash: creditgate_ledger::chain::ChainHash::default(),
         id: EntryId(columns.id()?),
         account: AccountId(columns.id()?),
+        number: columns.bits()?,
         kind: columns.word()?,
         reason: columns.word()?,
         booked_at: columns.time()?,
@@ -105,8 +250,10 @@ fn read(columns: &mut Columns<'_, '_>) -> Result<Entry, StorageError> {
         lease: columns.id_or_none()?.map(LeaseId),
         actor: columns.value()?,
         note: columns.value()?,
+        fact: columns.json_or_none()?,
         postings: Vec::new(),
         draws: Vec::new(),
+        hash: ChainHash::from_bytes(columns.value()?),
     })
 }
 
@@ -115,49 +262,39 @@ fn add_lines(connection: &Connection, entries: &mut [Entry]) -> Result<(), Stora
     let Some(account) = entries.first().map(|entry| entry.account.0.to_be_bytes()) else {
         return Ok(());
     };
-    let place_of: HashMap<u128, usize> = entries
+    let place_of: HashMap<i64, usize> = entries
         .iter()
         .enumerate()
-        .map(|(place, entry)| (entry.id.0, place))
+        .map(|(place, entry)| (entry.number.cast_signed(), place))
         .collect();
-    let wanted = ids(entries.iter().map(|entry| entry.id.0));
-    let postings = list(
-        connection,
-        "SELECT entry, ledger_account, amount FROM posting WHERE account = ?1 AND entry IN rarray(?2) ORDER BY entry, line",
-        params![account, wanted],
-        |columns| {
-            Ok((
-                columns.id()?,
-                Posting {
-                    account: columns.word()?,
-                    amount: columns.amount()?,
-                },
-            ))
-        },
-    )?;
+    let numbers: Vec<rusqlite::types::Value> = entries
+        .iter()
+        .map(|entry| entry.number.cast_signed().into())
+        .collect();
+    let wanted = std::rc::Rc::new(numbers);
+    let sql = "SELECT entry, ledger_account, amount FROM posting WHERE account = ?1 AND entry IN rarray(?2)
+         ORDER BY entry, line";
+    let postings = list(connection, sql, params![account, wanted], |columns| {
+        let (entry, account): (i64, _) = (columns.value()?, columns.word()?);
+        let amount = columns.amount()?;
+        Ok((entry, Posting { account, amount }))
+    })?;
     for (entry, posting) in postings {
-        if let Some(entry) = place_of
-            .get(&entry)
-            .and_then(|place| entries.get_mut(*place))
-        {
+        let place = place_of.get(&entry);
+        if let Some(entry) = place.and_then(|place| entries.get_mut(*place)) {
             entry.postings.push(posting);
         }
     }
-    let draws: Vec<(u128, u128, Amount)> = list(
-        connection,
-        "SELECT entry, lot, amount FROM draw WHERE account = ?1 AND entry IN rarray(?2) ORDER BY entry, line",
-        params![account, wanted],
-        |columns| Ok((columns.id()?, columns.id()?, columns.amount()?)),
-    )?;
-    for (entry, lot, amount) in draws {
-        if let Some(entry) = place_of
-            .get(&entry)
-            .and_then(|place| entries.get_mut(*place))
-        {
-            entry.draws.push(Draw {
-                lot: LotId(lot),
-                amount,
-            });
+    let sql = "SELECT entry, lot, amount FROM draw WHERE account = ?1 AND entry IN rarray(?2) ORDER BY entry, line";
+    let draws = list(connection, sql, params![account, wanted], |columns| {
+        let (entry, lot): (i64, _) = (columns.value()?, LotId(columns.id()?));
+        let amount = columns.amount()?;
+        Ok((entry, Draw { lot, amount }))
+    })?;
+    for (entry, draw) in draws {
+        let place = place_of.get(&entry);
+        if let Some(entry) = place.and_then(|place| entries.get_mut(*place)) {
+            entry.draws.push(draw);
         }
     }
     Ok(())

@@ -1,10 +1,11 @@
-//! Rows of customers, their wallets, accounts and keys.
+//! Rows of customers, their accounts and keys.
 
 use creditgate_core::amount::Scale;
 use creditgate_core::key::CredentialHash;
 use creditgate_ledger::book::Balances;
-use creditgate_ledger::id::{AccountId, CustomerId, KeyId, WalletId};
-use creditgate_ledger::{Account, ConsumerKey, Customer, LedgerAccount, Rate, Wallet};
+use creditgate_ledger::chain::{Chain, ChainHash};
+use creditgate_ledger::id::{AccountId, CustomerId, KeyId};
+use creditgate_ledger::{Account, ConsumerKey, Customer, LedgerAccount};
 use rusqlite::{Connection, params};
 
 use super::columns::{Columns, json, word, write_one};
@@ -17,18 +18,13 @@ macro_rules! customer_columns {
     };
 }
 
-macro_rules! wallet_columns {
-    () => {
-        "wallet.id, wallet.customer, wallet.account, wallet.name, wallet.currency, wallet.wallet_type, \
-         wallet.status, wallet.conversion_rate, wallet.metadata, wallet.created_at"
-    };
-}
-
 macro_rules! account_columns {
     () => {
         "account.id, account.customer, account.currency, account.scale, account.version, account.last_instant, \
          account.funding, account.available, account.lent, account.quarantined, account.spent, \
-         account.unattributed, account.expired, account.withdrawn, account.debt, account.lease_loss, account.waiters"
+         account.unattributed, account.expired, account.withdrawn, account.debt, account.lease_loss, \
+         account.credit_line, account.transferred, account.waiters, account.scope, account.chain_entries, \
+         account.chain_head"
     };
 }
 
@@ -39,7 +35,7 @@ macro_rules! key_columns {
     };
 }
 
-pub(super) use {account_columns, customer_columns, key_columns, wallet_columns};
+pub(super) use {account_columns, customer_columns, key_columns};
 
 pub(super) fn read_customer(columns: &mut Columns<'_, '_>) -> Result<Customer, StorageError> {
     Ok(Customer {
@@ -81,57 +77,6 @@ pub(super) fn write_customer(
     write_one(connection, sql, values)
 }
 
-pub(super) fn read_wallet(columns: &mut Columns<'_, '_>) -> Result<Wallet, StorageError> {
-    Ok(Wallet {
-        external_id: None,
-        priority: None,
-        topup_conversion_rate: Rate::default(),
-        credit_limit: creditgate_core::amount::Amount::ZERO,
-        auto_topup: None,
-        auto_topup_state: creditgate_ledger::auto_top_up::AutoTopUpState::default(),
-        alert_settings: None,
-        alert_state: creditgate_ledger::alert::AlertState::default(),
-        closed_at: None,
-        id: WalletId(columns.id()?),
-        customer: CustomerId(columns.id()?),
-        account: AccountId(columns.id()?),
-        name: columns.value()?,
-        currency: columns.parsed()?,
-        wallet_type: columns.word()?,
-        status: columns.word()?,
-        conversion_rate: read_rate(columns)?,
-        metadata: columns.json()?,
-        created_at: columns.time()?,
-    })
-}
-
-pub(super) fn write_wallet(
-    connection: &Connection,
-    is_new: bool,
-    row: &Wallet,
-) -> Result<(), StorageError> {
-    let sql = if is_new {
-        "INSERT INTO wallet (id, customer, account, name, currency, wallet_type, status, conversion_rate, metadata, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
-    } else {
-        "UPDATE wallet SET customer = ?2, account = ?3, name = ?4, currency = ?5, wallet_type = ?6, status = ?7,
-         conversion_rate = ?8, metadata = ?9, created_at = ?10 WHERE id = ?1"
-    };
-    let values = params![
-        row.id.0.to_be_bytes(),
-        row.customer.0.to_be_bytes(),
-        row.account.0.to_be_bytes(),
-        row.name,
-        row.currency.as_str(),
-        word(&row.wallet_type)?,
-        word(&row.status)?,
-        row.conversion_rate.as_str(),
-        json(&row.metadata)?,
-        row.created_at.0,
-    ];
-    write_one(connection, sql, values)
-}
-
 pub(super) fn read_account(columns: &mut Columns<'_, '_>) -> Result<Account, StorageError> {
     Ok(Account {
         id: AccountId(columns.id()?),
@@ -148,14 +93,12 @@ pub(super) fn read_account(columns: &mut Columns<'_, '_>) -> Result<Account, Sto
             balances
         },
         waiters: columns.json()?,
-        scope: creditgate_ledger::Scope::general(),
-        chain: creditgate_ledger::chain::Chain::default(),
+        scope: columns.json()?,
+        chain: Chain {
+            entries: columns.bits()?,
+            head: ChainHash::from_bytes(columns.value()?),
+        },
     })
-}
-
-fn read_rate(columns: &mut Columns<'_, '_>) -> Result<Rate, StorageError> {
-    let text: String = columns.value()?;
-    Rate::parse(&text, "/conversion_rate").map_err(|error| StorageError::Corrupt(error.to_string()))
 }
 
 pub(super) fn read_scale(columns: &mut Columns<'_, '_>) -> Result<Scale, StorageError> {
@@ -164,20 +107,22 @@ pub(super) fn read_scale(columns: &mut Columns<'_, '_>) -> Result<Scale, Storage
 
 pub(super) fn write_account(
     connection: &Connection,
-    is_new: bool,
+    old: Option<&Account>,
     row: &Account,
 ) -> Result<(), StorageError> {
-    // Currency, owner and scale are set only when made: what is updated then is in no index.
-    let sql = if is_new {
+    // Owner, currency, scope and scale are set only when made: what is updated then is in no index.
+    let sql = if old.is_none() {
         "INSERT INTO account (version, last_instant, funding, available, lent, quarantined, spent, unattributed,
-         expired, withdrawn, debt, lease_loss, waiters, id, customer, currency, scale)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
+         expired, withdrawn, debt, lease_loss, waiters, chain_entries, chain_head, id, customer, currency, scale, scope)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)"
     } else {
         "UPDATE account SET version = ?1, last_instant = ?2, funding = ?3, available = ?4, lent = ?5, quarantined = ?6,
-         spent = ?7, unattributed = ?8, expired = ?9, withdrawn = ?10, debt = ?11, lease_loss = ?12, waiters = ?13
-         WHERE id = ?14 AND customer = ?15 AND currency = ?16 AND scale = ?17"
+         spent = ?7, unattributed = ?8, expired = ?9, withdrawn = ?10, debt = ?11, lease_loss = ?12, waiters = ?13,
+         chain_entries = ?14, chain_head = ?15
+         WHERE id = ?16 AND customer = ?17 AND currency = ?18 AND scale = ?19 AND scope = ?20"
     };
     let balance = |account| row.balances.get(account).get();
+    let id = row.id.0.to_be_bytes();
     let values = params![
         row.version.cast_signed(),
         row.last_instant.0,
@@ -192,12 +137,24 @@ pub(super) fn write_account(
         balance(LedgerAccount::Debt),
         balance(LedgerAccount::LeaseLoss),
         json(&row.waiters)?,
-        row.id.0.to_be_bytes(),
+        row.chain.entries.cast_signed(),
+        row.chain.head.as_bytes(),
+        id,
         row.customer.0.to_be_bytes(),
         row.currency.as_str(),
         row.scale.digits(),
+        json(&row.scope)?,
     ];
-    write_one(connection, sql, values)
+    write_one(connection, sql, values)?;
+    // No report of use moves these two.
+    let seldom = [LedgerAccount::CreditLine, LedgerAccount::Transferred];
+    let before = |account| old.map_or(0, |old| old.balances.get(account).get());
+    if seldom.map(before) == seldom.map(balance) {
+        return Ok(());
+    }
+    let sql = "UPDATE account SET credit_line = ?2, transferred = ?3 WHERE id = ?1";
+    let [credit_line, transferred] = seldom.map(balance);
+    write_one(connection, sql, params![id, credit_line, transferred])
 }
 
 pub(super) fn read_key(columns: &mut Columns<'_, '_>) -> Result<ConsumerKey, StorageError> {

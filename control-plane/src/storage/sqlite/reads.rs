@@ -4,25 +4,34 @@ use std::sync::Arc;
 
 use creditgate_core::key::CredentialHash;
 use creditgate_core::lease::LeaseNumber;
-use creditgate_ledger::id::{AccountId, CustomerId, InstanceId, KeyId, LeaseId, LotId, WalletId};
+use creditgate_ledger::audit::AuditRecord;
+use creditgate_ledger::claim::Claim;
+use creditgate_ledger::grant::{Application, Grant};
+use creditgate_ledger::id::{
+    AccountId, ApplicationId, ClaimId, CustomerId, DeliveryId, EndpointId, EventId, InstanceId,
+    KeyId, LeaseId, LotId, WalletId,
+};
 use creditgate_ledger::registry::RateCardVersion;
+use creditgate_ledger::subscription::Subscription;
 use creditgate_ledger::verify::Finding;
+use creditgate_ledger::webhook::{Attempt, Delivery};
 use creditgate_ledger::{
-    Book, ConsumerKey, Customer, Entry, Lease, Lot, Registry, Timestamp, Wallet,
+    Book, ConsumerKey, Customer, Entry, Event, Lease, Lot, Registry, Timestamp, Wallet,
 };
 use rusqlite::{Connection, params};
 
 use super::columns::{Columns, above, below, first, limit, list, word};
-use super::credit::{lease_columns, lot_columns, read_lease, read_lot};
-use super::party::{
-    customer_columns, key_columns, read_customer, read_key, read_wallet, wallet_columns,
-};
+use super::lease::{lease_columns, read_lease};
+use super::party::{customer_columns, key_columns, read_customer, read_key};
 use super::pool::{Pool, Source};
 use super::registry::{self, RegistryCache};
-use super::{books, check, due, journal};
+use super::{
+    audit, books, check, claim, due, grant, journal, lot, owner, subscription, wallet, webhook,
+};
 use crate::storage::{
-    EntryFilter, LeaseFilter, LeaseTotal, LotFilter, Page, PageRequest, Reader, StorageError,
-    Target,
+    ApplicationFilter, AuditFilter, ClaimFilter, DeliveryFilter, EntryFilter, EventFilter,
+    GrantFilter, LeaseFilter, LeaseTotal, LotFilter, Page, PageRequest, Reader, StorageError,
+    SubscriptionFilter, Target, WalletFilter,
 };
 
 /// The reading side of a database. Clones share their connections.
@@ -42,6 +51,15 @@ impl SqliteReader {
     }
 }
 
+/// Looks that are one function of another module.
+macro_rules! delegated {
+    ($($name:ident($($argument:ident: $type:ty),*) -> $answer:ty = $look:path;)*) => {
+        $(fn $name(&self, $($argument: $type),*) -> Result<$answer, StorageError> {
+            self.source.look(|connection| $look(connection, $($argument),*))
+        })*
+    };
+}
+
 impl Reader for SqliteReader {
     fn registry(&self) -> Result<Arc<Registry>, StorageError> {
         self.source
@@ -55,14 +73,14 @@ impl Reader for SqliteReader {
 
     fn book(&self, target: &Target) -> Result<Option<Book>, StorageError> {
         self.source.look(|connection| {
-            let owner = books::owner(connection, target)?;
+            let owner = owner::owner(connection, target)?;
             Ok(books::read(connection, owner.as_slice())?.pop())
         })
     }
 
     fn customer(&self, target: &Target) -> Result<Option<Customer>, StorageError> {
         self.source.look(|connection| {
-            let Some(owner) = books::owner(connection, target)? else {
+            let Some(owner) = owner::owner(connection, target)? else {
                 return Ok(None);
             };
             let sql = concat!(
@@ -96,63 +114,6 @@ impl Reader for SqliteReader {
         Ok(Page::cut(customers, page.limit, |customer| customer.id.0))
     }
 
-    fn wallet(&self, id: WalletId) -> Result<Option<Wallet>, StorageError> {
-        let sql = concat!("SELECT ", wallet_columns!(), " FROM wallet WHERE id = ?1");
-        self.source
-            .look(|connection| first(connection, sql, params![id.0.to_be_bytes()], read_wallet))
-    }
-
-    fn wallets(&self, customer: CustomerId) -> Result<Vec<Wallet>, StorageError> {
-        let sql = concat!(
-            "SELECT ",
-            wallet_columns!(),
-            " FROM wallet WHERE customer = ?1 ORDER BY id"
-        );
-        self.source.look(|connection| {
-            list(
-                connection,
-                sql,
-                params![customer.0.to_be_bytes()],
-                read_wallet,
-            )
-        })
-    }
-
-    fn lot(&self, id: LotId) -> Result<Option<(CustomerId, Lot)>, StorageError> {
-        let sql = concat!(
-            "SELECT ",
-            lot_columns!(),
-            ", account.customer FROM lot JOIN account ON account.id = lot.account WHERE lot.id = ?1"
-        );
-        self.source.look(|connection| {
-            first(connection, sql, params![id.0.to_be_bytes()], |columns| {
-                let lot = read_lot(columns)?;
-                Ok((CustomerId(columns.id()?), lot))
-            })
-        })
-    }
-
-    fn lots(&self, filter: LotFilter, page: PageRequest) -> Result<Page<Lot>, StorageError> {
-        let (sql, subject) = match filter {
-            LotFilter::Some { .. } => return Err(StorageError::Unavailable("not there yet".to_owned())),
-            LotFilter::Wallet(wallet) => {
-                (concat!("SELECT ", lot_columns!(), " FROM lot WHERE wallet = ?1 AND id > ?2 ORDER BY id LIMIT ?3"), wallet.0)
-            }
-            LotFilter::Customer(customer) => (
-                concat!(
-                    "SELECT ", lot_columns!(), " FROM lot
-                     WHERE account IN (SELECT id FROM account WHERE customer = ?1) AND id > ?2 ORDER BY id LIMIT ?3"
-                ),
-                customer.0,
-            ),
-        };
-        let values = params![subject.to_be_bytes(), above(page), limit(page)];
-        let lots = self
-            .source
-            .look(|connection| list(connection, sql, values, read_lot))?;
-        Ok(Page::cut(lots, page.limit, |lot| lot.id.0))
-    }
-
     fn lease(&self, id: LeaseId) -> Result<Option<(CustomerId, Lease)>, StorageError> {
         let sql = concat!(
             "SELECT ",
@@ -181,9 +142,42 @@ impl Reader for SqliteReader {
         Ok(Page::cut(leases, page.limit, |(_, lease)| lease.id.0))
     }
 
-    fn entries(&self, filter: EntryFilter, page: PageRequest) -> Result<Page<Entry>, StorageError> {
-        self.source
-            .look(|connection| journal::entries(connection, filter, page))
+    delegated! {
+        wallet(id: WalletId) -> Option<Wallet> = wallet::one;
+        wallets(customer: CustomerId) -> Vec<Wallet> = wallet::of_customer;
+        wallet_list(filter: WalletFilter, page: PageRequest) -> Page<Wallet> = wallet::page;
+        lot(id: LotId) -> Option<(CustomerId, Lot)> = lot::one;
+        lots(filter: LotFilter, page: PageRequest) -> Page<Lot> = lot::page;
+        entries(filter: EntryFilter, page: PageRequest) -> Page<Entry> = journal::entries;
+        chain(account: AccountId, after: u64, limit: u32) -> Vec<Entry> = journal::chain;
+        claim(id: ClaimId) -> Option<Claim> = claim::one;
+        claims(filter: ClaimFilter, page: PageRequest) -> Page<Claim> = claim::page;
+        subscription(target: &Target) -> Option<Subscription> = subscription::one;
+        subscriptions(filter: SubscriptionFilter, page: PageRequest) -> Page<Subscription> = subscription::page;
+        grant(target: &Target) -> Option<Grant> = grant::one;
+        grants(filter: GrantFilter, page: PageRequest) -> Page<Grant> = grant::page;
+        application(id: ApplicationId) -> Option<Application> = grant::application;
+        applications(filter: ApplicationFilter, page: PageRequest) -> Page<Application> = grant::applications;
+        event(id: EventId) -> Option<Event> = webhook::event;
+        events(filter: EventFilter, page: PageRequest) -> Page<Event> = webhook::events;
+        delivery(id: DeliveryId) -> Option<Delivery> = webhook::delivery;
+        deliveries(filter: DeliveryFilter, page: PageRequest) -> Page<Delivery> = webhook::deliveries;
+        due_deliveries(endpoint: EndpointId, at: Timestamp, limit: u32) -> Vec<(Delivery, Event)> = webhook::due;
+        next_deliveries() -> Vec<(EndpointId, Timestamp)> = webhook::next;
+        pending_deliveries() -> (u64, Option<Timestamp>) = webhook::pending;
+        attempts(delivery: DeliveryId) -> Vec<Attempt> = webhook::attempts;
+        audit(filter: &AuditFilter, page: PageRequest) -> Page<AuditRecord> = audit::page;
+        changes(instance: InstanceId, after: u64, limit: u32) -> Vec<(u64, CustomerId, AccountId, LeaseNumber)>
+            = due::changes;
+        last_change() -> u64 = books::last_change;
+        overdue(instance: InstanceId, reported_before: Timestamp, limit: u32) -> Vec<AccountId> = due::overdue;
+        outstanding_instances() -> Vec<InstanceId> = due::outstanding_instances;
+        lease_totals() -> Vec<LeaseTotal> = due::lease_totals;
+        leases_quarantined_before(before: Timestamp, limit: u32) -> Vec<(CustomerId, LeaseId)>
+            = due::leases_quarantined_before;
+        next_instants(after: (Timestamp, CustomerId), limit: u32) -> Vec<(Timestamp, CustomerId)>
+            = due::next_instants;
+        self_check() -> Vec<Finding> = check::findings;
     }
 
     fn key(&self, id: KeyId) -> Result<Option<ConsumerKey>, StorageError> {
@@ -223,65 +217,11 @@ impl Reader for SqliteReader {
             .look(|connection| first(connection, sql, params![hash.as_bytes()], read_key))
     }
 
-    fn changes(
-        &self,
-        instance: InstanceId,
-        after: u64,
-        limit: u32,
-    ) -> Result<Vec<(u64, CustomerId, AccountId, LeaseNumber)>, StorageError> {
-        self.source
-            .look(|connection| due::changes(connection, instance, after, limit))
-    }
-
-    fn last_change(&self) -> Result<u64, StorageError> {
-        self.source.look(books::last_change)
-    }
-
-    fn overdue(
-        &self,
-        instance: InstanceId,
-        reported_before: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<AccountId>, StorageError> {
-        self.source
-            .look(|connection| due::overdue(connection, instance, reported_before, limit))
-    }
-
-    fn outstanding_instances(&self) -> Result<Vec<InstanceId>, StorageError> {
-        self.source.look(due::outstanding_instances)
-    }
-
-    fn lease_totals(&self) -> Result<Vec<LeaseTotal>, StorageError> {
-        self.source.look(due::lease_totals)
-    }
-
-    fn leases_quarantined_before(
-        &self,
-        before: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<(CustomerId, LeaseId)>, StorageError> {
-        self.source
-            .look(|connection| due::leases_quarantined_before(connection, before, limit))
-    }
-
-    fn next_instants(
-        &self,
-        after: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<(Timestamp, CustomerId)>, StorageError> {
-        self.source
-            .look(|connection| due::next_instants(connection, after, limit))
-    }
-
     fn snapshot(&self) -> Result<Box<dyn Reader>, StorageError> {
         Ok(Box::new(Self {
             source: self.source.snapshot()?,
             registry: Arc::clone(&self.registry),
         }))
-    }
-
-    fn self_check(&self) -> Result<Vec<Finding>, StorageError> {
-        self.source.look(check::findings)
     }
 }
 

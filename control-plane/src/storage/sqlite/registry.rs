@@ -13,6 +13,7 @@ use rusqlite::{Connection, params};
 
 use super::columns::{Columns, first, json, list, word, write_one};
 use super::party::read_scale;
+use super::{grant, subscription, webhook};
 use crate::storage::StorageError;
 use crate::storage::diff::changed;
 
@@ -51,9 +52,9 @@ fn read(connection: &Connection) -> Result<Registry, StorageError> {
     let (epoch, config_version, settings) =
         meta.ok_or_else(|| StorageError::Corrupt("meta has no row".to_owned()))?;
     Ok(Registry {
-        plans: Vec::new(),
-        plan_grants: Vec::new(),
-        endpoints: Vec::new(),
+        plans: list(connection, subscription::PLANS, [], subscription::read_plan)?,
+        plan_grants: list(connection, grant::PLAN_GRANTS, [], grant::read)?,
+        endpoints: list(connection, webhook::ENDPOINTS, [], webhook::read_endpoint)?,
         epoch,
         config_version,
         settings,
@@ -193,6 +194,15 @@ pub(super) fn write(
     }
     for (old, instance) in changed(&before.instances, &after.instances, |row| row.id) {
         write_instance(connection, old.is_none(), instance)?;
+    }
+    for (old, plan) in changed(&before.plans, &after.plans, |row| row.id) {
+        subscription::write_plan(connection, old.is_none(), plan)?;
+    }
+    for (old, row) in changed(&before.plan_grants, &after.plan_grants, |row| row.id) {
+        grant::write(connection, None, old.is_none(), row)?;
+    }
+    for (old, endpoint) in changed(&before.endpoints, &after.endpoints, |row| row.id) {
+        webhook::write_endpoint(connection, old.is_none(), endpoint)?;
     }
     Ok(())
 }

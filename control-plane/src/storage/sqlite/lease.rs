@@ -1,22 +1,14 @@
-//! Rows of lots and leases. Those are changed with every report, so a change of their
-//! counters alone is written by a statement that touches few indexes.
+//! Rows of leases. They are changed with every report, so a change of their counters alone
+//! is written by a statement that touches few indexes.
 
 use creditgate_core::lease::{Counters, LeaseNumber};
-use creditgate_ledger::id::{AccountId, InstanceId, LeaseId, LotId, WalletId};
+use creditgate_ledger::Lease;
+use creditgate_ledger::id::{AccountId, InstanceId, LeaseId};
 use creditgate_ledger::lease::{Protection, ToldCeiling};
-use creditgate_ledger::{Lease, Lot};
 use rusqlite::{Connection, params};
 
 use super::columns::{Columns, json, word, write_one};
 use crate::storage::{StorageError, live};
-
-macro_rules! lot_columns {
-    () => {
-        "lot.id, lot.wallet, lot.account, lot.kind, lot.reason, lot.priority, lot.effective_at, lot.expires_at, \
-         lot.created_at, lot.amount, lot.free, lot.pinned, lot.spent, lot.expired, lot.withdrawn, lot.voided_at, \
-         lot.description"
-    };
-}
 
 macro_rules! lease_columns {
     () => {
@@ -28,100 +20,7 @@ macro_rules! lease_columns {
     };
 }
 
-pub(super) use {lease_columns, lot_columns};
-
-pub(super) fn read_lot(columns: &mut Columns<'_, '_>) -> Result<Lot, StorageError> {
-    Ok(Lot {
-        external_id: None,
-        source: creditgate_ledger::burn_order::LotSource::TopUp,
-        unpaid: creditgate_core::amount::Amount::ZERO,
-        lapses_at: None,
-        excess: creditgate_core::amount::Amount::ZERO,
-        cost: None,
-        metadata: std::collections::BTreeMap::new(),
-        id: LotId(columns.id()?),
-        wallet: WalletId(columns.id()?),
-        account: AccountId(columns.id()?),
-        kind: columns.word()?,
-        reason: columns.word()?,
-        priority: columns.value()?,
-        effective_at: columns.time()?,
-        expires_at: columns.time_or_none()?,
-        created_at: columns.time()?,
-        amount: columns.amount()?,
-        free: columns.amount()?,
-        pinned: columns.amount()?,
-        spent: columns.amount()?,
-        expired: columns.amount()?,
-        withdrawn: columns.amount()?,
-        voided_at: columns.time_or_none()?,
-        description: columns.value()?,
-    })
-}
-
-pub(super) fn write_lot(
-    connection: &Connection,
-    old: Option<&Lot>,
-    row: &Lot,
-) -> Result<(), StorageError> {
-    if old.is_some_and(|old| only_parts_differ(old, row)) {
-        let sql = "UPDATE lot SET free = ?2, pinned = ?3, spent = ?4, expired = ?5, withdrawn = ?6 WHERE id = ?1";
-        let values = params![
-            row.id.0.to_be_bytes(),
-            row.free.get(),
-            row.pinned.get(),
-            row.spent.get(),
-            row.expired.get(),
-            row.withdrawn.get(),
-        ];
-        return write_one(connection, sql, values);
-    }
-    let sql = if old.is_none() {
-        "INSERT INTO lot (id, wallet, account, kind, reason, priority, effective_at, expires_at, created_at, amount,
-         free, pinned, spent, expired, withdrawn, voided_at, description, live)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)"
-    } else {
-        "UPDATE lot SET wallet = ?2, account = ?3, kind = ?4, reason = ?5, priority = ?6, effective_at = ?7,
-         expires_at = ?8, created_at = ?9, amount = ?10, free = ?11, pinned = ?12, spent = ?13, expired = ?14,
-         withdrawn = ?15, voided_at = ?16, description = ?17, live = ?18 WHERE id = ?1"
-    };
-    let values = params![
-        row.id.0.to_be_bytes(),
-        row.wallet.0.to_be_bytes(),
-        row.account.0.to_be_bytes(),
-        word(&row.kind)?,
-        word(&row.reason)?,
-        row.priority,
-        row.effective_at.0,
-        row.expires_at.map(|at| at.0),
-        row.created_at.0,
-        row.amount.get(),
-        row.free.get(),
-        row.pinned.get(),
-        row.spent.get(),
-        row.expired.get(),
-        row.withdrawn.get(),
-        row.voided_at.map(|at| at.0),
-        row.description,
-        row.is_live(),
-    ];
-    write_one(connection, sql, values)
-}
-
-fn only_parts_differ(old: &Lot, new: &Lot) -> bool {
-    let (free, pinned, spent) = (old.free, old.pinned, old.spent);
-    let (expired, withdrawn) = (old.expired, old.withdrawn);
-    old.is_live() == new.is_live()
-        && *old
-            == Lot {
-                free,
-                pinned,
-                spent,
-                expired,
-                withdrawn,
-                ..new.clone()
-            }
-}
+pub(super) use lease_columns;
 
 pub(super) fn read_lease(columns: &mut Columns<'_, '_>) -> Result<Lease, StorageError> {
     Ok(Lease {
