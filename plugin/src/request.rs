@@ -8,11 +8,13 @@
 
 pub(crate) mod access_log;
 pub(crate) mod balance;
+mod belief;
 pub(crate) mod held;
 pub(crate) mod identify;
 pub(crate) mod judge;
 pub(crate) mod line;
 pub(crate) mod lookups;
+pub(crate) mod price;
 pub(crate) mod refusal;
 pub(crate) mod reply;
 pub(crate) mod response;
@@ -189,7 +191,7 @@ impl Gate {
         for name in &seen.forged {
             host.remove_request_header(name);
         }
-        let verdict = self.weigh(host, &judge::Question::of(&seen, &self.config));
+        let verdict = self.weigh(host, &price::Question::of(&seen, &self.config));
         self.begin(host, id, verdict, &seen)
     }
 

@@ -6,6 +6,7 @@
 
 pub(crate) mod bucket;
 pub(crate) mod calls;
+mod cells;
 pub(crate) mod epoch;
 pub(crate) mod poll;
 pub(crate) mod resolve;

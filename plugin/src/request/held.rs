@@ -8,8 +8,9 @@ use creditgate_core::amount::Amount;
 use creditgate_core::key::CredentialHash;
 
 use super::identify::{Client, Seen};
-use super::judge::{self, Question};
+use super::judge;
 use super::line::Place;
+use super::price::Question;
 use super::refusal::Refusal;
 use super::reply;
 use super::{Action, Demand, Stage, Verdict};

@@ -1,133 +1,25 @@
-//! The decision: price, then who pays, then one compare-and-set on the account's cell.
+//! The decision: who pays what a request costs, then one compare-and-set on its account's cell.
 //!
-//! [`Gate::weigh`] starts from a request's headers, [`Gate::judge`] from what it costs;
-//! both are asked again, in the same words, whenever a held request may have become
-//! decidable.
+//! It is asked again, in the same words, whenever a held request may have become decidable.
 
 use std::rc::Rc;
 
 use creditgate_core::amount::{Amount, format};
 use creditgate_core::cell::{Cell, NotAdmitted};
-use creditgate_core::key::CredentialHash;
 use creditgate_core::protocol::EnforcementMode;
-use creditgate_core::rate_card::{Charge, Decision, Mode as RuleMode, Request};
+use creditgate_core::rate_card::Charge;
 
-use super::identify::Seen;
 use super::line::Place;
 use super::refusal::Refusal;
 use super::reply::Money;
-use super::{Admitted, Demand, Purpose, Refused, Shadowed, Terms, Verdict, response};
-use crate::config::{Config, Mode};
+use super::{Admitted, Demand, Purpose, Refused, Shadowed, Verdict, response};
+use crate::config::Mode;
 use crate::gate::{Credential, Gate};
 use crate::host::Host;
 use crate::metrics::Metric;
 use crate::shared::{self, Found};
 
-/// Between a poll's answer and the next poll, at most.
-const POLL_MARGIN_MS: u64 = 250;
-
-/// What has to be known of a request to price it.
-#[derive(Debug, Clone)]
-pub(crate) struct Question<'a> {
-    pub(crate) method: &'a [u8],
-    pub(crate) path: &'a [u8],
-    pub(crate) is_cors_preflight: bool,
-    pub(crate) is_grpc: bool,
-    pub(crate) credential: Result<CredentialHash, Refusal>,
-    #[cfg(feature = "test-trap")]
-    pub(crate) trap: bool,
-}
-
-impl<'a> Question<'a> {
-    pub(crate) fn of(seen: &Seen<'a>, config: &Config) -> Self {
-        Self {
-            method: seen.method,
-            path: seen.path,
-            is_cors_preflight: seen.is_cors_preflight,
-            is_grpc: seen.client.is_grpc,
-            credential: seen.credential(config),
-            #[cfg(feature = "test-trap")]
-            trap: seen.trap,
-        }
-    }
-
-    fn demand(&self, purpose: Purpose, mode: Mode) -> Result<Demand, Refusal> {
-        Ok(Demand {
-            credential: self.credential?,
-            purpose,
-            mode,
-            is_grpc: self.is_grpc,
-            #[cfg(feature = "test-trap")]
-            trap: self.trap,
-        })
-    }
-
-    fn asks_for_balance(&self, balance_path: Option<&str>) -> bool {
-        let path = self.path.split(|byte| *byte == b'?').next();
-        self.method == b"GET" && balance_path.is_some_and(|own| path == Some(own.as_bytes()))
-    }
-}
-
 impl Gate {
-    /// Decides from the headers.
-    pub(crate) fn weigh(&mut self, host: &dyn Host, question: &Question<'_>) -> Verdict {
-        if question.asks_for_balance(self.config.balance_path.as_deref()) {
-            return match question.demand(Purpose::Balance, Mode::Enforce) {
-                Ok(demand) => self.judge(host, demand, true),
-                Err(refusal) => Verdict::refuse(refusal),
-            };
-        }
-        if self.settings.is_none() {
-            self.load_settings(host);
-        }
-        let Some(settings) = self.settings.clone() else {
-            return match self.config.mode {
-                Mode::Enforce => Verdict::Wait(Place::Settings, None),
-                Mode::Shadow | Mode::Off => Verdict::Pass,
-            };
-        };
-        let request = Request {
-            method: question.method,
-            path: question.path,
-            is_cors_preflight: question.is_cors_preflight,
-        };
-        let rule = match settings.card.price(request) {
-            Decision::Free => return Verdict::Pass,
-            Decision::Deny => return self.unpriced(Refusal::RouteDenied),
-            Decision::Ambiguous(_) => return self.unpriced(Refusal::PathAmbiguous),
-            Decision::Rule(rule) => rule,
-        };
-        let mode = self.config.mode.max(mode_of_rule(rule.mode()));
-        if mode == Mode::Off || rule.price().is_zero() {
-            return Verdict::Pass;
-        }
-        let terms = Terms {
-            rule: rule.clone(),
-            card_version: settings.card.version(),
-            currency: settings.card.currency(),
-        };
-        match question.demand(Purpose::Pay(terms), mode) {
-            Ok(demand) => self.judge(host, demand, false),
-            Err(refusal) if mode == Mode::Shadow => Verdict::Shadow(Box::new(Shadowed {
-                terms: None,
-                credential: None,
-                refusal: Some(refusal),
-            })),
-            Err(refusal) => Verdict::refuse(refusal),
-        }
-    }
-
-    fn unpriced(&self, refusal: Refusal) -> Verdict {
-        match self.config.mode {
-            Mode::Enforce => Verdict::refuse(refusal),
-            Mode::Shadow | Mode::Off => Verdict::Shadow(Box::new(Shadowed {
-                terms: None,
-                credential: None,
-                refusal: Some(refusal),
-            })),
-        }
-    }
-
     /// Decides what is priced. `is_first`: nobody of this account waits before it.
     pub(crate) fn judge(&mut self, host: &dyn Host, demand: Demand, is_first: bool) -> Verdict {
         let now_ms = host.now_ms();
@@ -291,41 +183,6 @@ impl Gate {
             response: response::Seen::default(),
         }))
     }
-
-    /// Whether the balance is so old that it is worth a question.
-    fn is_stale(&self, now_ms: u64, cell: &Cell) -> bool {
-        let learned_ms = u64::from(cell.balance_at_s)
-            .saturating_add(1)
-            .saturating_mul(1_000);
-        now_ms > learned_ms.saturating_add(self.timing().use_by_ms)
-    }
-
-    /// Whether what the cell says of blocks and ceiling can be believed without asking: the
-    /// poll would have told of a change, or the account was asked for a short while ago.
-    pub(crate) fn is_current(&self, now_ms: u64, cell: &Cell) -> bool {
-        let timing = self.timing();
-        // The next poll is sent at once, and answered by the end of its hold, news or none.
-        // That one is under way proves nothing: the other side may be gone.
-        let polled = self.watch.leader.polled_at_ms;
-        let answer_ms = self.config.control_plane.timeout_ms;
-        let fresh_ms = timing
-            .poll_hold_ms()
-            .saturating_add(answer_ms)
-            .saturating_add(POLL_MARGIN_MS);
-        if polled > 0 && now_ms < polled.saturating_add(fresh_ms) {
-            return true;
-        }
-        // Spread by account, so that a silent control plane is not asked by all at once.
-        let eighth = timing.use_by_ms / 8;
-        let spread = u64::try_from(cell.account.0 % 1024).unwrap_or_default();
-        let jitter = eighth.saturating_mul(spread) / 1024;
-        cell.reported_at_ms > 0
-            && now_ms
-                < cell
-                    .reported_at_ms
-                    .saturating_add(eighth)
-                    .saturating_add(jitter)
-    }
 }
 
 /// The refusal, or what shadow mode makes of it.
@@ -385,14 +242,6 @@ fn shadow(demand: &Demand, credential: &Rc<Credential>, cell: &Cell, cost: Amoun
         credential: Some(Rc::clone(credential)),
         refusal,
     }))
-}
-
-const fn mode_of_rule(mode: RuleMode) -> Mode {
-    match mode {
-        RuleMode::Enforce => Mode::Enforce,
-        RuleMode::Shadow => Mode::Shadow,
-        RuleMode::Off => Mode::Off,
-    }
 }
 
 const fn mode_of_customer(mode: EnforcementMode) -> Mode {
