@@ -8,7 +8,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
-use creditgate_core::amount::{Currency, Scale};
 use creditgate_core::cell::{Cell, epoch_mark};
 use creditgate_core::id::{AccountId, InstanceId};
 use creditgate_core::key::CredentialHash;
@@ -20,6 +19,7 @@ use creditgate_core::rate_card::RateCard;
 
 use crate::bounded::Bounded;
 use crate::config::{Config, GatewayKey};
+use crate::credential::Credential;
 use crate::host::{Host, Level};
 use crate::metrics::{Counts, Metric};
 use crate::request::settle::Settlement;
@@ -71,20 +71,6 @@ pub(crate) struct Settings {
     pub(crate) card: RateCard,
     pub(crate) top_up_url: Option<String>,
     pub(crate) timing: Timing,
-}
-
-/// Whose a credential is.
-#[derive(Debug)]
-pub(crate) struct Credential {
-    pub(crate) account: AccountId,
-    pub(crate) customer: String,
-    /// What the access log says of it.
-    pub(crate) log_fields: String,
-    pub(crate) currency: Currency,
-    pub(crate) scale: Scale,
-    pub(crate) slot: u32,
-    /// The account's credential version when this was learned.
-    pub(crate) version: u32,
 }
 
 impl Gate {

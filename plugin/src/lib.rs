@@ -18,6 +18,7 @@
 
 mod bounded;
 pub mod config;
+mod credential;
 #[cfg(target_arch = "wasm32")]
 mod entry;
 mod gate;

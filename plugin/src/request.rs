@@ -12,6 +12,7 @@ mod belief;
 pub(crate) mod held;
 pub(crate) mod identify;
 pub(crate) mod judge;
+mod limited;
 pub(crate) mod line;
 pub(crate) mod lookups;
 pub(crate) mod price;
@@ -28,7 +29,8 @@ use creditgate_core::lease::LeaseNumber;
 use creditgate_core::rate_card::Rule;
 
 use crate::config::Mode;
-use crate::gate::{Credential, Gate};
+use crate::credential::Credential;
+use crate::gate::Gate;
 use crate::host::{Host, Reply};
 use crate::metrics::Metric;
 use held::Held;

@@ -143,6 +143,11 @@ fn slots_of(account: AccountId, cells_max: u32) -> impl Iterator<Item = u32> {
     })
 }
 
+/// Where an account's cell is if no other was there before it.
+pub(crate) fn first_slot(account: AccountId, cells_max: u32) -> u32 {
+    slots_of(account, cells_max).next().unwrap_or_default()
+}
+
 /// The account's cell, wherever it is.
 pub(crate) fn find(host: &dyn Host, account: AccountId, cells_max: u32) -> Option<Found> {
     for slot in slots_of(account, cells_max) {

@@ -11,7 +11,7 @@ use creditgate_core::amount::format;
 
 use super::refusal::Refusal;
 use super::{Admitted, Refused, Shadowed, Terms};
-use crate::gate::Credential;
+use crate::credential::Credential;
 use crate::host::Host;
 
 const KEY: &str = "creditgate";

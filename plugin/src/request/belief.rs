@@ -16,7 +16,7 @@ impl Gate {
         let learned_ms = u64::from(cell.balance_at_s)
             .saturating_add(1)
             .saturating_mul(1_000);
-        now_ms > learned_ms.saturating_add(self.timing().use_by_ms)
+        cell.version == 0 || now_ms > learned_ms.saturating_add(self.timing().use_by_ms)
     }
 
     /// Whether what the cell says of blocks and ceiling can be believed without asking: the

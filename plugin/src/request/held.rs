@@ -8,7 +8,7 @@ use creditgate_core::amount::Amount;
 use creditgate_core::key::CredentialHash;
 
 use super::identify::{Client, Seen};
-use super::judge;
+use super::judge::{self, Declined};
 use super::line::Place;
 use super::price::Question;
 use super::refusal::Refusal;
@@ -106,17 +106,19 @@ impl Gate {
         };
         self.count(Metric::Held);
         self.line.set_deadline(id, held.deadline_ms);
-        self.enqueue(id, &held);
+        self.line.join(id, held.place);
         self.requests.insert(id, Stage::Held(Box::new(held)));
         self.wake(host);
         Action::Pause
     }
 
-    fn enqueue(&mut self, id: u32, held: &Held) {
-        let hash = held.demand().map(|demand| demand.credential);
-        let credential = hash.and_then(|hash| self.credentials.get(&hash));
-        let account = credential.map(|credential| credential.account);
-        self.line.join(id, held.place, account);
+    /// What a held request costs, and by which rule.
+    pub(crate) fn priced(&self, id: u32) -> (Amount, Option<&str>) {
+        let Some(Stage::Held(held)) = self.requests.get(&id) else {
+            return (Amount::ZERO, None);
+        };
+        let terms = held.demand().and_then(Demand::terms);
+        (held.cost(), terms.map(|terms| terms.rule.id()))
     }
 
     /// What all these held requests cost.
@@ -147,7 +149,7 @@ impl Gate {
     pub(crate) fn ask_again(&mut self, host: &dyn Host, id: u32) {
         let Some(held) = self.held(id) else { return };
         let verdict = match &held.wants {
-            Wants::Priced(demand) => self.judge(host, demand.clone(), false),
+            Wants::Priced(demand) => self.judge(host, demand, None),
             Wants::Unpriced(unpriced) => self.weigh(
                 host,
                 &Question {
@@ -168,7 +170,7 @@ impl Gate {
                 if let Some(demand) = demand {
                     held.wants = Wants::Priced(demand);
                 }
-                self.enqueue(id, &held);
+                self.line.join(id, held.place);
                 self.requests.insert(id, Stage::Held(held));
             }
             verdict => self.end_hold(host, id, &held, verdict),
@@ -179,29 +181,28 @@ impl Gate {
     pub(crate) fn serve(&mut self, host: &dyn Host, slot: u32) {
         while let Some(id) = self.line.credit_head(slot) {
             let Some(held) = self.held(id) else {
-                self.line.leave(id, Place::Credit(slot));
+                self.line.leave_credit(id, slot);
                 continue;
             };
-            let Some(demand) = held.demand().cloned() else {
+            let verdict = match held.demand() {
+                Some(demand) => self.judge(host, demand, Some(slot)),
                 // Nobody waits for credit unpriced; were it so, it must not hang.
-                self.line.leave(id, Place::Credit(slot));
-                self.end_hold(host, id, &held, Verdict::refuse(Refusal::NotReady));
-                continue;
+                None => Verdict::refuse(Refusal::NotReady),
             };
-            match self.judge(host, demand, true) {
-                Verdict::Wait(Place::Credit(same), _) if same == slot => {
+            match verdict {
+                Verdict::Wait(Place::Credit { slot: same, .. }, _) if same == slot => {
                     self.requests.insert(id, Stage::Held(held));
                     return;
                 }
                 Verdict::Wait(place, _) => {
-                    self.line.leave(id, Place::Credit(slot));
+                    self.line.leave_credit(id, slot);
                     let mut held = held;
                     held.place = place;
-                    self.enqueue(id, &held);
+                    self.line.join(id, place);
                     self.requests.insert(id, Stage::Held(held));
                 }
                 verdict => {
-                    self.line.leave(id, Place::Credit(slot));
+                    self.line.leave_credit(id, slot);
                     self.end_hold(host, id, &held, verdict);
                 }
             }
@@ -234,34 +235,50 @@ impl Gate {
         let Some(demand) = held.demand() else {
             return Verdict::refuse(Refusal::NotReady);
         };
-        let Place::Credit(slot) = held.place else {
-            return judge::no(demand, None, Refusal::ControlPlaneUnreachable, None);
+        let unreachable = || judge::no(demand, None, Refusal::ControlPlaneUnreachable, None);
+        let Place::Credit { slot, account } = held.place else {
+            return unreachable();
         };
+        let Some(credential) = self.credentials.get(&demand.credential).cloned() else {
+            return unreachable();
+        };
+        if demand.terms().is_none() {
+            // An old balance with its age is better than none.
+            let known = self.tell_known_balance(host, now_ms, &credential);
+            return known.unwrap_or_else(unreachable);
+        }
         let answered_at_ms = self
             .line
             .credit(slot)
             .map_or(0, |queue| queue.answered_at_ms);
-        let credential = self.credentials.get(&demand.credential).cloned();
-        let found = credential
-            .as_ref()
-            .and_then(|credential| shared::read(host, slot, credential.account));
-        let (Some(credential), Some(found)) = (credential, found) else {
-            return judge::no(demand, None, Refusal::ControlPlaneUnreachable, None);
+        let was_answered = answered_at_ms >= held.since_ms;
+        let limited = credential.limited_account(account);
+        let Some(found) = shared::read(host, slot, account) else {
+            return unreachable();
         };
         let cell = &found.cell;
-        if demand.terms().is_none() {
-            // An old balance with its age is better than none.
-            return self.tell_balance(now_ms, &credential, cell);
-        }
-        let money = judge::money(&credential, cell, held.cost(), now_ms);
-        let was_answered = answered_at_ms >= held.since_ms;
         let refusal = match cell.block {
             Some(block) if was_answered => Refusal::blocked(block),
             None if was_answered => judge::short_of(cell, held.cost()),
             None if cell.counters.remaining() >= held.cost() => Refusal::LeasePastUseBy,
             _ => Refusal::ControlPlaneUnreachable,
         };
-        judge::no(demand, Some(&credential), refusal, Some(money))
+        let payer = limited.unwrap_or(&credential);
+        let declined = Declined {
+            refusal,
+            money: Some(judge::money(payer, cell, held.cost(), now_ms)),
+            mode: demand.mode,
+        };
+        if limited.is_some() {
+            // What a limited account could not be had for in time, the general one may pay.
+            let own = Some(declined);
+            match self.judge_general(host, now_ms, demand, &credential, None, own) {
+                Verdict::Wait(..) => {}
+                Verdict::Refuse(..) if !was_answered => {}
+                verdict => return verdict,
+            }
+        }
+        judge::decline(demand, Some(payer), declined)
     }
 
     /// Carries out what was decided for a request that was held and is in no queue any more.

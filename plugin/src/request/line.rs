@@ -19,8 +19,13 @@ pub(crate) enum Place {
     Settings,
     /// Whose the credential is.
     Credential(CredentialHash),
-    /// Credit in the cell at a slot.
-    Credit(u32),
+    /// Credit of an account, in the cell at a slot.
+    Credit {
+        /// Where the cell is.
+        slot: u32,
+        /// Whose it is.
+        account: AccountId,
+    },
 }
 
 /// Every queue of one worker.
@@ -70,13 +75,13 @@ impl Line {
     }
 
     /// Puts a request at the end of its queue.
-    pub(crate) fn join(&mut self, id: u32, place: Place, account: Option<AccountId>) {
+    pub(crate) fn join(&mut self, id: u32, place: Place) {
         match place {
             Place::Settings => self.settings.push_back(id),
             Place::Credential(hash) => self.lookups.join(hash, id),
-            Place::Credit(slot) => {
+            Place::Credit { slot, account } => {
                 let queue = self.credit.entry(slot).or_insert_with(|| CreditQueue {
-                    account: account.unwrap_or(AccountId(0)),
+                    account,
                     waiters: VecDeque::new(),
                     is_asked: false,
                     asked_for: Amount::ZERO,
@@ -86,7 +91,7 @@ impl Line {
                 });
                 // The slot may have gone to another account; who waited for the old one is
                 // sent to look its credential up again.
-                queue.account = account.unwrap_or(queue.account);
+                queue.account = account;
                 queue.waiters.push_back(id);
             }
         }
@@ -98,13 +103,16 @@ impl Line {
         match place {
             Place::Settings => self.settings.retain(|waiter| *waiter != id),
             Place::Credential(hash) => self.lookups.leave(&hash, id),
-            Place::Credit(slot) => {
-                if let Some(queue) = self.credit.get_mut(&slot) {
-                    queue.waiters.retain(|waiter| *waiter != id);
-                    if queue.waiters.is_empty() {
-                        self.credit.remove(&slot);
-                    }
-                }
+            Place::Credit { slot, .. } => self.leave_credit(id, slot),
+        }
+    }
+
+    /// Takes a request out of the queue at a slot.
+    pub(crate) fn leave_credit(&mut self, id: u32, slot: u32) {
+        if let Some(queue) = self.credit.get_mut(&slot) {
+            queue.waiters.retain(|waiter| *waiter != id);
+            if queue.waiters.is_empty() {
+                self.credit.remove(&slot);
             }
         }
     }

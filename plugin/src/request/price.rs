@@ -62,7 +62,7 @@ impl Gate {
     pub(crate) fn weigh(&mut self, host: &dyn Host, question: &Question<'_>) -> Verdict {
         if question.asks_for_balance(self.config.balance_path.as_deref()) {
             return match question.demand(Purpose::Balance, Mode::Enforce) {
-                Ok(demand) => self.judge(host, demand, true),
+                Ok(demand) => self.judge(host, &demand, None),
                 Err(refusal) => Verdict::refuse(refusal),
             };
         }
@@ -96,7 +96,7 @@ impl Gate {
             currency: settings.card.currency(),
         };
         match question.demand(Purpose::Pay(terms), mode) {
-            Ok(demand) => self.judge(host, demand, false),
+            Ok(demand) => self.judge(host, &demand, None),
             Err(refusal) if mode == Mode::Shadow => Verdict::Shadow(Box::new(Shadowed {
                 terms: None,
                 credential: None,

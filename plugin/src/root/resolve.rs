@@ -8,6 +8,7 @@
 
 use std::rc::Rc;
 
+use creditgate_core::amount::Amount;
 use creditgate_core::cell::Reception;
 use creditgate_core::key::CredentialHash;
 use creditgate_core::lease::LeaseNumber;
@@ -15,10 +16,10 @@ use creditgate_core::protocol::{ResolveAnswer, ResolveRequest, Resolved};
 
 use super::calls::Question;
 use super::epoch::Hearing;
-use crate::gate::{Credential, Gate, PROPOSALS_MAX};
+use crate::credential::Credential;
+use crate::gate::{Gate, PROPOSALS_MAX};
 use crate::host::Host;
 use crate::metrics::Metric;
-use crate::request::access_log;
 use crate::request::lookups::Step;
 use crate::request::refusal::Refusal;
 
@@ -44,12 +45,14 @@ impl Gate {
             let is_stranger = known.is_none();
             let repeated = self.proposals.remove(&hash).map(LeaseNumber);
             let lease = repeated.unwrap_or_else(|| Self::draw(host, now_ms, LeaseNumber::NONE));
+            let first = self.line.lookups.waiters(&hash).next();
+            let (need, rule) = first.map_or((Amount::ZERO, None), |id| self.priced(id));
             let request = ResolveRequest {
                 hello: self.hello(),
                 credential: hash,
                 lease,
-                need: self.cost_of(self.line.lookups.waiters(&hash).take(1)),
-                rule: None,
+                need,
+                rule: rule.map(str::to_owned),
             };
             let question = Question::Resolve {
                 hash,
@@ -173,27 +176,13 @@ impl Gate {
         slot: u32,
         told: &Told<'_>,
     ) {
-        let Resolved {
-            customer,
-            currency,
-            scale,
-            answer,
-            ..
-        } = told.resolved;
-        let credential = Credential {
-            account: answer.account,
-            customer: customer.clone(),
-            log_fields: access_log::fields_of(customer, answer.account, currency),
-            currency: *currency,
-            scale: *scale,
-            slot,
-            version: answer.state.credential_version,
-        };
+        let cells_max = self.config.limits.cells_max;
+        let credential = Credential::of(told.resolved, slot, self.ledger(), cells_max);
+        let account = credential.account;
         if self.credentials.insert(*hash, Rc::new(credential)) {
             self.count(Metric::CredentialsEvicted);
         }
-        self.watched
-            .touch(slot, answer.account, told.reception.now_ms);
+        self.watched.touch(slot, account, told.reception.now_ms);
         for id in self.line.lookups.end(hash) {
             self.ask_again(host, id);
         }

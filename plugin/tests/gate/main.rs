@@ -4,6 +4,7 @@
 mod deciding;
 mod flooding;
 mod leases;
+mod limited;
 mod settling;
 mod waiting;
 mod watching;

@@ -4,7 +4,7 @@
 mod plane;
 mod worker;
 
-pub(crate) use plane::{Plane, account};
+pub(crate) use plane::{Account, Plane, account};
 pub(crate) use worker::{Fate, Worker};
 
 use std::cell::{Cell, RefCell};
@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use creditgate_core::cell::Cell as AccountCell;
+use creditgate_core::id::AccountId;
 use creditgate_core::key::{KeyKind, compose};
 
 /// What all workers of a process share.
@@ -57,6 +58,13 @@ impl Shared {
         let mut cells = self.cells();
         assert_eq!(cells.len(), 1);
         cells.remove(0)
+    }
+
+    /// The cells of an account.
+    pub(crate) fn cells_of(&self, account: AccountId) -> Vec<AccountCell> {
+        let mut cells = self.cells();
+        cells.retain(|cell| cell.account == account);
+        cells
     }
 
     /// Empties every cell's slot, as an eviction would.

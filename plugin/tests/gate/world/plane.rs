@@ -8,9 +8,9 @@ use creditgate_core::id::AccountId;
 use creditgate_core::key::{CredentialHash, credential_hash};
 use creditgate_core::lease::{Counters, LeaseNumber};
 use creditgate_core::protocol::{
-    AccountState, Barred, Block, EnforcementMode, GatewayConfig, LeaseAnswer, Phase, PollAnswer,
-    PollRequest, PreviousAnswer, Report, ResolveAnswer, ResolveRequest, Resolved, SyncAnswer,
-    SyncRequest, Timing,
+    AccountState, Barred, Block, EnforcementMode, GatewayConfig, LeaseAnswer, LimitedAccount,
+    Phase, PollAnswer, PollRequest, PreviousAnswer, Report, ResolveAnswer, ResolveRequest,
+    Resolved, SyncAnswer, SyncRequest, Timing,
 };
 use creditgate_core::rate_card::RateCardDocument;
 use creditgate_plugin::host::CallAnswer;
@@ -43,6 +43,8 @@ pub(crate) struct Account {
 pub(crate) struct Plane {
     pub(crate) accounts: HashMap<AccountId, Account>,
     keys: HashMap<CredentialHash, AccountId>,
+    /// Accounts of customer 1 that are limited to rules.
+    pub(crate) limited: Vec<LimitedAccount>,
     pub(crate) epoch: u64,
     pub(crate) timing: Timing,
     pub(crate) card: serde_json::Value,
@@ -78,6 +80,7 @@ impl Plane {
         let mut plane = Self {
             accounts: HashMap::new(),
             keys: HashMap::new(),
+            limited: Vec::new(),
             epoch: 7,
             timing: Timing {
                 use_by_ms: 8_000,
@@ -119,31 +122,54 @@ impl Plane {
     pub(crate) fn add_customer(&mut self, customer: u8, purse: i64) {
         self.keys
             .insert(credential_hash(&super::key(customer)), account(customer));
-        let fresh = Account {
-            purse,
-            version: 1,
-            credential_version: 1,
-            block: None,
-            mode: EnforcementMode::Enforce,
-            leases: BTreeMap::new(),
-            elsewhere: 0,
-            told: None,
-        };
-        self.accounts.insert(account(customer), fresh);
+        self.accounts
+            .insert(account(customer), Account::fresh(purse));
+    }
+
+    /// Gives customer 1 an account that is limited to rules, and has gateways hear of it.
+    pub(crate) fn limit(&mut self, id: u8, rules: &[&str], purse: i64) {
+        let mut fresh = Account::fresh(purse);
+        let first = self.first();
+        first.credential_version += 1;
+        fresh.credential_version = first.credential_version;
+        first.version += 1;
+        self.accounts.insert(account(id), fresh);
+        self.limited.push(LimitedAccount {
+            account: account(id),
+            rules: rules.iter().map(|rule| (*rule).to_owned()).collect(),
+        });
+        self.touch(account(1));
+    }
+
+    /// Customer 1 is known by its key no more.
+    pub(crate) fn revoke(&mut self) {
+        self.keys.clear();
+        let ids: Vec<_> = self.accounts.keys().copied().collect();
+        for id in ids {
+            self.change_of(id, |account| account.credential_version += 1);
+        }
     }
 
     pub(crate) fn first(&mut self) -> &mut Account {
         self.accounts.get_mut(&account(1)).unwrap()
     }
 
+    pub(crate) fn of(&mut self, id: u8) -> &mut Account {
+        self.accounts.get_mut(&account(id)).unwrap()
+    }
+
     /// Changes the first account, and has the poll tell of it.
     pub(crate) fn change(&mut self, change: impl FnOnce(&mut Account)) {
-        let account_id = account(1);
-        let known = self.first();
+        self.change_of(account(1), change);
+    }
+
+    /// Changes an account, and has the poll tell of it.
+    pub(crate) fn change_of(&mut self, id: AccountId, change: impl FnOnce(&mut Account)) {
+        let known = self.accounts.get_mut(&id).unwrap();
         change(known);
         known.version += 1;
         known.told = None;
-        self.touch(account_id);
+        self.touch(id);
     }
 
     pub(crate) fn touch(&mut self, account: AccountId) {
@@ -184,6 +210,18 @@ impl Plane {
                 retry_after_ms: 5_000,
             };
         };
+        let limited = match id == self::account(1) {
+            true => self.limited.clone(),
+            false => Vec::new(),
+        };
+        let pays_first = limited.iter().find(|limited| {
+            let rule = request.rule.as_ref();
+            rule.is_some_and(|rule| limited.rules.contains(rule))
+        });
+        let is_paid_there = pays_first.is_some_and(|limited| {
+            let payer = &self.accounts[&limited.account];
+            payer.block.is_none() && payer.purse - payer.spent() >= request.need.get()
+        });
         let account = self.accounts.get_mut(&id).unwrap();
         let newest = account
             .leases
@@ -212,7 +250,7 @@ impl Plane {
         } else {
             LeaseNumber(newest.unwrap().0)
         };
-        if usable || repeated {
+        if (usable || repeated) && !is_paid_there {
             account.lend(number, request.need, request.need, self.ahead);
         }
         ResolveAnswer::Known(Box::new(Resolved {
@@ -222,7 +260,7 @@ impl Plane {
             scale: Scale::new(0).unwrap(),
             opened: usable || repeated,
             answer: account.answer(id, number, self.timing.use_by_ms, None),
-            limited: Vec::new(),
+            limited,
         }))
     }
 
@@ -359,6 +397,19 @@ impl Lease {
 }
 
 impl Account {
+    fn fresh(purse: i64) -> Self {
+        Self {
+            purse,
+            version: 1,
+            credential_version: 1,
+            block: None,
+            mode: EnforcementMode::Enforce,
+            leases: BTreeMap::new(),
+            elsewhere: 0,
+            told: None,
+        }
+    }
+
     pub(crate) fn spent(&self) -> i64 {
         self.leases
             .values()
