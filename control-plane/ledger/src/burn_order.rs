@@ -134,6 +134,12 @@ impl LotKind {
             _ => Self::Granted,
         }
     }
+
+    /// Whether its lots stand for the customer's money: bought, or given back for what was.
+    #[must_use]
+    pub const fn is_paid_for(self) -> bool {
+        matches!(self, Self::Purchased | Self::Refund)
+    }
 }
 
 /// Where a lot stands at an instant.
@@ -158,14 +164,15 @@ impl Lot {
     pub fn status(&self, now: Timestamp) -> LotStatus {
         if self.voided_at.is_some() {
             LotStatus::Voided
+        } else if !self.unpaid.is_zero() {
+            // Its expiry counts once it is paid.
+            LotStatus::Pending
         } else if self.has_expired(now) {
             if self.spent == self.amount {
                 LotStatus::Depleted
             } else {
                 LotStatus::Expired
             }
-        } else if !self.unpaid.is_zero() {
-            LotStatus::Pending
         } else if self.free.is_zero() && self.pinned.is_zero() {
             LotStatus::Depleted
         } else if now < self.effective_at {

@@ -1,14 +1,27 @@
 //! Claims: credit of a wallet that is wanted for something else than requests.
 //!
 //! A debit or a transfer takes what is free at once. What gateways have out is recalled and
-//! taken as it comes back, before any of it is lent again; what turns out to be spent is the
-//! claim's shortfall, and is told.
+//! taken as it comes back, before any of it is lent again; quarantined credit is waited for
+//! until that is resolved. What turns out to be spent, or has expired or was voided meanwhile,
+//! is the claim's shortfall, and is told when nothing more can come. How claims are made is in
+//! [`opening`], how credit is taken for them in [`serving`].
+
+mod depositing;
+mod opening;
+mod serving;
+
+pub use opening::{NewClaim, open};
+pub(crate) use opening::{check, check_target};
+pub use serving::settle;
 
 use creditgate_core::amount::Amount;
 use serde::{Deserialize, Serialize};
 
+use crate::book::Book;
+use crate::burn_order::{Lot, LotKind};
 use crate::id::{AccountId, ClaimId, LotId, WalletId};
 use crate::journal::ReasonCode;
+use crate::lot;
 use crate::time::Timestamp;
 
 /// Most open claims of a customer.
@@ -84,4 +97,38 @@ impl Claim {
     pub const fn is_open(&self) -> bool {
         self.closed_at.is_none()
     }
+
+    /// Whether it takes from this lot: nothing of that is lent while the claim is open. Lots
+    /// that were made, or became effective, after the claim are not its business.
+    #[must_use]
+    pub fn covers(&self, lot: &Lot) -> bool {
+        let was_there = lot.wallet == self.wallet
+            && lot.kind != LotKind::CreditLine
+            && lot::is_older(lot, self.created_at, self.id.0);
+        was_there
+            && match self.lots {
+                ClaimLots::Any => lot.effective_at <= self.created_at,
+                ClaimLots::Purchased => lot.kind.is_paid_for(),
+                ClaimLots::One(id) => lot.id == id,
+            }
+    }
+}
+
+/// A claim that is open, or was closed by the decision at hand.
+#[must_use]
+pub fn of(book: &Book, id: ClaimId) -> Option<&Claim> {
+    book.claims.iter().find(|claim| claim.id == id)
+}
+
+/// Whether a lot is claimed, so that nothing of it may be lent.
+#[must_use]
+pub fn is_claimed(book: &Book, lot: &Lot) -> bool {
+    book.claims
+        .iter()
+        .any(|claim| claim.is_open() && claim.covers(lot))
+}
+
+/// Whether credit of a lot that is free, or comes back, can still be taken.
+pub(crate) fn can_take(lot: &Lot, now: Timestamp) -> bool {
+    lot.voided_at.is_none() && lot.unpaid.is_zero() && !lot.has_expired(now)
 }

@@ -150,6 +150,15 @@ impl Rate {
         amount.cmp(&nano_credits.saturating_mul(self.nano()))
     }
 
+    /// What is paid for `amount`, if this is the price of a credit and `per` the amount of
+    /// one: amount ÷ per × price, half-even, rounded once. Smallest units of the same scale.
+    ///
+    /// # Errors
+    /// [`Refusal::Overflow`].
+    pub fn price_of(&self, amount: Amount, per: &Self) -> Result<Amount, Refusal> {
+        quotient(i128::from(amount.get()) * self.nano(), per.nano())
+    }
+
     fn nano(&self) -> i128 {
         parse_decimal(&self.0, Scale::MAX).map_or(1, |rate| i128::from(rate.get().max(1)))
     }
@@ -188,7 +197,7 @@ pub(crate) fn quotient(of: i128, by: i128) -> Result<Amount, Refusal> {
 }
 
 /// Canonical decimal text of a count of 10^-9.
-fn written(nano: i128) -> String {
+pub(crate) fn written(nano: i128) -> String {
     let one = 10_u128.pow(u32::from(DIGITS));
     let magnitude = nano.unsigned_abs();
     let sign = if nano < 0 { "-" } else { "" };
@@ -220,6 +229,18 @@ mod tests {
             credits_of(i64::MAX, 0, "0.000000001"),
             "9223372036854775807000000000"
         );
+    }
+
+    #[test]
+    fn price_is_that_of_the_credits_whatever_they_convert_to() {
+        let rate = |text: &str| Rate::parse(text, "/rate").unwrap();
+        let price = |units: i64, top_up: &str, conversion: &str| {
+            rate(top_up).price_of(Amount::new(units), &rate(conversion))
+        };
+        assert_eq!(price(10_000, "0.8", "1"), Ok(Amount::new(8_000)));
+        assert_eq!(price(10_000, "0.8", "2"), Ok(Amount::new(4_000)));
+        assert_eq!(price(100, "1", "3"), Ok(Amount::new(33)));
+        assert_eq!(price(i64::MAX, "2", "1"), Err(Refusal::Overflow));
     }
 
     #[test]

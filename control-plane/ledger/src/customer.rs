@@ -6,7 +6,8 @@ use creditgate_core::protocol::EnforcementMode;
 
 use crate::book::{Book, Customer, CustomerStatus};
 use crate::context::Context;
-use crate::expiry;
+use crate::event::EventKind;
+use crate::event::tell::Tale;
 use crate::id::CustomerId;
 use crate::journal::Journal;
 use crate::lend;
@@ -80,9 +81,15 @@ pub fn change(
         customer.metadata = metadata;
     }
     let customer = customer.clone();
+    if customer.status != told_before.0 {
+        let kind = match customer.status {
+            CustomerStatus::Suspended => EventKind::CustomerSuspended,
+            CustomerStatus::Active => EventKind::CustomerResumed,
+        };
+        Tale::of_customer(book).tell(book, journal, context, kind);
+    }
     if (customer.status, customer.mode) != told_before {
         for place in 0..book.accounts.len() {
-            expiry::pass(book, journal, context, place);
             book.touch(place, context.now);
             let account = book.accounts[place].id;
             book.push(account);

@@ -7,17 +7,25 @@
 use crate::alert;
 use crate::auto_top_up;
 use crate::book::Book;
+use crate::claim;
 use crate::context::Context;
+use crate::expiry;
 use crate::journal::Journal;
 
 /// Does what time has brought about for the customer since the last decision.
 pub fn begin(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>) {
     auto_top_up::answer::begin(book, journal);
+    for place in 0..book.accounts.len() {
+        expiry::pass(book, journal, context, place);
+    }
     alert::watch::begin(book, context.now);
 }
 
 /// Does what the decision sets off.
 pub fn conclude(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>) {
+    for place in 0..book.accounts.len() {
+        claim::settle(book, journal, context, place);
+    }
     alert::watch::follow(book, journal, context);
     if auto_top_up::answer::conclude(book, journal, context) {
         alert::watch::follow(book, journal, context);

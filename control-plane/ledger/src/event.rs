@@ -5,6 +5,8 @@
 
 use core::fmt;
 
+pub mod tell;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -1,20 +1,29 @@
-//! Time passing: lots that expire, leases whose lots did.
+//! Time passing: lots that become effective or expire, payments that do not come, leases
+//! whose lots are over.
 //!
-//! A lot leaves the balance at its instant: every read and every decision looks at the
-//! instant itself. What is done here is the booking of it, before any other decision on
-//! the account, and the recall of what was lent of it.
+//! A lot enters and leaves the balance at its instants: every read and every decision looks
+//! at the instant itself. What is done here is the booking of it, before any other decision
+//! on the account, and the recall of what was lent of it.
 
 use creditgate_core::amount::Amount;
 
 use crate::book::Book;
+use crate::burn_order::Lot;
 use crate::context::Context;
+use crate::event::{EventKind, tell};
+use crate::fact::Fact;
 use crate::journal::{About, Draw, EntryKind, Journal, LedgerAccount, ReasonCode};
 use crate::lease::{Lease, LeaseState};
+use crate::lend;
+use crate::lot;
+use crate::payment;
 use crate::time::Timestamp;
 use crate::wallet::WalletStatus;
 
 /// Books all that time has done to an account since the last decision.
 pub fn pass(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize) {
+    payment::lapse(book, journal, context, place);
+    note_effective(book, journal, context, place);
     let id = book.accounts[place].id;
     let now = context.now;
     let due: Vec<usize> = (0..book.lots.len())
@@ -24,33 +33,81 @@ pub fn pass(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, p
         })
         .collect();
     for lot in due {
-        let lot = &mut book.lots[lot];
-        let lost = lot.free;
-        lot.free = Amount::ZERO;
-        lot.expired = lot.expired.saturating_add(lost);
-        let about = About {
-            wallet: Some(lot.wallet),
-            ..About::default()
-        };
-        let draws = vec![Draw {
-            lot: lot.id,
-            amount: lost,
-        }];
-        let movement = (LedgerAccount::Available, LedgerAccount::Expired, lost);
-        let account = &mut book.accounts[place];
-        journal.transfer(
-            context,
-            account,
-            EntryKind::Expiry,
-            ReasonCode::CreditExpired,
-            movement,
-            draws,
-            about,
-        );
-        book.touch(place, now);
+        expire(book, journal, context, place, lot);
     }
     turn_spoiled_leases(book, place, now);
     retire_closed_leases(book, place, now);
+}
+
+/// Notes that lots have become effective, and repays what is owed from them. One decision
+/// sees it to be so: the first on the account at or after the instant.
+fn note_effective(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize) {
+    let account = &book.accounts[place];
+    let (id, seen_until, now) = (account.id, account.last_instant, context.now);
+    let began: Vec<usize> = (0..book.lots.len())
+        .filter(|lot| {
+            let lot = &book.lots[*lot];
+            let in_between = seen_until < lot.effective_at && lot.effective_at <= now;
+            lot.account == id && in_between && lot.created_at < lot.effective_at
+        })
+        .filter(|lot| book.lots[*lot].is_lendable(now))
+        .collect();
+    for lot in began {
+        let row = &book.lots[lot];
+        let fact = Fact::LotEffective { lot: row.id };
+        let about = About {
+            wallet: Some(row.wallet),
+            ..About::default()
+        };
+        let account = &mut book.accounts[place];
+        journal.note(context, account, ReasonCode::CreditEffective, fact, about);
+        book.touch(place, now);
+        lot::land(book, journal, context, place, lot);
+    }
+}
+
+fn expire(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    place: usize,
+    lot: usize,
+) {
+    let lot = &mut book.lots[lot];
+    let lost = lot.free;
+    lot.free = Amount::ZERO;
+    lot.expired = lot.expired.saturating_add(lost);
+    let about = About {
+        wallet: Some(lot.wallet),
+        ..About::default()
+    };
+    let draws = vec![Draw {
+        lot: lot.id,
+        amount: lost,
+    }];
+    let movement = (LedgerAccount::Available, LedgerAccount::Expired, lost);
+    let lot = lot.clone();
+    journal.transfer(
+        context,
+        &mut book.accounts[place],
+        EntryKind::Expiry,
+        ReasonCode::CreditExpired,
+        movement,
+        draws,
+        about,
+    );
+    tell::lot(
+        book,
+        journal,
+        context,
+        EventKind::LotExpired,
+        &lot,
+        |tale| {
+            tale.say_amount("expired", lost);
+            tale.say_amount("pending_recall", lot.pinned);
+        },
+    );
+    book.touch(place, context.now);
 }
 
 /// How long a closed lease is kept at hand for late reports of its instance.
@@ -76,7 +133,7 @@ pub fn turn_spoiled_leases(book: &mut Book, place: usize, now: Timestamp) {
     let spoiled: Vec<usize> = (0..book.leases.len())
         .filter(|lease| {
             let lease = &book.leases[*lease];
-            lease.account == id && lease.state == LeaseState::Open && is_spoiled(book, lease, now)
+            lease.account == id && lease.state == LeaseState::Open && pins_spoiled(book, lease, now)
         })
         .collect();
     for lease in spoiled {
@@ -97,11 +154,18 @@ pub fn turn(lease: &mut Lease) {
     }
 }
 
-fn is_spoiled(book: &Book, lease: &Lease, now: Timestamp) -> bool {
+fn pins_spoiled(book: &Book, lease: &Lease, now: Timestamp) -> bool {
     lease.pins.iter().filter_map(|pin| pin.lot).any(|pinned| {
         let lot = book.lots.iter().find(|lot| lot.id == pinned);
-        lot.is_none_or(|lot| !lot.is_lendable(now) || wallet_is_frozen(book, lot.wallet))
+        lot.is_none_or(|lot| is_spoiled(book, lot, now))
     })
+}
+
+/// Whether what gateways have of a lot is wanted back for good: it is over, or not for
+/// requests, or a part of it is to be taken.
+#[must_use]
+pub fn is_spoiled(book: &Book, lot: &Lot, now: Timestamp) -> bool {
+    !lot.is_lendable(now) || !lot.excess.is_zero() || !lend::is_for_requests(book, lot)
 }
 
 /// Whether lots of the wallet may not be lent.
@@ -117,7 +181,7 @@ pub fn wallet_is_frozen(book: &Book, wallet: crate::id::WalletId) -> bool {
 pub fn next_instant(book: &Book, now: Timestamp) -> Option<Timestamp> {
     let lots = book.lots.iter().flat_map(|lot| {
         let effective = Some(lot.effective_at);
-        [effective, lot.expires_at]
+        [effective, lot.expires_at, lot.lapses_at]
     });
     let keys = book.keys.iter().map(|key| key.expires_at);
     let retries = book.wallets.iter();

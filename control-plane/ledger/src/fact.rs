@@ -62,6 +62,17 @@ pub enum Fact {
     LotPaid {
         /// Which.
         lot: LotId,
+        /// The operator's name for the payment; none: it stays what it was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reference: Option<String>,
+    },
+    /// More came into a lot that a transfer had made; its amount grows by what is posted.
+    LotGrew {
+        /// Which.
+        lot: LotId,
+        /// What was paid for all of it now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cost: Option<CostBasis>,
     },
     /// A lot's effective instant came.
     LotEffective {
@@ -146,7 +157,8 @@ impl Fact {
     pub fn lot(&self) -> Option<LotId> {
         match self {
             Self::LotMade(terms) => Some(terms.lot),
-            Self::LotPaid { lot }
+            Self::LotPaid { lot, .. }
+            | Self::LotGrew { lot, .. }
             | Self::LotEffective { lot }
             | Self::LotPriority { lot, .. }
             | Self::LotExtended { lot, .. }

@@ -3,10 +3,11 @@
 //! Credit moves between twelve accounts of each customer account. An entry's postings sum
 //! to zero; each balance is the sum of its postings. Corrections are new entries.
 
-use core::fmt;
-
 use creditgate_core::amount::Amount;
 use serde::{Deserialize, Serialize};
+
+pub use crate::ledger_account::LedgerAccount;
+pub use crate::reason::ReasonCode;
 
 use crate::chain::ChainHash;
 use crate::context::Context;
@@ -14,79 +15,6 @@ use crate::event::{Event, EventKind};
 use crate::fact::Fact;
 use crate::id::{AccountId, CustomerId, EntryId, EventId, LeaseId, LotId, WalletId};
 use crate::time::Timestamp;
-
-/// One of the books' own accounts, for each customer account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LedgerAccount {
-    /// Where credit comes from; its balance is the negative of all that was funded.
-    Funding,
-    /// Free to be lent.
-    Available,
-    /// Lent to gateways: remaining there or held by requests in flight.
-    Lent,
-    /// Lent to gateways that fell silent or lost their memory of it.
-    Quarantined,
-    /// Used and reported.
-    Spent,
-    /// Charged without a report of use: holds that outlived their stream, consumed quarantine.
-    Unattributed,
-    /// Unused at its expiry.
-    Expired,
-    /// Voided or withdrawn.
-    Withdrawn,
-    /// Used beyond what was funded; its balance is the negative of what is owed.
-    Debt,
-    /// Used after its quarantine was released to the customer: the operator's loss, negative.
-    LeaseLoss,
-    /// Where the credit of a post-paid wallet's limit comes from: the negative of the limit.
-    CreditLine,
-    /// Between accounts of one customer; all of these together are zero.
-    Transferred,
-}
-
-impl LedgerAccount {
-    /// All of them.
-    pub const ALL: [Self; 12] = [
-        Self::Funding,
-        Self::Available,
-        Self::Lent,
-        Self::Quarantined,
-        Self::Spent,
-        Self::Unattributed,
-        Self::Expired,
-        Self::Withdrawn,
-        Self::Debt,
-        Self::LeaseLoss,
-        Self::CreditLine,
-        Self::Transferred,
-    ];
-
-    /// The name in storage and on the API.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Funding => "funding",
-            Self::Available => "available",
-            Self::Lent => "lent",
-            Self::Quarantined => "quarantined",
-            Self::Spent => "spent",
-            Self::Unattributed => "unattributed",
-            Self::Expired => "expired",
-            Self::Withdrawn => "withdrawn",
-            Self::Debt => "debt",
-            Self::LeaseLoss => "lease_loss",
-            Self::CreditLine => "credit_line",
-            Self::Transferred => "transferred",
-        }
-    }
-}
-
-impl fmt::Display for LedgerAccount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// What an entry is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -116,78 +44,6 @@ pub enum EntryKind {
     CreditLimit,
     /// No credit moved: a fact was noted.
     Note,
-}
-
-/// Why a lot or an entry exists, for revenue recognition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum ReasonCode {
-    /// Credit bought, paid by an invoice.
-    PurchasedCreditInvoiced,
-    /// Credit bought, paid directly.
-    PurchasedCreditDirect,
-    /// Extra credit that came with a purchase.
-    PurchasedCreditBonus,
-    /// Credit given without payment.
-    FreeCreditGrant,
-    /// Credit that belongs to a subscription.
-    SubscriptionCreditGrant,
-    /// Credit given back for an invoice.
-    CreditNote,
-    /// Credit given back for a voided invoice.
-    InvoiceVoidRefund,
-    /// A correction by an operator.
-    CreditAdjustment,
-    /// An invoice paid from the wallet.
-    InvoicePayment,
-    /// Credit unused at its expiry.
-    CreditExpired,
-    /// A lot voided by an operator.
-    CreditVoided,
-    /// A wallet was closed.
-    WalletTermination,
-    /// An operator took credit out.
-    ManualBalanceDebit,
-    /// Requests paid at a gateway.
-    Usage,
-    /// Credit lent to or returned by a gateway.
-    LeaseLending,
-    /// A lease fell silent or was lost.
-    LeaseQuarantined,
-    /// Quarantined credit given back to the customer.
-    LeaseReleased,
-    /// Quarantined credit charged to the customer.
-    LeaseConsumed,
-    /// Use reported after its quarantine had been released: the operator's loss.
-    LeaseLoss,
-    /// A reservation that outlived the longest stream, charged.
-    UnsettledHold,
-    /// Use beyond what was funded.
-    Overrun,
-    /// Debt repaid by new credit.
-    DebtRepaid,
-    /// Credit moved to another wallet of the customer.
-    WalletTransfer,
-    /// Credit of a post-paid wallet's limit.
-    CreditLimit,
-    /// Unused credit of a grant carried on to the next application.
-    CreditRolledOver,
-    /// What a grant's rollover does not carry on.
-    RolloverCapped,
-    /// Credit that waited for its payment too long.
-    PaymentLapsed,
-    /// A wallet was opened.
-    WalletOpened,
-    /// A wallet was frozen, thawed or closed.
-    WalletStatusChanged,
-    /// The order in which credit burns was changed.
-    PriorityChanged,
-    /// A lot's effective instant came.
-    CreditEffective,
-    /// Credit is wanted for something else than requests; gateways are to give it back.
-    ClaimPending,
-    /// A wallet's alert state changed.
-    AlertStateChanged,
 }
 
 /// One signed line of an entry, in smallest units.

@@ -6,6 +6,7 @@
 
 mod waiting;
 
+pub(crate) use waiting::serve_waiters;
 pub use waiting::settle_waiters;
 
 use creditgate_core::amount::Amount;
@@ -14,12 +15,14 @@ use creditgate_core::protocol::{AccountState, LeaseAnswer, Phase, PreviousAnswer
 use self::waiting::{promised, wait_or_tell, waiter_place};
 use crate::book::Book;
 use crate::burn_order::{self, BurnKey, Lot};
+use crate::claim;
 use crate::context::Context;
 use crate::expiry::wallet_is_frozen;
-use crate::id::AccountId;
+use crate::id::{AccountId, WalletId};
 use crate::journal::{About, EntryKind, Journal, LedgerAccount, ReasonCode};
 use crate::lease::{Lease, LeaseState, Pin, Protection};
 use crate::time::Timestamp;
+use crate::wallet::WalletStatus;
 
 /// What a gateway asks for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -91,14 +94,21 @@ pub fn free(book: &Book, account: AccountId, now: Timestamp) -> Amount {
     let lots = book
         .lots
         .iter()
-        .filter(|lot| lot.account == account && !wallet_is_frozen(book, lot.wallet));
+        .filter(|lot| lot.account == account && is_for_requests(book, lot));
     burn_order::lendable(lots, now)
 }
 
-/// available + lent + held as of `now`: what expired or was voided is not in it, lent or not.
+/// Whether requests may be paid from a lot as far as its wallet and what is claimed allow.
+#[must_use]
+pub fn is_for_requests(book: &Book, lot: &Lot) -> bool {
+    !wallet_is_frozen(book, lot.wallet) && !claim::is_claimed(book, lot)
+}
+
+/// available + lent + held as of `now`: what expired or was voided is not in it, lent or not,
+/// nor is what a closed wallet keeps.
 #[must_use]
 pub fn balance(book: &Book, account: AccountId, now: Timestamp) -> Amount {
-    let usable = |lot: &Lot| lot.is_lendable(now);
+    let usable = |lot: &Lot| lot.is_lendable(now) && !wallet_is_closed(book, lot.wallet);
     let free = book
         .lots
         .iter()
@@ -111,6 +121,11 @@ pub fn balance(book: &Book, account: AccountId, now: Timestamp) -> Amount {
                 .is_some_and(|pinned| book.lots.iter().any(|lot| lot.id == pinned && usable(lot)))
         })
         .fold(free, |sum, pin| sum.saturating_add(pin.amount))
+}
+
+fn wallet_is_closed(book: &Book, wallet: WalletId) -> bool {
+    let wallet = book.wallet(wallet);
+    wallet.is_some_and(|wallet| wallet.status == WalletStatus::Closed)
 }
 
 /// The control plane's word on a lease, as of now.
@@ -192,7 +207,7 @@ pub fn lend(
         .lots
         .iter()
         .map(|lot| {
-            let usable = lot.account == id && !wallet_is_frozen(book, lot.wallet);
+            let usable = lot.account == id && !lot.free.is_zero() && is_for_requests(book, lot);
             usable.then(|| book.burn_key(lot))
         })
         .collect();

@@ -261,7 +261,7 @@ impl Replay {
         self.fact(entry, fact);
         match fact {
             Fact::LotMade(terms) => Some(terms.lot),
-            Fact::LotPaid { lot } => Some(*lot),
+            Fact::LotPaid { lot, .. } => Some(*lot),
             _ => None,
         }
     }

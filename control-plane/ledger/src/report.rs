@@ -7,9 +7,11 @@
 
 mod merging;
 mod opening;
+mod returning;
 
-pub(crate) use merging::{book_return, burn, was_charged};
+pub(crate) use merging::was_charged;
 pub use opening::{ensure_account, resolve};
+pub(crate) use returning::{book_return, burn};
 
 use creditgate_core::amount::Amount;
 use creditgate_core::lease::LeaseNumber;
@@ -19,6 +21,7 @@ use thiserror::Error;
 use self::merging::{merge, take_back_unseen};
 use self::opening::open_as_reported;
 use crate::book::Book;
+use crate::claim;
 use crate::context::Context;
 use crate::expiry;
 use crate::id::{AccountId, InstanceId};
@@ -62,7 +65,6 @@ pub fn report(
     let Some(place) = book.account_place(report.account) else {
         return Ok(closed(report, AccountState::unknown()));
     };
-    expiry::pass(book, journal, context, place);
     if let Some(previous) = &report.previous
         && let Some(lease) = book.lease_place(report.account, reporter.instance, previous.lease)
     {
@@ -84,6 +86,7 @@ pub fn report(
         None => open_as_reported(book, journal, context, place, reporter, report),
     };
     set_aside_unnamed(book, journal, context, place, reporter, report);
+    claim::settle(book, journal, context, place);
     if let Some(lease) = lease {
         if reporter.barred.is_some() {
             expiry::turn(&mut book.leases[lease]);

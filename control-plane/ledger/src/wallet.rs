@@ -1,23 +1,30 @@
-//! Wallets: making, freezing, thawing.
+//! Wallets: a customer's purses, several in a currency if wanted.
+//!
+//! Each pays into an account, which is what gateways see. How wallets come to be is in
+//! [`open`], how they are frozen and thawed in [`status`], what may be changed of them in
+//! [`change`], and how they end in [`close`].
 
 use std::collections::BTreeMap;
 
 use creditgate_core::amount::{Amount, Currency, Scale};
 use serde::{Deserialize, Serialize};
 
+mod change;
+mod close;
+mod open;
+mod status;
+
+pub use change::{WalletChange, change};
+pub use close::{Closing, PaidCredit, close};
+pub use open::{SCOPE_RULES_MAX, create};
+pub use status::set_status;
+
 use crate::alert::{AlertSettings, AlertState};
 use crate::auto_top_up::{AutoTopUp, AutoTopUpState};
 use crate::book::{Book, Scope};
-use crate::context::Context;
 use crate::credits::Rate;
-use crate::expiry;
-use crate::fact::Fact;
 use crate::id::{AccountId, CustomerId, WalletId};
-use crate::journal::{About, Journal, ReasonCode};
-use crate::lend;
-use crate::limits;
 use crate::refusal::Refusal;
-use crate::report::ensure_account;
 use crate::time::Timestamp;
 
 /// Most wallets of a customer.
@@ -104,6 +111,10 @@ pub struct NewWallet {
     pub name: Option<String>,
     /// Its place among the wallets of the account.
     pub priority: Option<i32>,
+    /// How it is paid.
+    pub wallet_type: WalletType,
+    /// How far it may be overdrawn, if it is post-paid.
+    pub credit_limit: Amount,
     /// Amount per credit.
     pub conversion_rate: Rate,
     /// Money paid per credit.
@@ -127,6 +138,8 @@ impl NewWallet {
             scope: Scope::general(),
             name: None,
             priority: None,
+            wallet_type: WalletType::PrePaid,
+            credit_limit: Amount::ZERO,
             conversion_rate: Rate::default(),
             topup_conversion_rate: Rate::default(),
             auto_topup: None,
@@ -136,116 +149,42 @@ impl NewWallet {
     }
 }
 
-/// Makes a wallet, and the account it pays into if there is none.
+/// The place of a wallet.
 ///
 /// # Errors
-/// A conversion rate that is not above zero, or [`WALLETS_MAX`] wallets.
-pub fn create(
-    book: &mut Book,
-    journal: &mut Journal,
-    context: &mut Context<'_>,
-    new: NewWallet,
-) -> Result<Wallet, Refusal> {
-    if book.wallets.len() >= WALLETS_MAX {
-        return Err(Refusal::Conflict {
-            code: "wallets_max",
-            problem: format!("the customer has {WALLETS_MAX} wallets"),
-        });
-    }
-    limits::check(book, &new.currency, &new.scope)?;
-    let place = ensure_account(book, context, new.currency, new.scale, new.scope);
-    let wallet = Wallet {
-        id: WalletId(context.ids.next()),
-        external_id: new.external_id,
-        customer: book.customer.id,
-        account: book.accounts[place].id,
-        name: new.name,
-        currency: new.currency,
-        wallet_type: WalletType::PrePaid,
-        status: WalletStatus::Active,
-        priority: new.priority,
-        conversion_rate: new.conversion_rate,
-        topup_conversion_rate: new.topup_conversion_rate,
-        credit_limit: Amount::ZERO,
-        auto_topup: new.auto_topup,
-        auto_topup_state: AutoTopUpState::default(),
-        alert_settings: new.alert_settings,
-        alert_state: AlertState::default(),
-        metadata: new.metadata,
-        created_at: context.now,
-        closed_at: None,
-    };
-    let account = wallet.account;
-    let fact = Fact::WalletOpened {
-        wallet: wallet.id,
-        wallet_type: wallet.wallet_type,
-        priority: wallet.priority,
-    };
-    let about = About {
-        wallet: Some(wallet.id),
-        ..About::default()
-    };
-    journal.note(
-        context,
-        &mut book.accounts[place],
-        ReasonCode::WalletOpened,
-        fact,
-        about,
-    );
-    book.wallets.push(wallet.clone());
-    book.touch(place, context.now);
-    book.push(account);
-    limits::changed(book, place, context.now);
-    Ok(wallet)
-}
-
-/// Freezes a wallet: nothing of it is lent any more, what is lent is recalled.
-///
-/// # Errors
-/// Unknown wallet.
-pub fn set_status(
-    book: &mut Book,
-    journal: &mut Journal,
-    context: &mut Context<'_>,
-    id: WalletId,
-    status: WalletStatus,
-    reason: Option<&str>,
-) -> Result<Wallet, Refusal> {
-    let wallet = book.wallets.iter_mut().find(|wallet| wallet.id == id);
-    let wallet = wallet.ok_or_else(|| Refusal::NotFound {
+/// [`Refusal::NotFound`].
+pub(crate) fn place_of(book: &Book, id: WalletId) -> Result<usize, Refusal> {
+    let found = book.wallets.iter().position(|wallet| wallet.id == id);
+    found.ok_or_else(|| Refusal::NotFound {
         what: "wallet",
         id: id.to_string(),
-    })?;
-    let from = wallet.status;
-    wallet.status = status;
-    let wallet = wallet.clone();
-    if let Some(place) = book.account_place(wallet.account) {
-        expiry::pass(book, journal, context, place);
-        if from != status {
-            let fact = Fact::WalletStatus {
-                wallet: id,
-                from,
-                to: status,
-            };
-            let about = About {
-                wallet: Some(id),
-                note: reason.map(str::to_owned),
-                ..About::default()
-            };
-            journal.note(
-                context,
-                &mut book.accounts[place],
-                ReasonCode::WalletStatusChanged,
-                fact,
-                about,
-            );
-        }
-        book.touch(place, context.now);
-        book.push(wallet.account);
-        if from != status && status == WalletStatus::Closed {
-            limits::changed(book, place, context.now);
-        }
-        lend::settle_waiters(book, journal, context, place);
+    })
+}
+
+/// The places of a wallet that is not closed and of its account.
+///
+/// # Errors
+/// [`Refusal::NotFound`]; `wallet_closed`.
+pub(crate) fn open_place(book: &Book, id: WalletId) -> Result<(usize, usize), Refusal> {
+    let found = place_of(book, id)?;
+    let wallet = &book.wallets[found];
+    if wallet.status == WalletStatus::Closed {
+        return Err(Refusal::Conflict {
+            code: "wallet_closed",
+            problem: format!("wallet {id} is closed; use another"),
+        });
     }
-    Ok(wallet)
+    Ok((found, account_place(book, wallet)?))
+}
+
+/// The place of a wallet's account.
+///
+/// # Errors
+/// [`Refusal::NotFound`].
+pub(crate) fn account_place(book: &Book, wallet: &Wallet) -> Result<usize, Refusal> {
+    let found = book.account_place(wallet.account);
+    found.ok_or_else(|| Refusal::NotFound {
+        what: "account",
+        id: wallet.account.to_string(),
+    })
 }

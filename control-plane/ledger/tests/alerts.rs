@@ -86,15 +86,8 @@ fn bring_to(bench: &mut Bench, units: i64) {
 }
 
 fn purchase(bench: &Bench, units: i64) -> TopUp {
-    TopUp {
-        wallet: bench.book.wallets[0].id,
-        amount: amount(units),
-        reason: ReasonCode::PurchasedCreditDirect,
-        priority: None,
-        effective_at: None,
-        expires_at: None,
-        description: None,
-    }
+    let reason = ReasonCode::PurchasedCreditDirect;
+    TopUp::new(bench.book.wallets[0].id, amount(units), reason)
 }
 
 fn top_up_at_once(bench: &mut Bench, units: i64) {

@@ -9,7 +9,7 @@ use creditgate_core::protocol::{Block, LimitedAccount};
 use creditgate_ledger::id::{AccountId, WalletId};
 use creditgate_ledger::limits::{self, LIMITED_RULES_MAX};
 use creditgate_ledger::report::{self, Reporter};
-use creditgate_ledger::wallet::{self, NewWallet};
+use creditgate_ledger::wallet::{self, NewWallet, SCOPE_RULES_MAX};
 use creditgate_ledger::{Refusal, Scope, WalletStatus};
 
 fn usd() -> Currency {
@@ -220,15 +220,42 @@ fn customers_wallets_are_limited_to_so_many_rules_together_and_no_more() {
         let new = limited_to(rules);
         bench.run(|book, journal, context| wallet::create(book, journal, context, new))
     };
-    make(0, LIMITED_RULES_MAX - 1).unwrap();
-    let refused = make(1_000, 2).unwrap_err();
-    assert!(matches!(
-        refused,
-        Refusal::Conflict {
-            code: "limited_rules_max",
-            ..
-        }
-    ));
-    make(1_000, 1).unwrap();
-    make(0, LIMITED_RULES_MAX - 1).expect("a wallet of the same scope adds no rules");
+    let whole = LIMITED_RULES_MAX / SCOPE_RULES_MAX;
+    for number in 0..whole {
+        make(number * SCOPE_RULES_MAX, SCOPE_RULES_MAX).unwrap();
+    }
+    let left = LIMITED_RULES_MAX - whole * SCOPE_RULES_MAX;
+    let code = |refused: Refusal| refused.code();
+    assert_eq!(
+        make(1_000, left + 1).map_err(code),
+        Err("limited_rules_max")
+    );
+    assert_eq!(
+        make(1_000, SCOPE_RULES_MAX + 1).map_err(code),
+        Err("rules_max")
+    );
+    make(1_000, left).unwrap();
+    make(0, SCOPE_RULES_MAX).expect("a wallet of the same scope adds no rules");
+}
+
+#[test]
+fn rules_of_one_account_are_not_those_of_another() {
+    let (mut bench, first, account) = bench(0, 0);
+    let mut make = |rules: &[&str]| {
+        let new = limited_to(rules.iter().copied());
+        bench.run(|book, journal, context| wallet::create(book, journal, context, new))
+    };
+    let code = |refused: Refusal| refused.code();
+    assert_eq!(make(&["image", "text"]).map_err(code), Err("rules_overlap"));
+    assert_eq!(make(&["image"]).unwrap().account, account);
+    let other = make(&["text"]).unwrap();
+    set_status(&mut bench, other.id, WalletStatus::Closed);
+    let all: Vec<WalletId> = bench.book.wallets.iter().map(|wallet| wallet.id).collect();
+    assert!(all.contains(&first));
+    for id in all.into_iter().filter(|id| *id != other.id).skip(1) {
+        set_status(&mut bench, id, WalletStatus::Closed);
+    }
+    let new = limited_to(["image", "text"]);
+    let made = bench.run(|book, journal, context| wallet::create(book, journal, context, new));
+    made.expect("closed wallets stand in nobody's way");
 }

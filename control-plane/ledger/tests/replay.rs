@@ -150,13 +150,10 @@ impl World {
                 let effective_at = starts_ms.map(|ms| self.bench.now.plus_ms(ms));
                 let from = effective_at.unwrap_or(self.bench.now);
                 let command = TopUp {
-                    wallet: self.wallet(wallet),
-                    amount: amount(units),
-                    reason,
                     priority,
                     effective_at,
                     expires_at: lives_ms.map(|ms| from.plus_ms(ms)),
-                    description: None,
+                    ..TopUp::new(self.wallet(wallet), amount(units), reason)
                 };
                 let done = self
                     .bench

@@ -407,13 +407,11 @@ impl<'a> Work<'a> {
                     }
                 };
                 let top_up = TopUp {
-                    wallet: wallet.id,
-                    amount,
-                    reason: command.reason,
                     priority: command.priority,
                     effective_at: command.effective_at,
                     expires_at: command.expires_at,
                     description: command.description,
+                    ..TopUp::new(wallet.id, amount, command.reason)
                 };
                 let in_credits = matches!(command.value, TopUpValue::Credits(_));
                 let lot =

@@ -250,14 +250,13 @@ impl<B: Backend> Desk<B> {
         effective_at: Option<i64>,
         expires_at: Option<i64>,
     ) -> Lot {
+        let reason = ReasonCode::PurchasedCreditDirect;
         let command = TopUp {
-            wallet: wallet.id,
-            amount: Amount::new(amount),
-            reason: ReasonCode::PurchasedCreditDirect,
             priority: Some(-3),
             effective_at: effective_at.map(Timestamp),
             expires_at: expires_at.map(Timestamp),
             description: Some("order 7".to_owned()),
+            ..TopUp::new(wallet.id, Amount::new(amount), reason)
         };
         self.decide(wallet.customer, |book, journal, context| {
             top_up::top_up(book, journal, context, command).unwrap()

@@ -17,7 +17,7 @@ use super::{AutoTopUp, AutoTopUpRefusal, AutoTopUpState};
 use crate::alert::watch::{add, of_wallet};
 use crate::balance;
 use crate::book::{Book, CustomerStatus};
-use crate::burn_order::Lot;
+use crate::burn_order::{Lot, LotSource};
 use crate::context::Context;
 use crate::event::EventKind;
 use crate::id::WalletId;
@@ -246,18 +246,15 @@ fn make(
         .fill
         .amount(balance, owed, rate, scale)
         .map_err(|refusal| refused(&refusal))?;
+    let reason = if terms.invoicing {
+        ReasonCode::PurchasedCreditInvoiced
+    } else {
+        ReasonCode::PurchasedCreditDirect
+    };
     let command = TopUp {
-        wallet: wallet.id,
-        amount,
-        reason: if terms.invoicing {
-            ReasonCode::PurchasedCreditInvoiced
-        } else {
-            ReasonCode::PurchasedCreditDirect
-        },
-        priority: None,
-        effective_at: None,
-        expires_at: None,
-        description: None,
+        source: LotSource::AutoTopUp,
+        awaits_payment: terms.invoicing,
+        ..TopUp::new(wallet.id, amount, reason)
     };
     let mut context = Context {
         now: context.now,

@@ -9,16 +9,29 @@ use creditgate_core::amount::Amount;
 
 use super::{Need, free, lend, protect};
 use crate::book::{Book, WAITERS_MAX, Waiter};
+use crate::claim;
 use crate::context::Context;
-use crate::expiry::wallet_is_frozen;
+use crate::expiry;
 use crate::id::{AccountId, LeaseId};
 use crate::journal::Journal;
 use crate::lease::{Lease, LeaseState, ToldCeiling};
 use crate::limits;
 use crate::time::Timestamp;
 
-/// After anything that may have freed credit: serves waiters in order, then raises ceilings.
+/// After anything that may have freed credit: gives open claims what is theirs, serves waiters
+/// in order, then raises ceilings.
 pub fn settle_waiters(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    place: usize,
+) {
+    claim::settle(book, journal, context, place);
+    serve_waiters(book, journal, context, place);
+}
+
+/// As [`settle_waiters`], when claims have what is theirs.
+pub(crate) fn serve_waiters(
     book: &mut Book,
     journal: &mut Journal,
     context: &mut Context<'_>,
@@ -138,7 +151,7 @@ fn pins_spoiled(book: &Book, lease: &Lease, now: Timestamp) -> bool {
         let lot = pin
             .lot
             .and_then(|pinned| book.lots.iter().find(|lot| lot.id == pinned));
-        !lot.is_some_and(|lot| lot.is_lendable(now) && !wallet_is_frozen(book, lot.wallet))
+        lot.is_none_or(|lot| expiry::is_spoiled(book, lot, now))
     })
 }
 

@@ -78,7 +78,13 @@ impl Replay {
                 self.wallet_fact(entry, *wallet, from, to, |wallet| &mut wallet.credit_limit);
             }
             Fact::LotMade(terms) => self.make_lot(entry, terms),
-            Fact::LotPaid { lot } => self.lot_paid(entry, *lot),
+            Fact::LotPaid { lot, reference } => self.lot_paid(entry, *lot, reference.as_deref()),
+            Fact::LotGrew { lot, cost } => {
+                self.lot_fact(entry, *lot, |row| {
+                    row.cost.clone_from(cost);
+                    None
+                });
+            }
             Fact::LotEffective { lot } => self.lot_effective(entry, *lot),
             Fact::LotPriority { lot, from, to } => {
                 self.lot_fact(entry, *lot, |row| {
@@ -192,8 +198,11 @@ impl Replay {
         }
     }
 
-    fn lot_paid(&mut self, entry: &Entry, id: LotId) {
+    fn lot_paid(&mut self, entry: &Entry, id: LotId, reference: Option<&str>) {
         self.lot_fact(entry, id, |lot| {
+            if let (Some(cost), Some(reference)) = (&mut lot.cost, reference) {
+                cost.reference = Some(reference.to_owned());
+            }
             lot.unpaid
                 .is_zero()
                 .then(|| "it did not wait for payment".to_owned())

@@ -176,8 +176,13 @@ impl Replay {
             let (at, amount) = (entry.booked_at, draw.amount);
             let is_new = made == Some(draw.lot);
             let moved = self.change(draw.lot, |lot| {
-                // A limit that is raised or lowered is a larger or smaller lot.
-                if movement.from == LedgerAccount::CreditLine && !is_new {
+                // A limit that is raised or lowered is a larger or smaller lot; and what comes
+                // from another wallet later goes into the lot that the first part of it made.
+                let grows = matches!(
+                    movement.from,
+                    LedgerAccount::CreditLine | LedgerAccount::Transferred
+                );
+                if grows && !is_new {
                     lot.amount = lot.amount.saturating_add(amount);
                 }
                 if movement.to == LedgerAccount::CreditLine {
@@ -239,7 +244,7 @@ fn shift(lot: &mut Lot, from: Part, to: Part, amount: Amount, at: Timestamp) -> 
     if from == Part::Pinned {
         // What came back is taken only because it was to be taken, unless the lot is over.
         let is_over = lot.voided_at.is_some() || lot.has_expired(at);
-        let was_taken = matches!(to, Part::Expired | Part::Withdrawn) && !is_over;
+        let was_taken = matches!(to, Part::Expired | Part::Withdrawn | Part::Outside) && !is_over;
         if was_taken {
             lot.excess = lot.excess.saturating_sub(amount);
         }

@@ -1,13 +1,14 @@
-//! What larger counters move: settled credit is spent from the front of a lease's pins,
-//! returned credit goes back from their end.
+//! What larger counters move: settled credit is spent, returned credit goes
+//! [back](super::returning).
 
 use creditgate_core::amount::Amount;
 use creditgate_core::lease::Counters;
 
 use super::Impossible;
+use super::returning::{book_return, burn};
 use crate::book::Book;
 use crate::context::Context;
-use crate::journal::{About, Draw, EntryKind, Journal, LedgerAccount, ReasonCode};
+use crate::journal::{About, EntryKind, Journal, LedgerAccount, ReasonCode};
 use crate::lease::{Lease, LeaseState, Pin, ResolutionKind};
 use crate::lend;
 use crate::quarantine;
@@ -171,95 +172,6 @@ fn book_usage(
         draws,
         about,
     );
-}
-
-/// Marks pinned credit as spent; says how much of which lot.
-pub(crate) fn burn(book: &mut Book, pins: &[Pin]) -> Vec<Draw> {
-    let mut draws = Vec::new();
-    for pin in pins {
-        let Some(lot) = book.lots.iter_mut().find(|lot| Some(lot.id) == pin.lot) else {
-            continue;
-        };
-        lot.pinned = lot.pinned.saturating_sub(pin.amount);
-        lot.spent = lot.spent.saturating_add(pin.amount);
-        draws.push(Draw {
-            lot: lot.id,
-            amount: pin.amount,
-        });
-    }
-    draws
-}
-
-/// Credit came back: to its lots if they still live, else to where they went.
-pub(crate) fn book_return(
-    book: &mut Book,
-    journal: &mut Journal,
-    context: &mut Context<'_>,
-    place: usize,
-    lease: usize,
-    returned: Amount,
-    note: Option<&str>,
-) {
-    let pins = book.leases[lease].take_back(returned);
-    let holder = book.leases[lease].holder();
-    let about = About {
-        lease: Some(book.leases[lease].id),
-        note: note.map(str::to_owned),
-        ..About::default()
-    };
-    let account = &mut book.accounts[place];
-    for pin in pins {
-        let lot = book.lots.iter_mut().find(|lot| Some(lot.id) == pin.lot);
-        let (to, kind, reason, draws) = match lot {
-            None => (
-                LedgerAccount::Debt,
-                EntryKind::Lending,
-                ReasonCode::LeaseLending,
-                Vec::new(),
-            ),
-            Some(lot) => {
-                let draws = vec![Draw {
-                    lot: lot.id,
-                    amount: pin.amount,
-                }];
-                lot.pinned = lot.pinned.saturating_sub(pin.amount);
-                if lot.voided_at.is_some() {
-                    lot.withdrawn = lot.withdrawn.saturating_add(pin.amount);
-                    (
-                        LedgerAccount::Withdrawn,
-                        EntryKind::Void,
-                        ReasonCode::CreditVoided,
-                        draws,
-                    )
-                } else if lot.has_expired(context.now) {
-                    lot.expired = lot.expired.saturating_add(pin.amount);
-                    (
-                        LedgerAccount::Expired,
-                        EntryKind::Expiry,
-                        ReasonCode::CreditExpired,
-                        draws,
-                    )
-                } else {
-                    lot.free = lot.free.saturating_add(pin.amount);
-                    (
-                        LedgerAccount::Available,
-                        EntryKind::Lending,
-                        ReasonCode::LeaseLending,
-                        draws,
-                    )
-                }
-            }
-        };
-        journal.transfer(
-            context,
-            account,
-            kind,
-            reason,
-            (holder, to, pin.amount),
-            draws,
-            about.clone(),
-        );
-    }
 }
 
 /// Use a second since the last report: what grows at once, and falls by half in a second.

@@ -28,7 +28,6 @@ pub fn resolve(
 ) -> (bool, LeaseAnswer) {
     let place = ensure_account(book, context, currency, scale, Scope::general());
     let account = book.accounts[place].id;
-    expiry::pass(book, journal, context, place);
     let newest = newest(book, account, reporter.instance);
     let asked_before = book
         .lease_place(account, reporter.instance, number)

@@ -105,7 +105,7 @@ impl Bench {
     /// Runs a decision, and checks every invariant after it.
     pub(crate) fn run<T>(
         &mut self,
-        decision: impl FnOnce(&mut Book, &mut Journal, &mut Context<'_>) -> T,
+        decide: impl FnOnce(&mut Book, &mut Journal, &mut Context<'_>) -> T,
     ) -> T {
         let mut context = Context {
             now: self.now,
@@ -114,7 +114,7 @@ impl Bench {
             actor: "test",
         };
         decision::begin(&mut self.book, &mut self.journal, &mut context);
-        let outcome = decision(&mut self.book, &mut self.journal, &mut context);
+        let outcome = decide(&mut self.book, &mut self.journal, &mut context);
         decision::conclude(&mut self.book, &mut self.journal, &mut context);
         assert_eq!(
             verify(&self.book),
@@ -166,15 +166,8 @@ impl Bench {
     }
 
     pub(crate) fn top_up_with(&mut self, units: i64, change: impl FnOnce(&mut TopUp)) -> Lot {
-        let mut command = TopUp {
-            wallet: self.book.wallets[0].id,
-            amount: amount(units),
-            reason: ReasonCode::PurchasedCreditDirect,
-            priority: None,
-            effective_at: None,
-            expires_at: None,
-            description: None,
-        };
+        let reason = ReasonCode::PurchasedCreditDirect;
+        let mut command = TopUp::new(self.book.wallets[0].id, amount(units), reason);
         change(&mut command);
         self.run(|book, journal, context| top_up::top_up(book, journal, context, command))
             .unwrap()

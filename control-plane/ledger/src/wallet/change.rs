@@ -1,0 +1,100 @@
+//! What may be changed of a wallet.
+
+use std::collections::BTreeMap;
+
+use creditgate_core::amount::Amount;
+
+use super::{Wallet, open_place};
+use crate::alert::AlertSettings;
+use crate::auto_top_up::AutoTopUp;
+use crate::book::Book;
+use crate::context::Context;
+use crate::credit_limit;
+use crate::fact::Fact;
+use crate::id::WalletId;
+use crate::journal::{About, Journal, ReasonCode};
+use crate::refusal::Refusal;
+
+/// A change of a wallet; what is `None` stays, `Some(None)` takes it away.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WalletChange {
+    /// For people.
+    pub name: Option<Option<String>>,
+    /// Its place among the wallets of the account, for all that is lent from now on.
+    pub priority: Option<Option<i32>>,
+    /// How far it may be overdrawn.
+    pub credit_limit: Option<Amount>,
+    /// How it fills itself.
+    pub auto_topup: Option<Option<AutoTopUp>>,
+    /// When its balance is told.
+    pub alert_settings: Option<Option<AlertSettings>>,
+    /// The operator's own data, replaced as a whole.
+    pub metadata: Option<BTreeMap<String, String>>,
+    /// Why; kept in the journal with a new priority or limit.
+    pub reason: Option<String>,
+}
+
+/// Changes a wallet.
+///
+/// # Errors
+/// Unknown or closed wallet; a credit limit that can't be.
+pub fn change(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    id: WalletId,
+    change: WalletChange,
+) -> Result<Wallet, Refusal> {
+    let (found, place) = open_place(book, id)?;
+    let reason = change.reason.as_deref();
+    if let Some(limit) = change.credit_limit {
+        credit_limit::set(book, journal, context, id, limit, reason)?;
+    }
+    if let Some(priority) = change.priority {
+        set_priority(book, journal, context, found, place, priority, reason);
+    }
+    let wallet = &mut book.wallets[found];
+    if let Some(name) = change.name {
+        wallet.name = name;
+    }
+    if let Some(auto_topup) = change.auto_topup {
+        wallet.auto_topup = auto_topup;
+    }
+    if let Some(alert_settings) = change.alert_settings {
+        wallet.alert_settings = alert_settings;
+    }
+    if let Some(metadata) = change.metadata {
+        wallet.metadata = metadata;
+    }
+    Ok(wallet.clone())
+}
+
+fn set_priority(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    found: usize,
+    place: usize,
+    to: Option<i32>,
+    reason: Option<&str>,
+) {
+    let wallet = &mut book.wallets[found];
+    let (id, from) = (wallet.id, wallet.priority);
+    if from == to {
+        return;
+    }
+    wallet.priority = to;
+    let fact = Fact::WalletPriority {
+        wallet: id,
+        from,
+        to,
+    };
+    let about = About {
+        wallet: Some(id),
+        note: reason.map(str::to_owned),
+        ..About::default()
+    };
+    let account = &mut book.accounts[place];
+    journal.note(context, account, ReasonCode::PriorityChanged, fact, about);
+    book.touch(place, context.now);
+}
