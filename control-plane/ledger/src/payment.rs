@@ -33,14 +33,17 @@ pub fn pay(
 ) -> Result<Lot, Refusal> {
     let found = lot::place_of(book, id)?;
     let row = &book.lots[found];
-    let conflict = |code, problem| Err(Refusal::Conflict { code, problem });
     if row.unpaid.is_zero() || row.voided_at.is_some() {
-        let problem = format!("lot {id} does not wait for its payment");
-        return conflict("lot_not_unpaid", problem);
+        return Err(Refusal::Conflict {
+            code: "lot_not_unpaid",
+            problem: format!("lot {id} does not wait for its payment"),
+        });
     }
     if let LotSource::Bonus(of) = row.source {
-        let problem = format!("lot {id} comes with lot {of}; mark that one as paid");
-        return conflict("lot_is_bonus", problem);
+        return Err(Refusal::Conflict {
+            code: "lot_is_bonus",
+            problem: format!("lot {id} comes with lot {of}; mark that one as paid"),
+        });
     }
     let (_, place) = wallet::open_place(book, row.wallet)?;
     book_payment(book, journal, context, place, found, reference, reason);

@@ -77,6 +77,39 @@ pub const CODES: &[Code] = &[
         "The currency of a rate card can't change",
     ),
     code(409, "wallets_max", "Too many wallets"),
+    code(409, "wallet_closed", "The wallet is closed"),
+    code(
+        409,
+        "wallet_owes",
+        "Something of the wallet's credit limit is used or with gateways",
+    ),
+    code(
+        409,
+        "wallet_awaits_transfer",
+        "A transfer into the wallet is not over yet",
+    ),
+    code(
+        409,
+        "rules_overlap",
+        "Another wallet is limited to some of the rules",
+    ),
+    code(409, "lot_not_unpaid", "The lot does not wait for a payment"),
+    code(
+        409,
+        "lot_is_bonus",
+        "The lot comes with another, which is to be paid",
+    ),
+    code(
+        409,
+        "lot_is_credit_limit",
+        "The lot is the credit limit of its wallet",
+    ),
+    code(
+        409,
+        "balance_insufficient",
+        "The wallet has less than is to be taken",
+    ),
+    code(409, "claims_max", "Too many debits and transfers wait"),
     code(413, "body_too_large", "The body is too large"),
     code(413, "too_many_reports", "Too many reports in one sync"),
     code(422, "body_invalid", "A field of the body is not acceptable"),
@@ -114,6 +147,7 @@ pub const CODES: &[Code] = &[
         "amount_overflow",
         "The amount or the balance would be too large to count",
     ),
+    code(422, "amount_negative", "The amount is below zero"),
     code(422, "amount_too_long", "The number has too many digits"),
     code(
         422,
@@ -126,6 +160,22 @@ pub const CODES: &[Code] = &[
         "The conversion rate is not above zero",
     ),
     code(422, "currency_invalid", "Not the name of a currency"),
+    code(
+        422,
+        "currency_mismatch",
+        "The two wallets are in different currencies",
+    ),
+    code(
+        422,
+        "transfer_to_itself",
+        "A wallet can't transfer to itself",
+    ),
+    code(
+        422,
+        "wallet_not_post_paid",
+        "Only a POST_PAID wallet has a credit limit",
+    ),
+    code(422, "rules_max", "A wallet is limited to too many rules"),
     code(422, "scale_invalid", "The scale is out of range"),
     code(422, "expiry_in_the_past", "The expiry has passed"),
     code(

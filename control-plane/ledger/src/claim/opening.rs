@@ -208,25 +208,27 @@ fn insufficient(book: &Book, wallet: &Wallet, there: Amount) -> Refusal {
 pub(crate) fn check_target(book: &Book, from: WalletId, to: WalletId) -> Result<usize, Refusal> {
     let source = &book.wallets[wallet::place_of(book, from)?];
     let target = &book.wallets[wallet::place_of(book, to)?];
-    let invalid = |code, problem| {
-        Err(Refusal::Invalid {
-            field: "/to",
-            code,
-            problem,
-        })
-    };
+    let field = "/to";
     if from == to {
-        return invalid(
-            "transfer_to_itself",
-            "must be another wallet of the customer".to_owned(),
-        );
+        return Err(Refusal::Invalid {
+            field,
+            code: "transfer_to_itself",
+            problem: "must be another wallet of the customer".to_owned(),
+        });
     }
     if source.currency != target.currency {
-        let problem = format!("must be a wallet in {}", source.currency);
-        return invalid("currency_mismatch", problem);
+        return Err(Refusal::Invalid {
+            field,
+            code: "currency_mismatch",
+            problem: format!("must be a wallet in {}", source.currency),
+        });
     }
     if target.status == WalletStatus::Closed {
-        return invalid("wallet_closed", format!("wallet {to} is closed"));
+        return Err(Refusal::Invalid {
+            field,
+            code: "wallet_closed",
+            problem: format!("wallet {to} is closed"),
+        });
     }
     wallet::account_place(book, target)
 }
