@@ -128,7 +128,7 @@ pub enum AutoTopUpRefusal {
     /// The account would hold more than can be counted.
     AmountOverflow,
     /// What would be added is less than the currency's smallest unit.
-    AmountTooSmall,
+    TooSmall,
 }
 
 impl AutoTopUpRefusal {
@@ -145,7 +145,7 @@ impl AutoTopUpRefusal {
             Self::CustomerSuspended => "customer_suspended",
             Self::LotsMax => "lots_max",
             Self::AmountOverflow => "amount_overflow",
-            Self::AmountTooSmall => "amount_too_small",
+            Self::TooSmall => "too_small",
         }
     }
 }

@@ -416,7 +416,7 @@ fn what_can_not_be_counted_is_refused_and_told() {
         },
     );
     take(&mut bench, 1_000);
-    assert_eq!(refusals(&bench), ["amount_too_small"]);
+    assert_eq!(refusals(&bench), ["too_small"]);
 }
 
 #[test]

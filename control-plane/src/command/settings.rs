@@ -5,13 +5,19 @@
 
 use creditgate_core::amount::Amount;
 use creditgate_core::protocol::Timing;
+use creditgate_ledger::alert::AlertSettings;
+use creditgate_ledger::bonus::{self, BonusSlab};
 use creditgate_ledger::registry::QuarantinePolicy;
-use creditgate_ledger::{Refusal, Settings};
+use creditgate_ledger::{Refusal, Settings, auto_top_up};
 
 /// The largest `overrun_max`: far below what an account may hold, so that sums with it fit.
 pub const OVERRUN_MAX: Amount = Amount::new(1_000_000_000_000_000);
 
+/// Of whatever is wrong with a setting.
+const CODE: &str = "settings_invalid";
+
 const URL_MAX: usize = 2_000;
+const SECOND_MS: u64 = 1_000;
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
 const DAY_MS: u64 = 24 * HOUR_MS;
@@ -43,13 +49,27 @@ pub struct SettingsChange {
     pub unknown_key_ttl_ms: Option<u64>,
     /// Some of none takes it away.
     pub top_up_url: Option<Option<String>>,
+    /// Whether invoiced credit can be spent at once.
+    pub auto_complete_purchased_credit_transaction: Option<bool>,
+    /// How long a payment is waited for.
+    pub unpaid_lot_ttl_ms: Option<u64>,
+    /// Some of none takes them away.
+    pub default_alerts: Option<Option<AlertSettings>>,
+    /// Replaced as a whole.
+    pub bonus_slabs: Option<Vec<BonusSlab>>,
+    /// How long between two.
+    pub auto_topup_cooldown_ms: Option<u64>,
+    /// How many.
+    pub auto_topups_per_day_max: Option<u32>,
+    /// How many.
+    pub auto_topups_per_month_max: Option<u32>,
 }
 
 impl SettingsChange {
     /// These settings, and for what is not given those of `base`.
     ///
     /// # Errors
-    /// [`Refusal::Invalid`] `settings_invalid`, with the place of the setting.
+    /// [`Refusal::Invalid`] or [`Refusal::InvalidAt`] `settings_invalid`, with the place of the setting.
     pub fn over(self, base: &Settings) -> Result<Settings, Refusal> {
         let timing = base.timing;
         let settings = Settings {
@@ -69,9 +89,26 @@ impl SettingsChange {
             overrun_max: self.overrun_max.unwrap_or(base.overrun_max),
             unknown_key_ttl_ms: self.unknown_key_ttl_ms.unwrap_or(base.unknown_key_ttl_ms),
             top_up_url: self.top_up_url.unwrap_or_else(|| base.top_up_url.clone()),
-            ..base.clone()
+            auto_complete_purchased_credit_transaction: self
+                .auto_complete_purchased_credit_transaction
+                .unwrap_or(base.auto_complete_purchased_credit_transaction),
+            unpaid_lot_ttl_ms: self.unpaid_lot_ttl_ms.unwrap_or(base.unpaid_lot_ttl_ms),
+            default_alerts: self
+                .default_alerts
+                .unwrap_or_else(|| base.default_alerts.clone()),
+            bonus_slabs: self.bonus_slabs.unwrap_or_else(|| base.bonus_slabs.clone()),
+            auto_topup_cooldown_ms: self
+                .auto_topup_cooldown_ms
+                .unwrap_or(base.auto_topup_cooldown_ms),
+            auto_topups_per_day_max: self
+                .auto_topups_per_day_max
+                .unwrap_or(base.auto_topups_per_day_max),
+            auto_topups_per_month_max: self
+                .auto_topups_per_month_max
+                .unwrap_or(base.auto_topups_per_month_max),
         };
         check(&settings)?;
+        check_wallets(&settings)?;
         Ok(settings)
     }
 }
@@ -79,17 +116,18 @@ impl SettingsChange {
 fn invalid(field: &'static str, problem: impl Into<String>) -> Refusal {
     Refusal::Invalid {
         field,
-        code: "settings_invalid",
+        code: CODE,
         problem: problem.into(),
     }
 }
 
+fn within(field: &'static str, value: u64, least: u64, most: u64) -> Result<(), Refusal> {
+    let fine = (least..=most).contains(&value);
+    let problem = || invalid(field, format!("must be {least} to {most}, is {value}"));
+    fine.then_some(()).ok_or_else(problem)
+}
+
 fn check(settings: &Settings) -> Result<(), Refusal> {
-    let within = |field, value: u64, least: u64, most: u64| {
-        let fine = (least..=most).contains(&value);
-        let problem = || invalid(field, format!("must be {least} to {most}, is {value}"));
-        fine.then_some(()).ok_or_else(problem)
-    };
     let timing = &settings.timing;
     within("/use_by_ms", timing.use_by_ms, 200, DAY_MS)?;
     within("/sync_ms", timing.sync_ms, 10, MINUTE_MS)?;
@@ -122,6 +160,29 @@ fn check(settings: &Settings) -> Result<(), Refusal> {
         && url.bytes().all(|byte| byte.is_ascii_graphic());
     let problem = || invalid("/top_up_url", "must be an http or https URL");
     fine.then_some(()).ok_or_else(problem)
+}
+
+/// What holds for wallets that don't say otherwise.
+fn check_wallets(settings: &Settings) -> Result<(), Refusal> {
+    let ttl_ms = settings.unpaid_lot_ttl_ms;
+    within("/unpaid_lot_ttl_ms", ttl_ms, SECOND_MS, 366 * DAY_MS)?;
+    if let Some(alerts) = &settings.default_alerts {
+        alerts.check("/default_alerts", CODE)?;
+    }
+    bonus::check(&settings.bonus_slabs, "/bonus_slabs", CODE)?;
+    within(
+        "/auto_topup_cooldown_ms",
+        settings.auto_topup_cooldown_ms,
+        auto_top_up::COOLDOWN_MIN_MS,
+        auto_top_up::COOLDOWN_MAX_MS,
+    )?;
+    let (per_day, per_month) = (
+        u64::from(settings.auto_topups_per_day_max),
+        u64::from(settings.auto_topups_per_month_max),
+    );
+    let (day_max, month_max) = (auto_top_up::PER_DAY_MAX, auto_top_up::PER_MONTH_MAX);
+    within("/auto_topups_per_day_max", per_day, 0, day_max.into())?;
+    within("/auto_topups_per_month_max", per_month, 0, month_max.into())
 }
 
 /// Each relation is told at the setting that hangs on the other.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use creditgate_core::amount::{AmountError, Currency, Scale, parse_exact};
-use creditgate_ledger::Timestamp;
+use creditgate_ledger::{Credits, Timestamp};
 use serde::de::value::StringDeserializer;
 use serde::de::{self, Error as _};
 use serde::{Deserialize, Deserializer};
@@ -154,6 +154,18 @@ impl<'de> Deserialize<'de> for DecimalText {
             Ok(_) | Err(AmountError::Overflow | AmountError::TooPrecise) => Ok(Self(text)),
             Err(error) => Err(coded(error.code(), error)),
         }
+    }
+}
+
+/// A number of credits, to nine places; the rest is rounded half-even.
+pub(crate) struct CreditsText(pub(crate) Credits);
+
+impl<'de> Deserialize<'de> for CreditsText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let DecimalText(text) = DecimalText::deserialize(deserializer)?;
+        Credits::parse(&text, Scale::MAX)
+            .map(Self)
+            .map_err(|error| coded(error.code(), error))
     }
 }
 

@@ -189,6 +189,12 @@ pub const CODES: &[Code] = &[
         "The reason code is not one of top-ups",
     ),
     code(422, "settings_invalid", "A setting is out of range"),
+    code(422, "alert_settings_invalid", "A level can't be kept"),
+    code(
+        422,
+        "auto_topup_invalid",
+        "The terms of an auto top-up can't be kept",
+    ),
     code(422, "rate_card_invalid", "The rate card can't be read"),
     code(
         422,

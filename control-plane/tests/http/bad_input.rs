@@ -113,6 +113,33 @@ const SETTINGS_PRICES_GATEWAYS: &str = r##"
 422 settings_invalid /overrun_max PUT /v1/settings {"overrun_max": -1}
 422 settings_invalid /top_up_url PUT /v1/settings {"top_up_url": "javascript:alert(1)"}
 422 unknown_field /speed PUT /v1/settings {"speed": "fast"}
+422 body_invalid /auto_complete_purchased_credit_transaction PUT /v1/settings {"auto_complete_purchased_credit_transaction": "yes"}
+422 settings_invalid /unpaid_lot_ttl_ms PUT /v1/settings {"unpaid_lot_ttl_ms": 999}
+422 settings_invalid /unpaid_lot_ttl_ms PATCH /v1/settings {"unpaid_lot_ttl_ms": 31622400001}
+422 settings_invalid /auto_topup_cooldown_ms PATCH /v1/settings {"auto_topup_cooldown_ms": 0}
+422 settings_invalid /auto_topup_cooldown_ms PATCH /v1/settings {"auto_topup_cooldown_ms": 2678400001}
+422 settings_invalid /auto_topups_per_day_max PATCH /v1/settings {"auto_topups_per_day_max": 1001}
+422 settings_invalid /auto_topups_per_month_max PATCH /v1/settings {"auto_topups_per_month_max": 10001}
+422 body_invalid /auto_topups_per_day_max PATCH /v1/settings {"auto_topups_per_day_max": -1}
+422 settings_invalid /default_alerts/info/threshold PATCH /v1/settings {"default_alerts": {"info": {"threshold": -1, "condition": "below"}}}
+422 settings_invalid /default_alerts/critical/hysteresis PATCH /v1/settings {"default_alerts": {"critical": {"threshold": 1, "condition": "ABOVE", "hysteresis": "1.1"}}}
+422 settings_invalid /default_alerts/warning/hysteresis PATCH /v1/settings {"default_alerts": {"warning": {"threshold": 1, "condition": "below", "hysteresis": -1}}}
+422 body_invalid /default_alerts/warning/condition PATCH /v1/settings {"default_alerts": {"warning": {"threshold": 1, "condition": "beside"}}}
+422 field_missing /default_alerts/warning/condition PATCH /v1/settings {"default_alerts": {"warning": {"threshold": 1}}}
+422 field_missing /default_alerts/warning/threshold PATCH /v1/settings {"default_alerts": {"warning": {"condition": "below"}}}
+422 amount_invalid /default_alerts/warning/threshold PATCH /v1/settings {"default_alerts": {"warning": {"threshold": "low", "condition": "below"}}}
+422 amount_overflow /default_alerts/warning/threshold PATCH /v1/settings {"default_alerts": {"warning": {"threshold": 1e99, "condition": "below"}}}
+422 unknown_field /default_alerts/danger PATCH /v1/settings {"default_alerts": {"danger": {"threshold": 1, "condition": "below"}}}
+422 settings_invalid /bonus_slabs/0 PATCH /v1/settings {"bonus_slabs": [{"from": 1}]}
+422 settings_invalid /bonus_slabs/1 PATCH /v1/settings {"bonus_slabs": [{"from": 1, "bonus_percent": 1}, {"from": 2, "bonus_percent": 1, "bonus_credits": 1}]}
+422 settings_invalid /bonus_slabs/1/from PATCH /v1/settings {"bonus_slabs": [{"from": 2, "bonus_percent": 1}, {"from": 2, "bonus_percent": 1}]}
+422 settings_invalid /bonus_slabs/0/from PATCH /v1/settings {"bonus_slabs": [{"from": -1, "bonus_percent": 1}]}
+422 settings_invalid /bonus_slabs/0/bonus_percent PATCH /v1/settings {"bonus_slabs": [{"from": 1, "bonus_percent": "1000.1"}]}
+422 settings_invalid /bonus_slabs/0/bonus_credits PATCH /v1/settings {"bonus_slabs": [{"from": 1, "bonus_credits": 0}]}
+422 settings_invalid /bonus_slabs/0/expire_in_days PATCH /v1/settings {"bonus_slabs": [{"from": 1, "bonus_credits": 1, "expire_in_days": 0}]}
+422 body_invalid /bonus_slabs/0/priority PATCH /v1/settings {"bonus_slabs": [{"from": 1, "bonus_credits": 1, "priority": 1.5}]}
+422 unknown_field /bonus_slabs/0/to PATCH /v1/settings {"bonus_slabs": [{"from": 1, "bonus_credits": 1, "to": 5}]}
+422 body_invalid /bonus_slabs PATCH /v1/settings {"bonus_slabs": null}
 422 rate_card_invalid - PUT /v1/rate-cards/n {}
 422 rate_card_invalid - PUT /v1/rate-cards/n
 409 rate_card_currency - PUT /v1/rate-cards/n {"name": "n", "currency": "eur", "default": "deny"}

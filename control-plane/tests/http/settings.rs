@@ -102,3 +102,71 @@ async fn replacing_gives_what_is_absent_its_default() {
         "{put:?}"
     );
 }
+
+#[tokio::test]
+async fn what_holds_for_wallets_is_kept_as_it_was_written_and_outlasts_a_restart() {
+    let plane = Plane::start();
+    let before = plane.get("/v1/settings").await.body;
+    let expected = json!({
+        "auto_complete_purchased_credit_transaction": false,
+        "unpaid_lot_ttl_ms": 604_800_000,
+        "default_alerts": null,
+        "bonus_slabs": [],
+        "auto_topup_cooldown_ms": 60_000,
+        "auto_topups_per_day_max": 10,
+        "auto_topups_per_month_max": 100,
+    });
+    for (name, value) in expected.as_object().expect("an object") {
+        assert_eq!(before[name], *value, "{name}");
+    }
+    let changed = patch(
+        &plane,
+        json!({
+            "auto_complete_purchased_credit_transaction": true,
+            "unpaid_lot_ttl_ms": 86_400_000,
+            "default_alerts": {
+                "critical": { "threshold": 10, "condition": "BELOW", "hysteresis": "2.50" },
+                "info": { "threshold": "1e3", "condition": "above" },
+            },
+            "bonus_slabs": [
+                { "from": 100, "bonus_percent": 10.5, "expire_in_days": 30 },
+                { "from": "1000.00", "bonus_credits": "250", "priority": -5 },
+            ],
+            "auto_topup_cooldown_ms": 5_000,
+            "auto_topups_per_day_max": 0,
+            "auto_topups_per_month_max": 7,
+        }),
+    )
+    .await;
+    assert_eq!(changed.status, 200, "{changed:?}");
+    let expected = json!({
+        "auto_complete_purchased_credit_transaction": true,
+        "unpaid_lot_ttl_ms": 86_400_000,
+        "default_alerts": {
+            "critical": { "threshold": "10", "condition": "below", "hysteresis": "2.5" },
+            "warning": null,
+            "info": { "threshold": "1000", "condition": "above", "hysteresis": null },
+            "alert_enabled": true,
+        },
+        "bonus_slabs": [
+            { "from": "100", "bonus_credits": null, "bonus_percent": "10.5", "expire_in_days": 30, "priority": null },
+            { "from": "1000", "bonus_credits": "250", "bonus_percent": null, "expire_in_days": null, "priority": -5 },
+        ],
+        "auto_topup_cooldown_ms": 5_000,
+        "auto_topups_per_day_max": 0,
+        "auto_topups_per_month_max": 7,
+    });
+    let plane = plane.restart().await;
+    let after = plane.get("/v1/settings").await.body;
+    assert_eq!(after, changed.body);
+    for (name, value) in expected.as_object().expect("an object") {
+        assert_eq!(after[name], *value, "{name}");
+    }
+    let none = patch(&plane, json!({ "default_alerts": null, "bonus_slabs": [] })).await;
+    assert_eq!(none.body["default_alerts"], json!(null), "{none:?}");
+    assert_eq!(none.body["bonus_slabs"], json!([]));
+    assert_eq!(
+        none.body["auto_topups_per_month_max"], 7,
+        "what is absent stays"
+    );
+}

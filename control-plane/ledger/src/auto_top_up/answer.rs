@@ -231,7 +231,7 @@ fn make(
     let refused = |refusal: &Refusal| {
         let reason = match refusal.code() {
             "lots_max" => AutoTopUpRefusal::LotsMax,
-            "amount_not_positive" => AutoTopUpRefusal::AmountTooSmall,
+            "amount_not_positive" => AutoTopUpRefusal::TooSmall,
             _ => AutoTopUpRefusal::AmountOverflow,
         };
         (reason, None)

@@ -137,8 +137,14 @@ impl Work<'_> {
     }
 
     fn put_settings(&mut self, settings: Settings) -> Outcome {
+        let before = &self.registry.settings;
+        // Gateways need not hear of what concerns wallets only.
+        let is_told =
+            (before.timing, &before.top_up_url) != (settings.timing, &settings.top_up_url);
         self.registry_mut().settings = settings.clone();
-        self.bump_config();
+        if is_told {
+            self.bump_config();
+        }
         Outcome::Settings(settings)
     }
 

@@ -25,6 +25,8 @@ use crate::http::money::decimal;
 use crate::problem::Problem;
 use crate::storage::Target;
 
+pub(super) mod alerts;
+
 pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(create_wallet))
