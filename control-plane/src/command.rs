@@ -331,7 +331,7 @@ pub enum Outcome {
     /// A resolved or held lease, and over how much was decided.
     LeaseResolved(Box<(Lease, Amount, Account)>),
     /// The settings.
-    Settings(Settings),
+    Settings(Box<Settings>),
     /// A currency.
     Currency(CurrencyDefinition),
     /// A gateway.

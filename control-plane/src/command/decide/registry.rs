@@ -145,7 +145,7 @@ impl Work<'_> {
         if is_told {
             self.bump_config();
         }
-        Outcome::Settings(settings)
+        Outcome::Settings(Box::new(settings))
     }
 
     fn bump_config(&mut self) {
