@@ -209,6 +209,16 @@ impl AlertSettings {
     }
 }
 
+/// Whether the settings, if any, are such as a wallet can have.
+///
+/// # Errors
+/// As [`AlertSettings::check`], with code `alert_settings_invalid`.
+pub fn check(settings: Option<&AlertSettings>) -> Result<(), Refusal> {
+    settings.map_or(Ok(()), |settings| {
+        settings.check("/alert_settings", "alert_settings_invalid")
+    })
+}
+
 /// Gives a wallet its own settings, or takes them away: then the installation's hold. What
 /// is crossed is found out anew, by the decision that this is part of.
 pub fn set(wallet: &mut Wallet, settings: Option<AlertSettings>) {

@@ -224,6 +224,14 @@ impl AutoTopUp {
     }
 }
 
+/// Whether the terms, if any, are such as a wallet of this rate can keep.
+///
+/// # Errors
+/// As [`AutoTopUp::check`].
+pub fn check(terms: Option<&AutoTopUp>, rate: &Rate, scale: Scale) -> Result<(), Refusal> {
+    terms.map_or(Ok(()), |terms| terms.check("/auto_topup", rate, scale))
+}
+
 /// Gives a wallet new terms, or none. What stood against the old ones is forgotten, so that a
 /// crossing that stands is answered by the new ones; how many there were today is not, nor a
 /// lot that waits for its payment.

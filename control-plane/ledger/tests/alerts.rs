@@ -339,7 +339,7 @@ fn a_change_says_what_was_compared_with_what() {
     let wallet = &bench.book.wallets[0];
     let expected = json!({
         "wallet_id": wallet.id.to_string(),
-        "external_id": "purse",
+        "wallet_external_id": "purse",
         "customer_id": bench.book.customer.id.to_string(),
         "customer_external_id": "cust",
         "currency": "usd",

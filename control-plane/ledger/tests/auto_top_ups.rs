@@ -100,7 +100,7 @@ fn the_debit_that_crosses_tops_up_in_the_same_decision() {
     let wallet = &bench.book.wallets[0];
     let expected = json!({
         "wallet_id": wallet.id.to_string(),
-        "external_id": null,
+        "wallet_external_id": null,
         "customer_id": bench.book.customer.id.to_string(),
         "customer_external_id": "cust",
         "currency": "usd",

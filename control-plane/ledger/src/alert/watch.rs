@@ -7,8 +7,8 @@
 
 use std::collections::BTreeSet;
 
-use creditgate_core::amount::{Amount, format};
-use serde_json::{Value, json};
+use creditgate_core::amount::Amount;
+use serde_json::json;
 
 use super::{AlertLevel, AlertSettings, AlertState, Crossed};
 use crate::balance;
@@ -16,6 +16,7 @@ use crate::book::Book;
 use crate::burn_order::Lot;
 use crate::context::Context;
 use crate::event::EventKind;
+use crate::event::tell::Tale;
 use crate::fact::Fact;
 use crate::id::{EntryId, WalletId};
 use crate::journal::{About, Entry, Journal, LedgerAccount, ReasonCode};
@@ -104,14 +105,6 @@ fn follow_one(
             settings.is_some_and(|settings| crossed(settings, balance).level() != level)
         };
         let cause = cause(book, journal, context, wallet, balance, was_other);
-        let data = told(
-            book,
-            wallet,
-            settings.as_ref(),
-            (before, after),
-            balance,
-            cause,
-        );
         let fact = Fact::AlertState {
             wallet: wallet.id,
             sequence: after.sequence,
@@ -125,8 +118,16 @@ fn follow_one(
         };
         let reason = ReasonCode::AlertStateChanged;
         journal.note(context, &mut book.accounts[account], reason, fact, about);
-        let (customer, data) = (book.customer.id, with_instant(data, context));
-        journal.tell(context, customer, EventKind::WalletAlert, data);
+        let change = (before, after);
+        tell(
+            book,
+            journal,
+            context,
+            (place, settings.as_ref()),
+            change,
+            balance,
+            cause,
+        );
     }
     book.wallets[place].alert_state = after;
 }
@@ -180,14 +181,15 @@ fn added(book: &Book, entry: &Entry, wallet: &Wallet) -> Amount {
     }
 }
 
-fn told(
+fn tell(
     book: &Book,
-    wallet: &Wallet,
-    settings: Option<&AlertSettings>,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    (place, settings): (usize, Option<&AlertSettings>),
     (before, after): (AlertState, AlertState),
     balance: Amount,
     cause: Option<EntryId>,
-) -> Value {
+) {
     // The level that was reached decides; back to ok, the one that was left.
     let deciding = if after.level == AlertLevel::Ok {
         before.level
@@ -195,42 +197,14 @@ fn told(
         after.level
     };
     let threshold = settings.and_then(|settings| settings.level(deciding));
-    let mut data = of_wallet(book, wallet, balance);
-    let more = json!({
-        "from": before.level,
-        "to": after.level,
-        "sequence": after.sequence,
-        "level": threshold.map(|_| deciding),
-        "threshold": threshold,
-        "cause": cause.map(|cause| cause.to_string()),
-    });
-    add(&mut data, more);
-    data
-}
-
-fn with_instant(mut data: Value, context: &Context<'_>) -> Value {
-    add(&mut data, json!({ "at": context.now }));
-    data
-}
-
-/// What every event about a wallet's balance says.
-pub(crate) fn of_wallet(book: &Book, wallet: &Wallet, balance: Amount) -> Value {
-    let scale = book.account(wallet.account).map(|account| account.scale);
-    let scale = scale.unwrap_or_default();
-    json!({
-        "wallet_id": wallet.id.to_string(),
-        "external_id": wallet.external_id,
-        "customer_id": book.customer.id.to_string(),
-        "customer_external_id": book.customer.external_id,
-        "currency": wallet.currency.to_string(),
-        "balance": format(balance, scale).to_string(),
-        "credit_balance": wallet.conversion_rate.credits(balance, scale),
-    })
-}
-
-/// Adds fields to an object.
-pub(crate) fn add(data: &mut Value, more: Value) {
-    if let (Value::Object(data), Value::Object(more)) = (data, more) {
-        data.extend(more);
-    }
+    let mut tale = Tale::of_wallet(book, book.wallets[place].id);
+    tale.say("from", before.level.as_str());
+    tale.say("to", after.level.as_str());
+    tale.say("sequence", after.sequence);
+    tale.say_balance(balance);
+    tale.say("level", threshold.map(|_| deciding.as_str()));
+    tale.say("threshold", threshold.map(|threshold| json!(threshold)));
+    tale.say("cause", cause.map(|cause| cause.to_string()));
+    tale.say("at", context.now.to_string());
+    tale.tell(book, journal, context, EventKind::WalletAlert);
 }

@@ -9,17 +9,16 @@
 
 use std::collections::BTreeSet;
 
-use creditgate_core::amount::{Amount, format};
-use serde_json::json;
+use creditgate_core::amount::Amount;
 
 use super::calendar::Day;
 use super::{AutoTopUp, AutoTopUpRefusal, AutoTopUpState};
-use crate::alert::watch::{add, of_wallet};
 use crate::balance;
 use crate::book::{Book, CustomerStatus};
 use crate::burn_order::{Lot, LotSource};
 use crate::context::Context;
 use crate::event::EventKind;
+use crate::event::tell::Tale;
 use crate::id::WalletId;
 use crate::journal::{Journal, ReasonCode};
 use crate::lease::LeaseState;
@@ -291,23 +290,16 @@ fn answered(
     } else {
         EventKind::AutoTopUpApplied
     };
-    let balance = balance_of(book, place, context.now);
-    let wallet = &book.wallets[place];
-    let (state, rate) = (&wallet.auto_topup_state, &wallet.conversion_rate);
-    let scale = book.account(wallet.account).map(|account| account.scale);
-    let scale = scale.unwrap_or_default();
-    let mut data = of_wallet(book, wallet, balance);
-    let more = json!({
-        "lot_id": lot.id.to_string(),
-        "amount": format(lot.amount, scale).to_string(),
-        "credits": rate.credits(lot.amount, scale),
-        "lapses_at": lot.lapses_at,
-        "in_day": state.in_day,
-        "in_month": state.in_month,
-        "at": context.now,
-    });
-    add(&mut data, more);
-    journal.tell(context, book.customer.id, kind, data);
+    let mut tale = Tale::of_wallet(book, lot.wallet);
+    tale.say("lot_id", lot.id.to_string());
+    tale.say_value(lot.amount);
+    tale.say("lapses_at", lot.lapses_at.map(|at| at.to_string()));
+    tale.say_balance(balance_of(book, place, context.now));
+    let state = &book.wallets[place].auto_topup_state;
+    tale.say("in_day", state.in_day);
+    tale.say("in_month", state.in_month);
+    tale.say("at", context.now.to_string());
+    tale.tell(book, journal, context, kind);
 }
 
 /// Keeps why not, and tells it, once for each crossing and reason.
@@ -327,14 +319,11 @@ fn refuse(
         return;
     }
     state.told.push(reason);
-    let mut data = of_wallet(book, &book.wallets[place], balance);
-    let more = json!({
-        "reason": reason,
-        "retry_at": retry_at,
-        "threshold": terms.threshold,
-        "at": context.now,
-    });
-    add(&mut data, more);
-    let customer = book.customer.id;
-    journal.tell(context, customer, EventKind::AutoTopUpRefused, data);
+    let mut tale = Tale::of_wallet(book, book.wallets[place].id);
+    tale.say("reason", reason.as_str());
+    tale.say("retry_at", retry_at.map(|at| at.to_string()));
+    tale.say_balance(balance);
+    tale.say("threshold", terms.threshold.as_str());
+    tale.say("at", context.now.to_string());
+    tale.tell(book, journal, context, EventKind::AutoTopUpRefused);
 }

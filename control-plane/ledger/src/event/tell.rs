@@ -65,6 +65,12 @@ impl Tale {
         self.say("credits", self.rate.credits(amount, self.scale));
     }
 
+    /// Says what a wallet has, in the currency and in credits.
+    pub fn say_balance(&mut self, balance: Amount) {
+        self.say_amount("balance", balance);
+        self.say("credit_balance", self.rate.credits(balance, self.scale));
+    }
+
     /// What it says.
     #[must_use]
     pub fn data(self) -> Value {

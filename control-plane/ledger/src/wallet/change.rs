@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use creditgate_core::amount::Amount;
 
 use super::{Wallet, open_place};
-use crate::alert::AlertSettings;
-use crate::auto_top_up::AutoTopUp;
+use crate::alert::{self, AlertSettings};
+use crate::auto_top_up::{self, AutoTopUp};
 use crate::book::Book;
 use crate::context::Context;
 use crate::credit_limit;
@@ -37,7 +37,7 @@ pub struct WalletChange {
 /// Changes a wallet.
 ///
 /// # Errors
-/// Unknown or closed wallet; a credit limit that can't be.
+/// Unknown or closed wallet; a credit limit, levels or terms that can't be.
 pub fn change(
     book: &mut Book,
     journal: &mut Journal,
@@ -46,6 +46,12 @@ pub fn change(
     change: WalletChange,
 ) -> Result<Wallet, Refusal> {
     let (found, place) = open_place(book, id)?;
+    let (rate, scale) = (
+        &book.wallets[found].conversion_rate,
+        book.accounts[place].scale,
+    );
+    auto_top_up::check(change.auto_topup.iter().flatten().next(), rate, scale)?;
+    alert::check(change.alert_settings.iter().flatten().next())?;
     let reason = change.reason.as_deref();
     if let Some(limit) = change.credit_limit {
         credit_limit::set(book, journal, context, id, limit, reason)?;
@@ -53,20 +59,26 @@ pub fn change(
     if let Some(priority) = change.priority {
         set_priority(book, journal, context, found, place, priority, reason);
     }
+    let is_watched_anew = change.auto_topup.is_some() || change.alert_settings.is_some();
     let wallet = &mut book.wallets[found];
     if let Some(name) = change.name {
         wallet.name = name;
     }
-    if let Some(auto_topup) = change.auto_topup {
-        wallet.auto_topup = auto_topup;
+    if let Some(terms) = change.auto_topup {
+        auto_top_up::set(wallet, terms);
     }
-    if let Some(alert_settings) = change.alert_settings {
-        wallet.alert_settings = alert_settings;
+    if let Some(settings) = change.alert_settings {
+        alert::set(wallet, settings);
     }
     if let Some(metadata) = change.metadata {
         wallet.metadata = metadata;
     }
-    Ok(wallet.clone())
+    let wallet = wallet.clone();
+    if is_watched_anew {
+        // This decision looks at the balance by the new terms.
+        book.touch(place, context.now);
+    }
+    Ok(wallet)
 }
 
 fn set_priority(

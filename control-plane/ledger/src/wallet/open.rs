@@ -1,8 +1,8 @@
 //! How wallets come to be.
 
 use super::{NewWallet, WALLETS_MAX, Wallet, WalletStatus};
-use crate::alert::AlertState;
-use crate::auto_top_up::AutoTopUpState;
+use crate::alert::{self, AlertState};
+use crate::auto_top_up::{self, AutoTopUpState};
 use crate::book::Book;
 use crate::context::Context;
 use crate::credit_limit;
@@ -23,7 +23,7 @@ pub const SCOPE_RULES_MAX: usize = 50;
 ///
 /// # Errors
 /// [`WALLETS_MAX`] wallets, too many rules or some that another account of the customer and
-/// currency is limited to, a credit limit that can't be.
+/// currency is limited to; a credit limit, levels or terms that can't be.
 pub fn create(
     book: &mut Book,
     journal: &mut Journal,
@@ -113,6 +113,8 @@ fn check(book: &Book, new: &NewWallet) -> Result<(), Refusal> {
         });
     }
     credit_limit::check_new(new.wallet_type, new.credit_limit)?;
+    auto_top_up::check(new.auto_topup.as_ref(), &new.conversion_rate, new.scale)?;
+    alert::check(new.alert_settings.as_ref())?;
     let rules = &new.scope.rules;
     if rules.len() > SCOPE_RULES_MAX {
         return Err(Refusal::Invalid {
