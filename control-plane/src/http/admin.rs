@@ -14,6 +14,8 @@ mod audit;
 mod balances;
 mod currencies;
 mod customers;
+mod deliveries;
+mod events;
 mod export;
 mod gateways;
 mod instances;
@@ -26,6 +28,7 @@ mod rate_cards;
 mod settings;
 mod transactions;
 mod wallets;
+mod webhook_endpoints;
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
@@ -42,6 +45,9 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .merge(leases::routes())
         .merge(settings::routes())
         .merge(operator_keys::routes())
+        .merge(webhook_endpoints::routes())
+        .merge(deliveries::routes())
+        .merge(events::routes())
         .merge(audit::routes())
         .merge(export::routes())
 }

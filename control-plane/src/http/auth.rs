@@ -22,6 +22,8 @@ pub(crate) struct Caller {
     pub(crate) principal: String,
     /// As the journal names who asked.
     pub(crate) actor: String,
+    /// What the key may do.
+    pub(crate) role: OperatorRole,
     /// A secret only the caller's key can make; see [`super::admin::issued`].
     pub(crate) seed: [u8; 32],
 }
@@ -53,6 +55,7 @@ pub(super) async fn operators(
             Caller {
                 principal: format!("admin:{digits}"),
                 actor: "admin".to_owned(),
+                role: OperatorRole::Admin,
                 seed,
             },
         )
@@ -73,6 +76,7 @@ pub(super) async fn operators(
             Caller {
                 principal: id.clone(),
                 actor: id,
+                role: known.role,
                 seed,
             },
         )
@@ -146,6 +150,16 @@ fn same(one: &CredentialHash, other: &CredentialHash) -> bool {
         .zip(other.as_bytes())
         .fold(0, |all, (a, b)| all | (a ^ b));
     differences == 0
+}
+
+impl Caller {
+    /// For what a reading key must not see although it is only read.
+    pub(crate) fn must_be_admin(&self) -> Result<(), Problem> {
+        match self.role {
+            OperatorRole::Admin => Ok(()),
+            OperatorRole::Read => Err(insufficient("a key of the role admin")),
+        }
+    }
 }
 
 fn unknown() -> Problem {

@@ -7,7 +7,9 @@ use axum::extract::{Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use creditgate_core::amount::Scale;
+use creditgate_ledger::Timestamp;
 use creditgate_ledger::registry::{InstanceState, Registry};
+use creditgate_ledger::webhook::EndpointStatus;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -88,6 +90,9 @@ async fn metrics_text(State(app): State<Shared>) -> Response {
     if let Ok(totals) = app.read(|reader| Ok(reader.lease_totals()?)).await {
         lending_levels(&registry, &totals);
     }
+    if let Ok(pending) = app.read(|reader| Ok(reader.pending_deliveries()?)).await {
+        webhook_levels(&registry, pending, app.clock.now());
+    }
     for (state, name) in [
         (InstanceState::Active, "active"),
         (InstanceState::Draining, "draining"),
@@ -112,6 +117,28 @@ async fn metrics_text(State(app): State<Shared>) -> Response {
         app.exposition.0.render(),
     )
         .into_response()
+}
+
+/// Webhooks on their way: how many, for how long, and how many endpoints get none.
+fn webhook_levels(
+    registry: &Registry,
+    (pending, oldest): (u64, Option<Timestamp>),
+    now: Timestamp,
+) {
+    metrics::gauge!("creditgate_webhook_deliveries_pending")
+        .set(u32::try_from(pending).unwrap_or(u32::MAX));
+    let age_ms = oldest.map_or(0, |oldest| now.since_ms(oldest));
+    metrics::gauge!("creditgate_webhook_oldest_pending_seconds")
+        .set(u32::try_from(age_ms / 1_000).unwrap_or(u32::MAX));
+    for (status, name) in [
+        (EndpointStatus::Enabled, "enabled"),
+        (EndpointStatus::Disabled, "disabled"),
+    ] {
+        let there = registry.endpoints.iter();
+        let there = there.filter(|known| known.deleted_at.is_none() && known.status == status);
+        metrics::gauge!("creditgate_webhook_endpoints", "status" => name)
+            .set(u32::try_from(there.count()).unwrap_or(u32::MAX));
+    }
 }
 
 /// Credit that is out, by currency. Every currency is told each time: one of which nothing

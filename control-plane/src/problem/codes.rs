@@ -110,6 +110,17 @@ pub const CODES: &[Code] = &[
         "The wallet has less than is to be taken",
     ),
     code(409, "claims_max", "Too many debits and transfers wait"),
+    code(
+        409,
+        "webhook_endpoint_disabled",
+        "The webhook endpoint is disabled",
+    ),
+    code(409, "webhook_endpoints_max", "Too many webhook endpoints"),
+    code(
+        409,
+        "webhook_secrets_max",
+        "Too many secrets of the webhook endpoint are valid",
+    ),
     code(413, "body_too_large", "The body is too large"),
     code(413, "too_many_reports", "Too many reports in one sync"),
     code(422, "body_invalid", "A field of the body is not acceptable"),
@@ -224,6 +235,16 @@ pub const CODES: &[Code] = &[
         422,
         "not_supported_yet",
         "A field or value that this version can't honour",
+    ),
+    code(
+        422,
+        "webhook_url_invalid",
+        "Not an address that webhooks can be sent to",
+    ),
+    code(
+        422,
+        "webhook_url_not_allowed",
+        "The service sends no webhooks to that address",
     ),
     code(
         422,

@@ -164,7 +164,7 @@ const SETTINGS_PRICES_GATEWAYS: &str = r##"
 "##;
 
 /// Sends each request of a table; `{wallet}` stands for that wallet.
-async fn each_is_refused(plane: &Plane, table: &str, wallet: &str) {
+pub(crate) async fn each_is_refused(plane: &Plane, table: &str, wallet: &str) {
     let table = table
         .replace("{wallet}", wallet)
         .replace("{none}", "00000000000000000000000000000001")

@@ -7,6 +7,7 @@ mod document;
 mod drain;
 mod edge;
 mod first_credit;
+mod hooks;
 mod messages;
 mod plane;
 mod pushes;

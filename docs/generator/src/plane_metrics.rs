@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use crate::markdown::table;
 
 /// Name, kind and labels, meaning.
-const METRICS: [(&str, &str, &str); 14] = [
+const METRICS: [(&str, &str, &str); 18] = [
     (
         "creditgate_commands_total",
         "counter: `kind`, `result`",
@@ -79,6 +79,26 @@ const METRICS: [(&str, &str, &str); 14] = [
         "creditgate_credit_out",
         "gauge: `state`, `currency`",
         "Credit in them that is neither used nor given back, in whole units of the currency. That of `quarantined` waits for a late report, an operator or the policy.",
+    ),
+    (
+        "creditgate_webhook_attempts_total",
+        "counter: `result`",
+        "Attempts to send a webhook, by `delivered` or the word for what went wrong, such as `http_status` or `timed_out`.",
+    ),
+    (
+        "creditgate_webhook_deliveries_pending",
+        "gauge",
+        "Webhooks on their way: not sent yet, or to be tried again.",
+    ),
+    (
+        "creditgate_webhook_oldest_pending_seconds",
+        "gauge",
+        "For how long the oldest of them has been on its way; 0 if there is none.",
+    ),
+    (
+        "creditgate_webhook_endpoints",
+        "gauge: `status`",
+        "Webhook endpoints, by `enabled` and `disabled`.",
     ),
 ];
 

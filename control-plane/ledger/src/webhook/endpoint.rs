@@ -17,9 +17,6 @@ pub const OVERLAP_MAX_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
 /// Most secrets that are valid at once: each signs every message.
 pub const SECRETS_MAX: usize = 4;
 
-/// Most deleted endpoints that are remembered for their deliveries' sake.
-pub const DELETED_MAX: usize = 200;
-
 /// What makes an endpoint. The address was checked by the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEndpoint {
@@ -239,7 +236,7 @@ pub fn disable(endpoints: &mut [Endpoint], named: &str) -> Result<Endpoint, Refu
 /// # Errors
 /// There is no such endpoint.
 pub fn delete(
-    endpoints: &mut Vec<Endpoint>,
+    endpoints: &mut [Endpoint],
     named: &str,
     now: Timestamp,
 ) -> Result<Endpoint, Refusal> {
@@ -248,14 +245,5 @@ pub fn delete(
     endpoint.deleted_at = Some(now);
     endpoint.status = EndpointStatus::Disabled;
     endpoint.secrets.clear();
-    let deleted = endpoint.clone();
-    endpoint.external_id = None;
-    let deleted_of = |endpoint: &Endpoint| endpoint.deleted_at.map(|at| (at, endpoint.id));
-    let mut gone: Vec<_> = endpoints.iter().filter_map(deleted_of).collect();
-    gone.sort_unstable();
-    let forgotten = gone.len().saturating_sub(DELETED_MAX);
-    endpoints.retain(|endpoint| {
-        deleted_of(endpoint).is_none_or(|deleted| !gone[..forgotten].contains(&deleted))
-    });
-    Ok(deleted)
+    Ok(endpoint.clone())
 }
