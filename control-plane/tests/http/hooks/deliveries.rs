@@ -36,7 +36,7 @@ async fn an_event_reaches_the_endpoints_that_subscribe_to_it() {
     let body: Value = serde_json::from_slice(&message.body).unwrap();
     assert_eq!(body["timestamp"], newest["timestamp"]);
     assert_eq!(body["data"], newest["data"]);
-    assert_eq!(body["data"]["external_id"], "ada");
+    assert_eq!(body["data"]["customer_external_id"], "ada");
     assert_eq!(body["data"]["customer_id"], newest["customer_id"]);
 
     let id = newest["id"].as_str().unwrap();
@@ -266,7 +266,10 @@ async fn events_of_a_customer_arrive_in_their_order() {
     let mut last = std::collections::BTreeMap::new();
     for message in receiver.received() {
         let body: Value = serde_json::from_slice(&message.body).unwrap();
-        let customer = body["data"]["external_id"].as_str().unwrap().to_owned();
+        let customer = body["data"]["customer_external_id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let id = message.header("webhook-id").unwrap().to_owned();
         let before = last.insert(customer, id.clone());
         assert!(before < Some(id), "out of order: {body}");
