@@ -3,11 +3,17 @@
 
 mod desk;
 mod due;
+mod fill;
+mod lists;
 mod loads;
 mod memory_only;
+mod names;
 mod reads;
+mod rows;
 mod sqlite_only;
+mod upgrade;
 mod verify;
+mod world;
 mod writes;
 
 /// Makes a test of each function for each backend.

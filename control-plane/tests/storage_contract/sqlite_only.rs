@@ -5,6 +5,7 @@ use creditgate_ledger::id::InstanceId;
 use rusqlite::Connection;
 
 use crate::desk::{Backend, Desk, Sqlite};
+use crate::world::World;
 
 fn raw(desk: &Desk<Sqlite>) -> Connection {
     Connection::open(desk.backend.path()).unwrap()
@@ -62,10 +63,41 @@ fn journal_refuses_updates_and_deletes() {
 }
 
 #[test]
+fn what_was_told_and_who_changed_what_is_never_changed() {
+    let mut desk = Desk::<Sqlite>::new();
+    World::make(&mut desk, 51, true);
+    let connection = raw(&desk);
+    for sql in [
+        "UPDATE audit SET actor = 'someone else'",
+        "DELETE FROM audit",
+        "UPDATE event SET data = '{}'",
+        "UPDATE attempt SET status = 200",
+    ] {
+        let error = connection.execute(sql, []).unwrap_err().to_string();
+        let says = ["append-only", "never changed"];
+        assert!(
+            says.iter().any(|words| error.contains(words)),
+            "{sql}: {error}"
+        );
+    }
+}
+
+#[test]
 fn live_flag_can_not_contradict_its_row() {
     let mut desk = Desk::<Sqlite>::new();
     desk.funded("acme");
     assert!(raw(&desk).execute("UPDATE lot SET live = 0", []).is_err());
+    // A lot that waits for its payment is live, and so is a credit limit that is used up.
+    let used = "free = 0, pinned = 0, spent = amount";
+    for sql in [
+        "free = 0, unpaid = amount, live = 0".to_owned(),
+        format!("{used}, kind = 'credit_line', live = 0"),
+        format!("{used}, live = 1"),
+        format!("{used}, kind = 'credit_line', voided_at = 1, live = 1"),
+    ] {
+        let refused = raw(&desk).execute(&format!("UPDATE lot SET {sql}"), []);
+        assert!(refused.is_err(), "{sql}");
+    }
 }
 
 #[test]

@@ -172,17 +172,19 @@ pub(super) fn page(
 const fn standing(status: LotStatus) -> &'static str {
     match status {
         LotStatus::Voided => "voided_at IS NOT NULL",
-        LotStatus::Expired => "voided_at IS NULL AND expires_at <= ?{n} AND spent <> amount",
+        LotStatus::Expired => {
+            "voided_at IS NULL AND unpaid = 0 AND expires_at <= ?{n} AND spent <> amount"
+        }
         LotStatus::Depleted => {
-            "voided_at IS NULL AND ((expires_at <= ?{n} AND spent = amount) \
-             OR ((expires_at IS NULL OR expires_at > ?{n}) AND unpaid = 0 AND free = 0 AND pinned = 0))"
+            "voided_at IS NULL AND unpaid = 0 AND ((expires_at <= ?{n} AND spent = amount) \
+             OR ((expires_at IS NULL OR expires_at > ?{n}) AND free = 0 AND pinned = 0))"
         }
         LotStatus::Pending => {
-            "voided_at IS NULL AND (expires_at IS NULL OR expires_at > ?{n}) \
-             AND (unpaid <> 0 OR ((free <> 0 OR pinned <> 0) AND effective_at > ?{n})) AND live = 1"
+            "voided_at IS NULL AND (unpaid <> 0 OR ((free <> 0 OR pinned <> 0) AND effective_at > ?{n} \
+             AND (expires_at IS NULL OR expires_at > ?{n}))) AND live = 1"
         }
         LotStatus::Active => {
-            "voided_at IS NULL AND (expires_at IS NULL OR expires_at > ?{n}) AND unpaid = 0 \
+            "voided_at IS NULL AND unpaid = 0 AND (expires_at IS NULL OR expires_at > ?{n}) \
              AND (free <> 0 OR pinned <> 0) AND effective_at <= ?{n} AND live = 1"
         }
     }

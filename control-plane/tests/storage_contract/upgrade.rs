@@ -1,0 +1,255 @@
+//! A database of the first version, opened by this one: nothing of it is lost, and its
+//! journal is numbered, hashed and says what lots were made with.
+
+use std::path::{Path, PathBuf};
+
+use creditgate::storage::sqlite::{self, SqliteReader};
+use creditgate::storage::{
+    ChangeSet, EntryFilter, LeaseFilter, LotFilter, PageRequest, Reader, Storage, Target,
+};
+use creditgate_core::key::credential_hash;
+use creditgate_ledger::chain::{Chain, ChainHash};
+use creditgate_ledger::id::{CustomerId, InstanceId};
+use creditgate_ledger::registry::{Gateway, GatewayKey};
+use creditgate_ledger::{Book, Entry, EntryKind, Fact, Lot, Timestamp, credential, expiry, top_up};
+use rusqlite::Connection;
+
+use crate::desk::{Backend, Desk, Sqlite, all_pages, idempotency, stored_answer};
+
+/// Work of every kind that the first version knew.
+fn worked() -> (Desk<Sqlite>, Vec<CustomerId>) {
+    let mut desk = Desk::<Sqlite>::new();
+    let (one, two) = (desk.funded("one"), desk.funded("two"));
+    let dated = desk.top_up_dated(&one, 500, None, Some(2_000_000));
+    let voided = desk.top_up_dated(&one, 300, Some(9_000_000), None);
+    let other = desk.wallet_in(one.customer, "USD");
+    desk.top_up(&other, 70);
+    let lease = desk.lend(&one, InstanceId(1), 5, 600);
+    desk.report(&lease, one.customer, 120, 10, None);
+    desk.decide(one.customer, |book, journal, context| {
+        top_up::void(book, journal, context, voided.id, "a mistake").unwrap();
+        credential::add(book, context, None, credential_hash("key")).unwrap();
+    });
+    let lent = desk.lend(&two, InstanceId(1), 5, 40);
+    desk.now = Timestamp(3_000_000);
+    desk.report(&lent, two.customer, 40, 0, None);
+    desk.decide(one.customer, |book, journal, context| {
+        let place = book.account_place(one.account).unwrap();
+        expiry::pass(book, journal, context, place);
+    });
+    let lease = desk.lease(&one, InstanceId(1), 5);
+    desk.report(
+        &lease,
+        one.customer,
+        200,
+        lease.counters.granted.get() - 200,
+        None,
+    );
+    let expired = desk.reader().lot(dated.id).unwrap().unwrap().1;
+    assert!(expired.expired.get() > 0, "some of it expired unused");
+    desk.change_registry(|registry| {
+        let gateway = creditgate_ledger::id::GatewayId(7);
+        registry.gateways.push(Gateway {
+            id: gateway,
+            external_id: "edge".to_owned(),
+            name: None,
+            rate_card: "api".to_owned(),
+            created_at: Timestamp(1),
+        });
+        registry.gateway_keys.push(GatewayKey {
+            id: creditgate_ledger::id::KeyId(8),
+            gateway,
+            hash: credential_hash("gateway"),
+            created_at: Timestamp(1),
+            revoked_at: None,
+        });
+    })
+    .unwrap();
+    let answers = vec![(idempotency("one"), stored_answer(b"{}"))];
+    desk.load(&[]);
+    let changes = ChangeSet {
+        answers,
+        ..ChangeSet::default()
+    };
+    desk.backend.writer().commit(&changes).unwrap();
+    (desk, vec![one.customer, two.customer])
+}
+
+/// The same rows, as the first version kept them.
+fn first_version(of: &Path, path: PathBuf) -> PathBuf {
+    let connection = Connection::open(&path).unwrap();
+    let schema = include_str!("../../migrations/sqlite/0001_books.sql");
+    connection.execute_batch(schema).unwrap();
+    let attach = format!(
+        "PRAGMA application_id = 1668441191; PRAGMA user_version = 1; PRAGMA foreign_keys = OFF;
+         ATTACH '{}' AS now;",
+        of.display()
+    );
+    connection.execute_batch(&attach).unwrap();
+    let names = |sql: &str| -> Vec<String> {
+        let mut statement = connection.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    for table in names("SELECT name FROM main.sqlite_schema WHERE type = 'table'") {
+        let sql = format!("SELECT '\"' || name || '\"' FROM pragma_table_info('{table}', 'main')");
+        let columns = names(&sql).join(", ");
+        // Lines named their entry by its id, and there were no notes.
+        let from = match table.as_str() {
+            "posting" | "draw" => {
+                let entry = "(SELECT id FROM now.entry WHERE account = line.account AND number = line.entry)";
+                let columns = columns.replace("\"entry\"", entry);
+                format!("SELECT {columns} FROM now.{table} AS line")
+            }
+            "entry" => format!("SELECT {columns} FROM now.entry WHERE kind <> 'note'"),
+            _ => format!("SELECT {columns} FROM now.{table}"),
+        };
+        let sql = format!("INSERT INTO main.{table} ({columns}) {from}");
+        connection.execute(&sql, []).unwrap();
+    }
+    let settings =
+        "UPDATE main.meta SET settings = json_remove(settings, '$.bonus_slabs', '$.default_alerts',
+         '$.unpaid_lot_ttl_ms', '$.auto_topup_cooldown_ms', '$.auto_topups_per_day_max',
+         '$.auto_topups_per_month_max', '$.auto_complete_purchased_credit_transaction')";
+    connection.execute(settings, []).unwrap();
+    path
+}
+
+/// The journal without notes, numbers and hashes, which the first version did not have.
+fn journal(reader: &impl Reader, book: &Book) -> Vec<Entry> {
+    let accounts = book.accounts.iter();
+    let entries = accounts.flat_map(|account| {
+        let filter = EntryFilter::Account(account.id);
+        all_pages(|page| reader.entries(filter, page).unwrap())
+    });
+    entries
+        .filter(|entry| entry.kind != EntryKind::Note)
+        .map(|mut entry| {
+            if let Some(Fact::LotMade(terms)) = &mut entry.fact {
+                terms.cost = None;
+            }
+            entry.number = 0;
+            entry.hash = ChainHash::default();
+            entry
+        })
+        .collect()
+}
+
+/// Lots as the first version knew them: it did not know what was paid.
+fn plain(mut lots: Vec<Lot>) -> Vec<Lot> {
+    for lot in &mut lots {
+        lot.cost = None;
+    }
+    lots
+}
+
+fn without_chains(mut book: Book) -> Book {
+    book.lots = plain(book.lots);
+    for account in &mut book.accounts {
+        account.chain = Chain::default();
+    }
+    book
+}
+
+fn compare(before: &SqliteReader, after: &SqliteReader, customer: CustomerId) {
+    let book = |reader: &SqliteReader| reader.book(&Target::Customer(customer)).unwrap().unwrap();
+    let (old, new) = (book(before), book(after));
+    assert_eq!(without_chains(old.clone()), without_chains(new.clone()));
+    assert_eq!(journal(before, &old), journal(after, &new));
+    let lots = |reader: &SqliteReader| {
+        plain(all_pages(|page| {
+            reader.lots(LotFilter::Customer(customer), page).unwrap()
+        }))
+    };
+    assert_eq!(lots(before), lots(after));
+    let of_customer = LeaseFilter {
+        customer: Some(customer),
+        ..LeaseFilter::default()
+    };
+    let leases =
+        |reader: &SqliteReader| all_pages(|page| reader.leases(of_customer, page).unwrap());
+    assert_eq!(leases(before), leases(after));
+    let keys = |reader: &SqliteReader| reader.keys(customer, PageRequest::first(99)).unwrap().items;
+    assert_eq!(keys(before), keys(after));
+    for account in &new.accounts {
+        let entries = after.chain(account.id, 0, 999).unwrap();
+        let mut chain = Chain::default();
+        assert!(entries.iter().all(|entry| chain.follows(entry)));
+        assert_eq!(chain, account.chain);
+        assert!(chain.entries > 0);
+    }
+}
+
+#[test]
+fn database_of_the_first_version_loses_nothing() {
+    let (desk, customers) = worked();
+    let path = desk.backend.folder.path().join("first.db");
+    let path = first_version(&desk.backend.path(), path);
+    let (mut writer, reader) = sqlite::open(&path, 1).unwrap();
+    for customer in &customers {
+        compare(desk.reader(), &reader, *customer);
+    }
+    assert_eq!(
+        desk.reader().registry().unwrap(),
+        reader.registry().unwrap()
+    );
+    let plan = creditgate::storage::LoadPlan {
+        idempotency: vec![idempotency("one")],
+        ..creditgate::storage::LoadPlan::default()
+    };
+    let answers = writer.load(&plan).unwrap().answers;
+    assert_eq!(
+        answers.get(&idempotency("one")),
+        Some(&stored_answer(b"{}"))
+    );
+    writer.abandon();
+    // Lots say what they were made with, and that they were voided.
+    let book = reader
+        .book(&Target::Customer(customers[0]))
+        .unwrap()
+        .unwrap();
+    let facts: Vec<_> = journal(&reader, &book)
+        .into_iter()
+        .filter_map(|entry| entry.fact)
+        .collect();
+    let made = |fact: &&Fact| matches!(fact, Fact::LotMade(_));
+    let voided = |fact: &&Fact| matches!(fact, Fact::LotVoided { .. });
+    assert_eq!(facts.iter().filter(made).count(), 4);
+    assert_eq!(facts.iter().filter(voided).count(), 1);
+    // The second time there is nothing to do.
+    drop((writer, reader));
+    let (_writer, reader) = sqlite::open(&path, 1).unwrap();
+    compare(desk.reader(), &reader, customers[0]);
+}
+
+#[test]
+fn upgraded_database_keeps_the_invariants() {
+    let (desk, _) = worked();
+    let path = desk.backend.folder.path().join("first.db");
+    let path = first_version(&desk.backend.path(), path);
+    let (_writer, reader) = sqlite::open(&path, 1).unwrap();
+    assert_eq!(creditgate::verify::verify(&reader).unwrap(), []);
+}
+
+#[test]
+fn upgrade_that_fails_leaves_the_database_as_it_was() {
+    let (desk, _) = worked();
+    let path = desk.backend.folder.path().join("first.db");
+    let path = first_version(&desk.backend.path(), path);
+    let connection = Connection::open(&path).unwrap();
+    let rows = || -> (i64, i64) {
+        let sql =
+            "SELECT (SELECT count(*) FROM entry), (SELECT user_version FROM pragma_user_version)";
+        connection
+            .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap()
+    };
+    connection
+        .execute_batch("DROP TRIGGER entry_is_not_changed; UPDATE entry SET reason = 'UNKNOWN'")
+        .unwrap();
+    let before = rows();
+    let error = sqlite::open(&path, 1).err().unwrap().to_string();
+    assert!(error.contains("reason"), "{error}");
+    assert_eq!(rows(), before);
+    assert_eq!(before.1, 1);
+}
