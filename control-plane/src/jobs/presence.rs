@@ -25,14 +25,20 @@ struct Seen {
 
 impl Default for Presence {
     fn default() -> Self {
-        Self {
-            started: Instant::now(),
-            seen: Arc::default(),
-        }
+        Self::since(Instant::now())
     }
 }
 
 impl Presence {
+    /// As of a service that started at an instant.
+    #[must_use]
+    pub fn since(started: Instant) -> Self {
+        Self {
+            started,
+            seen: Arc::default(),
+        }
+    }
+
     /// Notes that an instance spoke.
     pub fn spoke(&self, instance: InstanceId) {
         let at = Instant::now();

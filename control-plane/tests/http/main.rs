@@ -14,5 +14,6 @@ mod pushes;
 mod quarantine;
 mod repeats;
 mod restored;
+mod retention;
 mod settings;
 mod time;

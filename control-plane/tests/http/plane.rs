@@ -121,10 +121,14 @@ impl Plane {
     }
 
     fn open(directory: TempDir, hands: Hands) -> Self {
+        Self::open_with(directory, hands, Presence::default())
+    }
+
+    fn open_with(directory: TempDir, hands: Hands, presence: Presence) -> Self {
         let (storage, reader) = sqlite::open(&database(&directory), 7).expect("the database opens");
         let ids = RandomIds::new(hands.clone());
         let writer = Writer::start(storage, hands.clone(), ids).expect("the writer starts");
-        Self::with(writer, Arc::new(reader), Some(directory), hands)
+        Self::with(writer, Arc::new(reader), Some(directory), hands, presence)
     }
 
     pub(crate) fn over(
@@ -132,7 +136,8 @@ impl Plane {
         reader: Arc<dyn Reader>,
         directory: Option<TempDir>,
     ) -> Self {
-        Self::with(writer, reader, directory, Hands::default())
+        let presence = Presence::default();
+        Self::with(writer, reader, directory, Hands::default(), presence)
     }
 
     fn with(
@@ -140,6 +145,7 @@ impl Plane {
         reader: Arc<dyn Reader>,
         directory: Option<TempDir>,
         hands: Hands,
+        presence: Presence,
     ) -> Self {
         let (stop, stopping) = watch::channel(false);
         // Receivers of tests listen on this machine.
@@ -150,7 +156,7 @@ impl Plane {
             reader,
             clock: Arc::new(hands.clone()),
             admin_key: Some(credential_hash(ADMIN)),
-            presence: Presence::default(),
+            presence,
             guard: Arc::clone(&webhooks.guard),
             stopping: stopping.clone(),
             exposition: Exposition::of_process(),
@@ -175,13 +181,18 @@ impl Plane {
     }
 
     /// Ends the service and starts another on the same database.
-    pub(crate) async fn restart(mut self) -> Self {
+    pub(crate) async fn restart(self) -> Self {
+        self.restart_with(Presence::default()).await
+    }
+
+    /// As [`Plane::restart`], but the new one has heard of gateways what is given.
+    pub(crate) async fn restart_with(mut self, presence: Presence) -> Self {
         self.stop.send_replace(true);
         while self.jobs.join_next().await.is_some() {}
         let directory = self.directory.take().expect("a database of its own");
         let hands = self.hands.clone();
         drop(self);
-        Self::open(directory, hands)
+        Self::open_with(directory, hands, presence)
     }
 
     /// Asks the service to end.
