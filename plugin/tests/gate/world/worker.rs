@@ -234,6 +234,11 @@ impl Worker {
         true
     }
 
+    /// A wake-up that was sent never comes. Answers whether one was.
+    pub(crate) fn lose_wake_up(&self) -> bool {
+        self.host.memory.is_woken.replace(false)
+    }
+
     pub(crate) fn close(&mut self) {
         self.host.memory.effective.set(ROOT);
         self.gate.on_done(&self.host);
