@@ -9,10 +9,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use creditgate_core::amount::Amount;
 
 use crate::book::Book;
-use crate::burn_order::Lot;
+use crate::burn_order::{Lot, LotKind};
+use crate::claim;
 use crate::id::{AccountId, LotId, WalletId};
 use crate::lease::{Lease, LeaseState, Pin};
 use crate::time::Timestamp;
+use crate::wallet::{Wallet, WalletStatus};
 
 /// The parts of a balance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,12 +27,17 @@ pub struct Parts {
     pub lent: Amount,
     /// Set aside there for requests in flight, as of the last reports.
     pub held: Amount,
-    /// At gateways, but no longer to be spent: it expired, was voided, or covers debt.
+    /// At gateways, but no longer to be spent: it expired, was voided, is claimed for a debit
+    /// or a transfer, or covers debt.
     pub pending_recall: Amount,
     /// At gateways that fell silent or lost it.
     pub quarantined: Amount,
     /// Expired, and not booked as such yet.
     pub lapsed: Amount,
+    /// In a closed wallet: paid for, and not to be spent.
+    pub kept: Amount,
+    /// Waiting for its payment; not funded yet.
+    pub unpaid: Amount,
 }
 
 impl Parts {
@@ -46,12 +53,41 @@ impl Parts {
 /// The parts of an account's balance; of one of its wallets, if one is named.
 #[must_use]
 pub fn parts(book: &Book, account: AccountId, wallet: Option<WalletId>, now: Timestamp) -> Parts {
-    let counted =
-        |lot: &Lot| lot.account == account && wallet.is_none_or(|wallet| lot.wallet == wallet);
+    let counted = |lot: &Lot| wallet.is_none_or(|wallet| lot.wallet == wallet);
+    parts_of(book, account, counted, wallet.is_none(), now)
+}
+
+/// The parts of a wallet's balance, by kind of credit; kinds of which nothing is there are left out.
+#[must_use]
+pub fn by_kind(book: &Book, wallet: &Wallet, now: Timestamp) -> Vec<(LotKind, Parts)> {
+    let of_kind = |kind| {
+        let counted = |lot: &Lot| lot.wallet == wallet.id && lot.kind == kind;
+        (kind, parts_of(book, wallet.account, counted, false, now))
+    };
+    let kinds = LotKind::ALL.into_iter().map(of_kind);
+    kinds
+        .filter(|(_, parts)| *parts != Parts::default())
+        .collect()
+}
+
+fn parts_of(
+    book: &Book,
+    account: AccountId,
+    counted: impl Fn(&Lot) -> bool,
+    with_debt: bool,
+    now: Timestamp,
+) -> Parts {
+    let counted = |lot: &Lot| lot.account == account && counted(lot);
+    let usable = |lot: &Lot| lot.is_lendable(now) && !is_kept(book, lot);
     let mut parts = Parts::default();
     for lot in book.lots.iter().filter(|lot| counted(lot)) {
-        let part = if lot.is_lendable(now) {
+        if lot.voided_at.is_none() {
+            parts.unpaid = parts.unpaid.saturating_add(lot.unpaid);
+        }
+        let part = if usable(lot) {
             &mut parts.available
+        } else if is_kept(book, lot) && !lot.has_expired(now) {
+            &mut parts.kept
         } else if lot.has_expired(now) {
             &mut parts.lapsed
         } else {
@@ -68,18 +104,27 @@ pub fn parts(book: &Book, account: AccountId, wallet: Option<WalletId>, now: Tim
             let lot = pin
                 .lot
                 .and_then(|pinned| book.lots.iter().find(|lot| lot.id == pinned));
-            if lot.map_or(wallet.is_none(), counted) {
-                count_pin(
-                    &mut parts,
-                    lease,
-                    pin,
-                    held,
-                    lot.is_some_and(|lot| lot.is_lendable(now)),
-                );
+            if lot.map_or(with_debt, counted) {
+                count_pin(&mut parts, lease, pin, held, lot.is_some_and(usable));
             }
         }
     }
+    let claimed = claim::recalled(book, now);
+    for lot in book.lots.iter().filter(|lot| counted(lot) && usable(lot)) {
+        let recalled = claimed.get(&lot.id).copied().unwrap_or_default();
+        // What lies unused comes back first.
+        let unused = recalled.min(parts.lent);
+        parts.lent = parts.lent.saturating_sub(unused);
+        parts.held = parts.held.saturating_sub(recalled.saturating_sub(unused));
+        parts.pending_recall = parts.pending_recall.saturating_add(recalled);
+    }
     parts
+}
+
+/// Whether a lot is in a closed wallet.
+fn is_kept(book: &Book, lot: &Lot) -> bool {
+    let wallet = book.wallet(lot.wallet);
+    wallet.is_some_and(|wallet| wallet.status == WalletStatus::Closed)
 }
 
 /// The balances of some wallets, available + lent + held: as [`parts`] has them, in one pass.
@@ -101,7 +146,8 @@ pub fn of_wallets(
     let usable: HashMap<LotId, WalletId> = book
         .lots
         .iter()
-        .filter(|lot| wallets.contains(&lot.wallet) && lot.is_lendable(now))
+        .filter(|lot| wallets.contains(&lot.wallet))
+        .filter(|lot| lot.is_lendable(now) && !is_kept(book, lot))
         .inspect(|lot| add(lot.wallet, lot.free))
         .map(|lot| (lot.id, lot.wallet))
         .collect();
@@ -114,6 +160,11 @@ pub fn of_wallets(
     {
         if let Some(wallet) = pin.lot.and_then(|lot| usable.get(&lot)) {
             add(*wallet, pin.amount);
+        }
+    }
+    for (lot, recalled) in claim::recalled(book, now) {
+        if let Some(wallet) = usable.get(&lot) {
+            add(*wallet, Amount::ZERO.saturating_sub(recalled));
         }
     }
     balances

@@ -120,6 +120,16 @@ pub enum LotKind {
 }
 
 impl LotKind {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Purchased,
+        Self::Granted,
+        Self::Promotional,
+        Self::Bonus,
+        Self::Refund,
+        Self::CreditLine,
+    ];
+
     /// The kind that a top-up of this reason makes.
     #[must_use]
     pub const fn of(reason: ReasonCode) -> Self {

@@ -6,10 +6,12 @@
 //! is the claim's shortfall, and is told when nothing more can come. How claims are made is in
 //! [`opening`], how credit is taken for them in [`serving`].
 
+pub(crate) mod cover;
 mod depositing;
 mod opening;
 mod serving;
 
+pub use cover::recalled;
 pub use opening::{NewClaim, open};
 pub(crate) use opening::{check, check_target};
 pub use serving::settle;
@@ -18,10 +20,9 @@ use creditgate_core::amount::Amount;
 use serde::{Deserialize, Serialize};
 
 use crate::book::Book;
-use crate::burn_order::{Lot, LotKind};
+use crate::burn_order::Lot;
 use crate::id::{AccountId, ClaimId, LotId, WalletId};
 use crate::journal::ReasonCode;
-use crate::lot;
 use crate::time::Timestamp;
 
 /// Most open claims of a customer.
@@ -98,19 +99,10 @@ impl Claim {
         self.closed_at.is_none()
     }
 
-    /// Whether it takes from this lot: nothing of that is lent while the claim is open. Lots
-    /// that were made, or became effective, after the claim are not its business.
+    /// Whether it takes from this lot.
     #[must_use]
     pub fn covers(&self, lot: &Lot) -> bool {
-        let was_there = lot.wallet == self.wallet
-            && lot.kind != LotKind::CreditLine
-            && lot::is_older(lot, self.created_at, self.id.0);
-        was_there
-            && match self.lots {
-                ClaimLots::Any => lot.effective_at <= self.created_at,
-                ClaimLots::Purchased => lot.kind.is_paid_for(),
-                ClaimLots::One(id) => lot.id == id,
-            }
+        self.cover().has(lot)
     }
 }
 

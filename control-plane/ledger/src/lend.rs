@@ -104,23 +104,29 @@ pub fn is_for_requests(book: &Book, lot: &Lot) -> bool {
     !wallet_is_frozen(book, lot.wallet) && !claim::is_claimed(book, lot)
 }
 
-/// available + lent + held as of `now`: what expired or was voided is not in it, lent or not,
-/// nor is what a closed wallet keeps.
+/// available + lent + held as of `now`: what expired, was voided or is claimed is not in it,
+/// lent or not, nor is what a closed wallet keeps.
 #[must_use]
 pub fn balance(book: &Book, account: AccountId, now: Timestamp) -> Amount {
     let usable = |lot: &Lot| lot.is_lendable(now) && !wallet_is_closed(book, lot.wallet);
+    let of_account = |lot: &&Lot| lot.account == account && usable(lot);
     let free = book
         .lots
         .iter()
-        .filter(|lot| lot.account == account && usable(lot))
+        .filter(of_account)
         .fold(Amount::ZERO, |sum, lot| sum.saturating_add(lot.free));
-    book.lending_leases(account)
+    let with_lent = book
+        .lending_leases(account)
         .flat_map(|lease| &lease.pins)
         .filter(|pin| {
             pin.lot
                 .is_some_and(|pinned| book.lots.iter().any(|lot| lot.id == pinned && usable(lot)))
         })
-        .fold(free, |sum, pin| sum.saturating_add(pin.amount))
+        .fold(free, |sum, pin| sum.saturating_add(pin.amount));
+    let claimed = claim::recalled(book, now);
+    let lots = book.lots.iter().filter(of_account);
+    lots.filter_map(|lot| claimed.get(&lot.id))
+        .fold(with_lent, |sum, recalled| sum.saturating_sub(*recalled))
 }
 
 fn wallet_is_closed(book: &Book, wallet: WalletId) -> bool {

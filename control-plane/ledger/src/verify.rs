@@ -1,5 +1,7 @@
 //! The invariants of a book, as checks that say what is wrong where.
 
+mod credit;
+
 use creditgate_core::amount::Amount;
 
 use crate::book::{Account, Book};
@@ -54,13 +56,7 @@ pub fn verify(book: &Book) -> Vec<Finding> {
     for account in &book.accounts {
         check_account(book, account, &mut findings);
     }
-    for lot in book.lots.iter().filter(|lot| !lot.adds_up()) {
-        findings.push(Finding {
-            invariant: 2,
-            subject: lot.id.to_string(),
-            problem: "its parts do not sum to its amount".to_owned(),
-        });
-    }
+    credit::check(book, &mut findings);
     for lease in &book.leases {
         check_lease(lease, &mut findings);
     }

@@ -81,7 +81,7 @@ pub fn open(
         closed_at: None,
     });
     book.touch(place, context.now);
-    serving::settle(book, journal, context, place);
+    serving::begin(book, journal, context, place, Some(id));
     expiry::turn_spoiled_leases(book, place, context.now);
     lend::settle_waiters(book, journal, context, place);
     let claim = super::of(book, id).cloned();

@@ -4,17 +4,29 @@ use creditgate_core::amount::Amount;
 
 use super::{Claim, ClaimPurpose, can_take, depositing};
 use crate::book::Book;
-use crate::burn_order::BurnKey;
+use crate::burn_order::{BurnKey, Lot};
 use crate::context::Context;
 use crate::event::{EventKind, tell};
 use crate::fact::Fact;
+use crate::id::ClaimId;
 use crate::journal::{About, Draw, EntryKind, Journal, LedgerAccount, ReasonCode};
 use crate::lend;
 
 /// Takes what has become free of claimed lots, and closes the claims that are over. Whoever
 /// waits for credit in an account that gets some of it is served.
 pub fn settle(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize) {
-    for other in serve(book, journal, context, place) {
+    begin(book, journal, context, place, None);
+}
+
+/// As [`settle`], right after a claim was made: who made it hears the outcome in the answer.
+pub(super) fn begin(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    place: usize,
+    new: Option<ClaimId>,
+) {
+    for other in serve(book, journal, context, place, new) {
         if other != place {
             lend::serve_waiters(book, journal, context, other);
         }
@@ -27,6 +39,7 @@ fn serve(
     journal: &mut Journal,
     context: &mut Context<'_>,
     place: usize,
+    new: Option<ClaimId>,
 ) -> Vec<usize> {
     let account = book.accounts[place].id;
     let mut fed = Vec::new();
@@ -36,7 +49,10 @@ fn serve(
             continue;
         }
         take(book, journal, context, place, claim, &mut fed);
-        close_if_over(book, journal, context, place, claim);
+        if is_over(book, &book.claims[claim], context) {
+            let is_told = Some(book.claims[claim].id) != new;
+            close(book, journal, context, place, claim, is_told);
+        }
     }
     fed
 }
@@ -144,22 +160,21 @@ fn debit(
 }
 
 /// A claim is over when it has all, or when nothing more can come.
-fn close_if_over(
+fn is_over(book: &Book, claim: &Claim, context: &Context<'_>) -> bool {
+    let is_out = |lot: &Lot| can_take(lot, context.now) && !lot.pinned.is_zero();
+    let mut lots = book.lots.iter();
+    claim.pending().is_zero() || !lots.any(|lot| claim.covers(lot) && is_out(lot))
+}
+
+fn close(
     book: &mut Book,
     journal: &mut Journal,
     context: &mut Context<'_>,
     place: usize,
     claim: usize,
+    is_told: bool,
 ) {
     let now = context.now;
-    let row = &book.claims[claim];
-    let is_out = book
-        .lots
-        .iter()
-        .any(|lot| row.covers(lot) && can_take(lot, now) && !lot.pinned.is_zero());
-    if is_out && !row.pending().is_zero() {
-        return;
-    }
     let row = &mut book.claims[claim];
     row.short = row.pending();
     row.closed_at = Some(now);
@@ -177,8 +192,7 @@ fn close_if_over(
     let account = &mut book.accounts[place];
     journal.note(context, account, ReasonCode::ClaimPending, fact, about);
     book.touch(place, now);
-    // Who asked knows of what was over at once.
-    if row.created_at < now {
+    if is_told {
         tell::claim(book, journal, context, EventKind::ClaimClosed, &row);
     }
 }

@@ -5,10 +5,12 @@ use creditgate_core::amount::Amount;
 use super::{Part, Replay};
 use crate::alert::AlertLevel;
 use crate::burn_order::Lot;
+use crate::claim::cover::Cover;
 use crate::claim::{ClaimLots, ClaimPurpose};
 use crate::fact::Fact;
 use crate::id::{ClaimId, LotId, WalletId};
 use crate::journal::{Entry, EntryKind};
+use crate::time::Timestamp;
 use crate::verify::invariant;
 use crate::wallet::{WalletStatus, WalletType};
 
@@ -40,10 +42,24 @@ pub struct ReplayedClaim {
     pub purpose: ClaimPurpose,
     /// Of which lots.
     pub lots: ClaimLots,
+    /// Since when.
+    pub since: Timestamp,
     /// How much.
     pub asked: Amount,
     /// Taken so far.
     pub done: Amount,
+}
+
+impl ReplayedClaim {
+    /// Which lots it is about.
+    pub(super) const fn cover(&self, claim: ClaimId) -> Cover {
+        Cover {
+            claim,
+            wallet: self.wallet,
+            lots: self.lots,
+            since: self.since,
+        }
+    }
 }
 
 impl Replay {
@@ -121,6 +137,7 @@ impl Replay {
                     wallet: *wallet,
                     purpose: *purpose,
                     lots: *lots,
+                    since: entry.booked_at,
                     asked: *asked,
                     done: taken(entry),
                 };

@@ -85,6 +85,8 @@ impl Replay {
             Some("before it was paid".to_owned())
         } else if wallet.is_some_and(|wallet| wallet.status != WalletStatus::Active) {
             Some("while its wallet was not active".to_owned())
+        } else if self.claims().any(|(id, claim)| claim.cover(id).has(lot)) {
+            Some("while it was claimed".to_owned())
         } else {
             None
         }

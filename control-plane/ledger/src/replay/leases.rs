@@ -1,16 +1,19 @@
 //! What leases have out, by the journal: pins in the order they were lent.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use creditgate_core::amount::Amount;
 
 use super::lots::Part;
-use super::{Movement, Replay};
-use crate::id::WalletId;
+use super::{Movement, Replay, ReplayedWallet};
+use crate::burn_order::Lot;
+use crate::claim::cover;
+use crate::id::{LotId, WalletId};
 use crate::journal::{Draw, Entry, LedgerAccount};
 use crate::lease::Pin;
 use crate::time::Timestamp;
 use crate::verify::invariant;
+use crate::wallet::WalletStatus;
 
 /// What one lease has out.
 #[derive(Debug, Clone, Default)]
@@ -113,6 +116,10 @@ impl Replay {
 
     /// available + lent + held of a wallet at an instant.
     pub(super) fn wallet_balance(&self, wallet: WalletId, at: Timestamp) -> i128 {
+        let is_closed = |row: &ReplayedWallet| row.status == WalletStatus::Closed;
+        if self.wallets.get(&wallet).is_some_and(is_closed) {
+            return 0;
+        }
         let usable = |lot| {
             let lot = self.lots.get(lot)?;
             (lot.wallet == wallet && lot.is_lendable(at)).then_some(lot)
@@ -125,7 +132,35 @@ impl Replay {
             .flat_map(|out| &out.pins)
             .filter(|pin| pin.lot.as_ref().and_then(usable).is_some())
             .map(|pin| pin.amount);
-        free.chain(out).map(|part| i128::from(part.get())).sum()
+        let sum: i128 = free.chain(out).map(|part| i128::from(part.get())).sum();
+        sum.saturating_sub(self.recalled_of(wallet, at))
+    }
+
+    /// What is lent of a wallet, but is wanted back by claims.
+    fn recalled_of(&self, wallet: WalletId, at: Timestamp) -> i128 {
+        let claims = self
+            .claims
+            .iter()
+            .filter(|(_, claim)| claim.wallet == wallet);
+        let claims: Vec<_> = claims
+            .map(|(id, claim)| (claim.cover(*id), claim.asked.saturating_sub(claim.done)))
+            .collect();
+        if claims.is_empty() {
+            return 0;
+        }
+        let mut out: HashMap<LotId, Amount> = HashMap::new();
+        let lending = self.leases.values().filter(|out| !out.is_quarantined);
+        for pin in lending.flat_map(|out| &out.pins) {
+            if let Some(lot) = pin.lot {
+                let sum = out.entry(lot).or_default();
+                *sum = sum.saturating_add(pin.amount);
+            }
+        }
+        let of_wallet = self.lots.values().filter(|lot| lot.wallet == wallet);
+        let mut lots: Vec<&Lot> = of_wallet.filter(|lot| lot.is_lendable(at)).collect();
+        lots.sort_by_cached_key(|lot| self.burn_key(lot));
+        let wanted = cover::wanted(claims, &lots, &mut out);
+        wanted.values().map(|part| i128::from(part.get())).sum()
     }
 }
 

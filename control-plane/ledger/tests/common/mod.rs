@@ -1,6 +1,8 @@
 //! A customer with one wallet, and gateways that speak for themselves.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod credit;
+
 use std::collections::BTreeMap;
 
 use creditgate_core::amount::{Amount, Currency, Scale};

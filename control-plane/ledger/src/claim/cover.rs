@@ -1,0 +1,103 @@
+//! Which lots a claim is about, and what of them it will take once gateways give it back.
+
+use std::collections::HashMap;
+
+use creditgate_core::amount::Amount;
+
+use super::{Claim, ClaimLots};
+use crate::book::Book;
+use crate::burn_order::{Lot, LotKind};
+use crate::id::{ClaimId, LotId, WalletId};
+use crate::lease::LeaseState;
+use crate::lot;
+use crate::time::Timestamp;
+
+/// What a claim is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cover {
+    pub(crate) claim: ClaimId,
+    pub(crate) wallet: WalletId,
+    pub(crate) lots: ClaimLots,
+    pub(crate) since: Timestamp,
+}
+
+impl Cover {
+    /// Whether it takes from this lot: nothing of that is lent while the claim is open. Lots
+    /// that were made, or became effective, after the claim are not its business.
+    pub(crate) fn has(&self, lot: &Lot) -> bool {
+        let was_there = lot.wallet == self.wallet
+            && lot.kind != LotKind::CreditLine
+            && lot::is_older(lot, self.since, self.claim.0);
+        was_there
+            && match self.lots {
+                ClaimLots::Any => lot.effective_at <= self.since,
+                ClaimLots::Purchased => lot.kind.is_paid_for(),
+                ClaimLots::One(id) => lot.id == id,
+            }
+    }
+}
+
+impl Claim {
+    pub(crate) const fn cover(&self) -> Cover {
+        Cover {
+            claim: self.id,
+            wallet: self.wallet,
+            lots: self.lots,
+            since: self.created_at,
+        }
+    }
+}
+
+/// What is wanted of what gateways have out of each lot: by open claims, the older first, of
+/// lots as they burn.
+pub(crate) fn wanted(
+    mut claims: Vec<(Cover, Amount)>,
+    lots: &[&Lot],
+    out: &mut HashMap<LotId, Amount>,
+) -> HashMap<LotId, Amount> {
+    claims.sort_unstable_by_key(|(cover, _)| (cover.since, cover.claim));
+    let mut wanted = HashMap::new();
+    for (cover, pending) in claims {
+        let mut missing = pending;
+        for lot in lots.iter().filter(|lot| cover.has(lot)) {
+            let Some(left) = out.get_mut(&lot.id) else {
+                continue;
+            };
+            let part = missing.min(*left);
+            *left = left.saturating_sub(part);
+            missing = missing.saturating_sub(part);
+            let sum: &mut Amount = wanted.entry(lot.id).or_default();
+            *sum = sum.saturating_add(part);
+        }
+    }
+    wanted
+}
+
+/// As [`wanted`], of a book: what counts as lent or held, but is not the wallet's any more.
+#[must_use]
+pub fn recalled(book: &Book, now: Timestamp) -> HashMap<LotId, Amount> {
+    let open = book.claims.iter().filter(|claim| claim.is_open());
+    let claims: Vec<_> = open.map(|claim| (claim.cover(), claim.pending())).collect();
+    if claims.is_empty() {
+        return HashMap::new();
+    }
+    let mut out: HashMap<LotId, Amount> = HashMap::new();
+    for lease in &book.leases {
+        if !matches!(lease.state, LeaseState::Open | LeaseState::Draining) {
+            continue;
+        }
+        for pin in &lease.pins {
+            if let Some(lot) = pin.lot {
+                let sum = out.entry(lot).or_default();
+                *sum = sum.saturating_add(pin.amount);
+            }
+        }
+    }
+    let mut lots: Vec<&Lot> = book
+        .lots
+        .iter()
+        .filter(|lot| out.contains_key(&lot.id) && lot.is_lendable(now))
+        .collect();
+    lots.sort_by_cached_key(|lot| book.burn_key(lot));
+    wanted(claims, &lots, &mut out)
+}
