@@ -5,10 +5,12 @@
 
 mod audited;
 mod decide;
+pub(crate) mod grant;
 mod settings;
 mod webhook;
 
 pub use decide::{Failure, Work};
+pub use grant::{GrantCommand, GrantOutcome, GrantOwner, Subscribe, Subscribed};
 pub use settings::{OVERRUN_MAX, SettingsChange};
 pub use webhook::{REPLAY_MAX, WebhookCommand};
 
@@ -266,6 +268,8 @@ pub enum Command {
     },
     /// Something about webhooks.
     Webhook(WebhookCommand),
+    /// Something about plans, subscriptions or credit grants.
+    Grant(GrantCommand),
 }
 
 /// What makes a wallet.
@@ -348,6 +352,8 @@ pub enum Outcome {
     Endpoint(Box<Endpoint>),
     /// Deliveries that are new, or as they are now.
     Deliveries(Vec<Delivery>),
+    /// A plan, a subscription, a credit grant or an application.
+    Grant(Box<GrantOutcome>),
     /// Done; there is nothing to say.
     Done,
 }
@@ -392,6 +398,7 @@ impl Command {
             Self::ForgetAnswers { .. } => "forget_answers",
             Self::SetInstanceState { .. } => "set_instance_state",
             Self::Webhook(command) => command.kind(),
+            Self::Grant(command) => command.kind(),
         }
     }
 
@@ -437,6 +444,7 @@ impl Command {
             Self::ResolveLease { lease, .. }
             | Self::HoldLease { lease, .. }
             | Self::ApplyPolicy { lease, .. } => vec![Target::Lease(*lease)],
+            Self::Grant(command) => command.targets(),
             Self::PutSettings(_)
             | Self::ChangeSettings { .. }
             | Self::BeginEpoch { .. }

@@ -65,7 +65,8 @@ pub enum Target {
     Grant(GrantId),
     /// By the operator's name of such a grant.
     GrantName(String),
-    /// By an application of a grant.
+    /// By an application of a grant. One that is history is put into its book beside the live
+    /// rows, so that one which was given up can be tried again.
     Application(ApplicationId),
 }
 
@@ -127,6 +128,20 @@ pub struct Loaded {
     pub answers: HashMap<IdempotencyKey, StoredAnswer>,
     /// The installation.
     pub registry: Arc<Registry>,
+}
+
+impl Loaded {
+    /// Puts an application that a target names beside the live rows of its book.
+    fn add_application(&mut self, row: creditgate_ledger::grant::Application) {
+        let place = self.places.get(&Target::Application(row.id));
+        let Some(book) = place.and_then(|place| self.books.get_mut(*place)) else {
+            return;
+        };
+        let rows = &mut book.applications;
+        if let Err(at) = rows.binary_search_by_key(&row.id, |known| known.id) {
+            rows.insert(at, row);
+        }
+    }
 }
 
 /// A book before and after a batch. Rows are told apart by id, and only those that differ

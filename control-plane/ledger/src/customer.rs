@@ -8,6 +8,7 @@ use crate::book::{Book, Customer, CustomerStatus};
 use crate::context::Context;
 use crate::event::EventKind;
 use crate::event::tell::Tale;
+use crate::grant;
 use crate::id::CustomerId;
 use crate::journal::Journal;
 use crate::lend;
@@ -68,6 +69,10 @@ pub fn change(
     if change.name.is_some() {
         customer.name = change.name;
     }
+    let is_zone_new = change
+        .time_zone
+        .as_ref()
+        .is_some_and(|zone| *zone != customer.time_zone);
     if let Some(time_zone) = change.time_zone {
         customer.time_zone = time_zone;
     }
@@ -87,6 +92,10 @@ pub fn change(
             CustomerStatus::Active => EventKind::CustomerResumed,
         };
         Tale::of_customer(book).tell(book, journal, context, kind);
+    }
+    if is_zone_new {
+        grant::reschedule(book, context.registry);
+        grant::pass(book, journal, context);
     }
     if (customer.status, customer.mode) != told_before {
         for place in 0..book.accounts.len() {

@@ -10,11 +10,14 @@ use crate::book::Book;
 use crate::claim;
 use crate::context::Context;
 use crate::expiry;
+use crate::grant;
 use crate::journal::Journal;
 
 /// Does what time has brought about for the customer since the last decision.
 pub fn begin(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>) {
     auto_top_up::answer::begin(book, journal);
+    // Before any expiry is booked: what a grant carries on must not expire first.
+    grant::pass(book, journal, context);
     for place in 0..book.accounts.len() {
         expiry::pass(book, journal, context, place);
     }

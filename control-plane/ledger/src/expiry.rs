@@ -17,6 +17,7 @@ use crate::lease::{Lease, LeaseState};
 use crate::lend;
 use crate::lot;
 use crate::payment;
+use crate::subscription;
 use crate::time::Timestamp;
 use crate::wallet::WalletStatus;
 
@@ -41,7 +42,12 @@ pub fn pass(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, p
 
 /// Notes that lots have become effective, and repays what is owed from them. One decision
 /// sees it to be so: the first on the account at or after the instant.
-fn note_effective(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize) {
+pub(crate) fn note_effective(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    place: usize,
+) {
     let account = &book.accounts[place];
     let (id, seen_until, now) = (account.id, account.last_instant, context.now);
     let began: Vec<usize> = (0..book.lots.len())
@@ -186,7 +192,13 @@ pub fn next_instant(book: &Book, now: Timestamp) -> Option<Timestamp> {
     let keys = book.keys.iter().map(|key| key.expires_at);
     let retries = book.wallets.iter();
     let retries = retries.map(|wallet| wallet.auto_topup_state.retry_at);
+    let ends = book.subscriptions.iter().map(subscription::next_instant);
+    let grants = book.schedules.iter().map(|schedule| schedule.next_at);
+    let again = book.applications.iter().map(|known| known.retry_at);
     lots.chain(keys)
+        .chain(ends)
+        .chain(grants)
+        .chain(again)
         .chain(retries)
         .flatten()
         .filter(|instant| *instant > now)

@@ -1,4 +1,25 @@
 //! Credit grants: templates, each application of which makes a lot.
+//!
+//! A grant belongs to a plan, a subscription or a customer. Where it stands with each
+//! subscription, or with the customer, is its [`Schedule`]: which application is next, and
+//! when. What is due is applied before any other decision on the customer, so an application
+//! takes place at its instant whenever it is booked, once, and in order; what was due while
+//! nobody decided anything is caught up with.
+
+mod apply;
+pub mod calendar;
+mod landing;
+mod making;
+mod rollover;
+mod schedule;
+mod upcoming;
+
+pub use apply::{ATTEMPTS_MAX, CATCH_UP_MAX, is_behind, pass, retry};
+pub(crate) use apply::{SUBSCRIPTION_CANCELLED, skip};
+pub use making::{NewGrant, NewRollover, archive, archive_of_plan, create, create_for_plan};
+pub use schedule::reschedule;
+pub(crate) use schedule::{end, take_up};
+pub use upcoming::{Upcoming, UpcomingFilter, UpcomingPlace, upcoming};
 
 use std::collections::BTreeMap;
 
@@ -11,6 +32,12 @@ use crate::time::Timestamp;
 
 /// Most grants of one plan, subscription or customer that are not archived.
 pub const GRANTS_MAX: usize = 100;
+
+/// Most grants of all plans, archived ones too.
+pub const PLAN_GRANTS_MAX: usize = 10_000;
+
+/// The most of a period that a cadence or a duration may have.
+pub const PERIODS_MAX: u32 = 1_000;
 
 /// A template for lots. Its terms never change; archive it and make another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,6 +210,24 @@ pub enum ApplicationState {
     Skipped,
     /// It could not be applied. It is tried again while `retry_at` says so.
     Failed,
+}
+
+impl Grant {
+    /// Whether it is applied no more at `at`.
+    #[must_use]
+    pub fn is_archived(&self, at: Timestamp) -> bool {
+        self.archived_at
+            .is_some_and(|archived_at| archived_at <= at)
+    }
+
+    /// Whose subscriptions take it up, if it is a plan's.
+    #[must_use]
+    pub const fn plan(&self) -> Option<PlanId> {
+        match self.scope {
+            GrantScope::Plan(plan) => Some(plan),
+            GrantScope::Subscription(_) | GrantScope::Customer(_) => None,
+        }
+    }
 }
 
 impl Application {

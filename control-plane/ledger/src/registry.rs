@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::alert::AlertSettings;
 use crate::bonus::BonusSlab;
 use crate::grant::Grant;
-use crate::id::{GatewayId, InstanceId, KeyId};
+use crate::id::{GatewayId, GrantId, InstanceId, KeyId, PlanId};
 use crate::lease::ResolutionKind;
 use crate::plan::Plan;
 use crate::time::Timestamp;
@@ -242,7 +242,7 @@ pub struct Registry {
     pub instances: Vec<Instance>,
     /// Plans.
     pub plans: Vec<Plan>,
-    /// The plans' credit grants.
+    /// The plans' credit grants, archived ones too, by rising id.
     pub plan_grants: Vec<Grant>,
     /// Where webhooks are sent.
     pub endpoints: Vec<Endpoint>,
@@ -273,6 +273,28 @@ impl Registry {
     #[must_use]
     pub fn rate_card(&self, name: &str) -> Option<&RateCardVersion> {
         self.rate_cards.iter().find(|card| card.name == name)
+    }
+
+    /// A plan by its id or the operator's name.
+    #[must_use]
+    pub fn plan_named(&self, named: &str) -> Option<&Plan> {
+        match named.parse::<PlanId>() {
+            Ok(id) => self.plan(id),
+            Err(_) => self.plans.iter().find(|plan| plan.external_id == named),
+        }
+    }
+
+    /// A plan.
+    #[must_use]
+    pub fn plan(&self, id: PlanId) -> Option<&Plan> {
+        self.plans.iter().find(|plan| plan.id == id)
+    }
+
+    /// A plan's credit grant.
+    #[must_use]
+    pub fn plan_grant(&self, id: GrantId) -> Option<&Grant> {
+        let place = self.plan_grants.binary_search_by_key(&id, |grant| grant.id);
+        place.ok().and_then(|place| self.plan_grants.get(place))
     }
 
     /// An instance.

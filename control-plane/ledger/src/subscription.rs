@@ -1,10 +1,20 @@
 //! Subscriptions: a customer is on a plan, from an instant on, in billing cycles.
 
+mod changing;
+
+pub use changing::{
+    CancelAt, NewSubscription, STARTED_AGO_MAX_MS, STARTS_AHEAD_MAX_MS, cancel, create, over,
+    pause, resume,
+};
+pub(crate) use changing::{end, void_unspent};
+
 use std::collections::BTreeMap;
 
+use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use crate::grant::Cadence;
+use crate::grant::calendar::Recurrence;
 use crate::id::{CustomerId, PlanId, SubscriptionId};
 use crate::time::Timestamp;
 
@@ -74,4 +84,25 @@ pub enum SubscriptionStatus {
     Paused,
     /// Over.
     Cancelled,
+}
+
+/// When time alone changes the subscription.
+#[must_use]
+pub fn next_instant(subscription: &Subscription) -> Option<Timestamp> {
+    subscription
+        .ends_at
+        .filter(|_| subscription.status != SubscriptionStatus::Cancelled)
+}
+
+/// When the billing cycle that runs at `at` began; none before the first.
+#[must_use]
+pub fn cycle_start(subscription: &Subscription, zone: Tz, at: Timestamp) -> Option<Timestamp> {
+    let cycles = Recurrence::new(subscription.started_at, zone, subscription.billing)?;
+    cycles.nth(cycles.last_by(at)?)
+}
+
+/// When the billing cycle that runs at `at` ends; before the first, when that begins.
+#[must_use]
+pub fn cycle_end(subscription: &Subscription, zone: Tz, at: Timestamp) -> Option<Timestamp> {
+    Recurrence::new(subscription.started_at, zone, subscription.billing)?.next_after(at)
 }

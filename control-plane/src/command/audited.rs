@@ -13,6 +13,7 @@ impl Command {
             | Self::ResolveLease { reason, .. }
             | Self::HoldLease { reason, .. } => Some(reason),
             Self::SetInstanceState { reason, .. } => reason.as_deref(),
+            Self::Grant(command) => command.reason(),
             _ => None,
         }
     }
@@ -38,6 +39,7 @@ impl Outcome {
             Self::Instance(instance) => instance.id.to_string(),
             Self::Endpoint(endpoint) => endpoint.id.to_string(),
             Self::Deliveries(deliveries) => deliveries.first()?.endpoint.to_string(),
+            Self::Grant(outcome) => outcome.subject(),
             Self::Resolved(_) | Self::Answer(_) | Self::Done => return None,
         })
     }
@@ -52,6 +54,7 @@ impl Outcome {
             Self::Lot(lot) => Some(lot.2.customer),
             Self::Voided(voided) => Some(voided.2.customer),
             Self::LeaseResolved(resolved) => Some(resolved.2.customer),
+            Self::Grant(outcome) => outcome.customer(),
             Self::Settings(_)
             | Self::Currency(_)
             | Self::Gateway(_)

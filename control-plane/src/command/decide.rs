@@ -19,6 +19,7 @@ use creditgate_ledger::{
 use super::{Command, CreateWallet, Outcome, TopUpCommand, TopUpValue};
 use crate::storage::{BookChange, ChangeSet, Loaded, Target};
 
+mod grant;
 mod lease;
 mod registry;
 mod restored;
@@ -227,6 +228,7 @@ impl<'a> Work<'a> {
             | Command::ForgetInstance { .. }
             | Command::SetInstanceState { .. } => self.decide_registry(command),
             Command::Webhook(command) => self.decide_webhook(command),
+            Command::Grant(command) => self.decide_grant(actor, command),
         }
     }
 

@@ -10,8 +10,10 @@ use super::Shared;
 use crate::problem::Problem;
 use crate::storage::Target;
 
+mod applications;
 mod audit;
 mod balances;
+mod credit_grants;
 mod currencies;
 mod customers;
 mod deliveries;
@@ -24,8 +26,10 @@ mod keys;
 mod leases;
 mod lots;
 mod operator_keys;
+mod plans;
 mod rate_cards;
 mod settings;
+mod subscriptions;
 mod transactions;
 mod wallets;
 mod webhook_endpoints;
@@ -38,6 +42,10 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .merge(lots::routes())
         .merge(balances::routes())
         .merge(transactions::routes())
+        .merge(plans::routes())
+        .merge(subscriptions::routes())
+        .merge(credit_grants::routes())
+        .merge(applications::routes())
         .merge(currencies::routes())
         .merge(gateways::routes())
         .merge(rate_cards::routes())

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use creditgate_ledger::id::CustomerId;
 use rusqlite::{Connection, params};
 
-use super::{ChangeSet, LoadPlan, Loaded, Storage, StorageError, StoredAnswer};
+use super::{ChangeSet, LoadPlan, Loaded, Storage, StorageError, StoredAnswer, Target};
 use pool::Pool;
 pub use reads::SqliteReader;
 use registry::RegistryCache;
@@ -122,6 +122,12 @@ impl SqliteStorage {
             ));
         }
         self.add_reported(plan, &mut loaded)?;
+        for target in &plan.targets {
+            if let Target::Application(id) = target {
+                let row = grant::application(connection, *id)?;
+                row.into_iter().for_each(|row| loaded.add_application(row));
+            }
+        }
         for key in &plan.idempotency {
             let sql = "SELECT fingerprint, status, body, created_at FROM answer WHERE principal = ?1 AND key = ?2";
             let answer = columns::first(

@@ -163,6 +163,84 @@ const SETTINGS_PRICES_GATEWAYS: &str = r##"
 422 rate_card_invalid /rules/0/prise PUT /v1/rate-cards/n {"name": "n", "currency": "usd", "default": "deny", "rules": [{"id": "a", "path": {"exact": "/a"}, "prise": 1}]}
 "##;
 
+const GRANT: &str = r#"{"name": "g", "scope": "CUSTOMER", "customer_id": "ada", "credit_amount": 1, "currency": "usd", "cadence": "RECURRING", "period": "MONTHLY"}"#;
+
+/// What is wrong with a grant: its status, code, pointer, and the fields that differ from [`GRANT`].
+const GRANTS: &str = r##"
+422 field_missing /customer_id {"customer_id": null}
+422 scope_mismatch /plan_id {"plan_id": "p"}
+422 field_missing /plan_id {"scope": "PLAN", "customer_id": null}
+422 body_invalid /scope {"scope": "TEAM"}
+404 not_found - {"customer_id": "nobody"}
+404 not_found - {"scope": "plan", "customer_id": null, "plan_id": "nothing"}
+404 not_found - {"scope": "subscription", "customer_id": null, "subscription_id": "nothing"}
+409 subscription_cancelled - {"scope": "subscription", "customer_id": null, "subscription_id": "over"}
+409 plan_archived - {"scope": "plan", "customer_id": null, "plan_id": "old"}
+422 amount_not_positive /credit_amount {"credit_amount": 0}
+422 amount_not_positive /credit_amount {"credit_amount": "-5"}
+422 amount_not_positive /credit_amount {"credit_amount": "0.0000000001"}
+422 amount_invalid /credit_amount {"credit_amount": "many"}
+422 currency_invalid /currency {"currency": ""}
+422 body_invalid /cadence {"cadence": "SOMETIMES"}
+422 period_missing /period {"period": null}
+422 body_invalid /period {"period": "HOURLY"}
+422 period_count_invalid /period_count {"period_count": 0}
+422 period_count_invalid /period_count {"period_count": 1001}
+422 body_invalid /period_count {"period_count": -1}
+422 only_for_recurring /period {"cadence": "ONETIME"}
+422 only_for_recurring /period_count {"cadence": "ONETIME", "period": null, "period_count": 2}
+422 only_for_recurring /anchor {"cadence": "ONETIME", "period": null, "anchor": "2027-01-01T00:00:00Z"}
+422 only_for_recurring /rollover {"cadence": "ONETIME", "period": null, "rollover": {"maximum": 5}}
+422 body_invalid /anchor {"anchor": "soon"}
+422 expiry_ambiguous /expire_in_days {"expire_in_days": 30, "expiration_type": "NEVER"}
+422 expiry_ambiguous /expire_in_days {"expire_in_days": 30, "expiration_duration": 30}
+422 expiry_ambiguous /expiration_duration {"expiration_type": "NEVER", "expiration_duration": 30}
+422 expiry_ambiguous /expiration_duration_unit {"expiration_duration_unit": "DAY"}
+422 expiration_duration_missing /expiration_duration {"expiration_type": "DURATION"}
+422 period_count_invalid /expire_in_days {"expire_in_days": 0}
+422 period_count_invalid /expiration_duration {"expiration_duration": 10001}
+422 body_invalid /expiration_duration_unit {"expiration_duration": 1, "expiration_duration_unit": "FORTNIGHT"}
+422 billing_cycle_needs_subscription /expiration_type {"expiration_type": "BILLING_CYCLE"}
+422 rollover_needs_expiry /rollover {"expire_in_days": 30, "rollover": {"maximum": 5}}
+422 rollover_invalid /rollover {"rollover": {"minimum": 6, "maximum": 5}}
+422 field_missing /rollover/maximum {"rollover": {"minimum": 6}}
+422 body_invalid /priority {"priority": "high"}
+422 body_invalid /credit_kind {"credit_kind": "purchased"}
+422 unknown_field /credits {"credits": 5}
+422 external_id_reserved /external_id {"external_id": "grt_{none}"}
+"##;
+
+const PLANS_SUBSCRIPTIONS: &str = r##"
+422 field_missing /name POST /v1/plans {"external_id": "p"}
+409 already_exists - POST /v1/plans {"external_id": "new", "name": "n"}
+422 text_invalid /name POST /v1/plans {"external_id": "p", "name": ""}
+404 not_found - GET /v1/plans/nothing
+404 not_found - PATCH /v1/plans/nothing {"name": "n"}
+409 plan_archived - POST /v1/plans/old/archive {}
+422 field_missing /plan_id POST /v1/subscriptions {"customer_id": "ada"}
+404 not_found - POST /v1/subscriptions {"customer_id": "nobody", "plan_id": "new"}
+404 not_found - POST /v1/subscriptions {"customer_id": "ada", "plan_id": "nothing"}
+409 plan_archived - POST /v1/subscriptions {"customer_id": "ada", "plan_id": "old"}
+409 already_exists - POST /v1/subscriptions {"customer_id": "ada", "plan_id": "new", "external_id": "over"}
+422 started_at_out_of_range /started_at POST /v1/subscriptions {"customer_id": "ada", "plan_id": "new", "started_at": "2001-01-01T00:00:00Z"}
+422 started_at_out_of_range /started_at POST /v1/subscriptions {"customer_id": "ada", "plan_id": "new", "started_at": "2999-01-01T00:00:00Z"}
+422 period_count_invalid /billing_period_count POST /v1/subscriptions {"customer_id": "ada", "plan_id": "new", "billing_period_count": 0}
+422 body_invalid /billing_period POST /v1/subscriptions {"customer_id": "ada", "plan_id": "new", "billing_period": "HOURLY"}
+409 subscription_cancelled - POST /v1/subscriptions/over/cancel {}
+409 subscription_cancelled - POST /v1/subscriptions/over/resume {}
+404 not_found - POST /v1/subscriptions/nothing/pause {}
+422 body_invalid /at POST /v1/subscriptions/over/cancel {"at": "tomorrow"}
+422 body_invalid /granted_credit POST /v1/subscriptions/over/cancel {"granted_credit": "halve"}
+404 not_found - POST /v1/credit-grants/nothing/archive {}
+404 not_found - GET /v1/credit-grants?plan_id=nothing
+404 not_found - GET /v1/subscriptions?customer_id=nobody
+400 query_invalid - GET /v1/subscriptions?status=lost
+404 not_found - POST /v1/credit-grant-applications/apl_{none}/retry {}
+404 not_found - GET /v1/credit-grant-applications/x
+404 not_found - GET /v1/subscriptions/nothing/upcoming-applications
+400 cursor_invalid - GET /v1/customers/ada/upcoming-applications?cursor=x
+"##;
+
 /// Sends each request of a table; `{wallet}` stands for that wallet.
 pub(crate) async fn each_is_refused(plane: &Plane, table: &str, wallet: &str) {
     let table = table
@@ -224,6 +302,37 @@ async fn a_bad_customer_wallet_or_key_is_not_made() {
     assert_eq!((refused.status, refused.code()), (422, "metadata_invalid"));
     assert_eq!(count(&plane.get("/v1/customers").await.body), 1);
     assert_eq!(count(&plane.get("/v1/customers/ada/wallets").await.body), 0);
+    plane.assert_clean();
+}
+
+#[tokio::test]
+async fn a_bad_plan_subscription_or_grant_is_not_made() {
+    let plane = Plane::start();
+    for (path, body) in [
+        ("/v1/customers", json!({ "external_id": "ada" })),
+        ("/v1/plans", json!({ "external_id": "new", "name": "New" })),
+        ("/v1/plans", json!({ "external_id": "old", "name": "Old" })),
+        (
+            "/v1/subscriptions",
+            json!({ "customer_id": "ada", "plan_id": "new", "external_id": "over" }),
+        ),
+    ] {
+        assert_eq!(plane.post(path, body).await.status, 201, "{path}");
+    }
+    for path in ["/v1/plans/old/archive", "/v1/subscriptions/over/cancel"] {
+        assert_eq!(plane.post(path, json!({})).await.status, 200, "{path}");
+    }
+    let mut table = PLANS_SUBSCRIPTIONS.to_owned();
+    for line in GRANTS.trim().lines() {
+        let (head, fields) = line.split_at(line.find('{').unwrap());
+        let mut body: Value = serde_json::from_str(GRANT).unwrap();
+        let fields: Value = serde_json::from_str(fields).unwrap();
+        for (field, value) in fields.as_object().unwrap() {
+            body[field] = value.clone();
+        }
+        table.push_str(&format!("{head}POST /v1/credit-grants {body}\n"));
+    }
+    each_is_refused(&plane, &table, "").await;
     plane.assert_clean();
 }
 

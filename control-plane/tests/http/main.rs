@@ -7,6 +7,8 @@ mod document;
 mod drain;
 mod edge;
 mod first_credit;
+mod grant_time;
+mod grants;
 mod hooks;
 mod messages;
 mod plane;

@@ -51,6 +51,21 @@ pub(crate) struct Plane {
     directory: Option<TempDir>,
 }
 
+/// The database of a control plane that is down.
+pub(crate) struct Down {
+    directory: TempDir,
+    hands: Hands,
+}
+
+impl Down {
+    /// Starts another on it, at an instant (RFC 3339).
+    pub(crate) fn start_at(self, instant: &str) -> Plane {
+        let now_ms = self.hands.0.as_ref().expect("a clock in the test's hand");
+        now_ms.store(ms(instant), Ordering::SeqCst);
+        Plane::open(self.directory, self.hands)
+    }
+}
+
 /// What came back.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
@@ -178,6 +193,15 @@ impl Plane {
             jobs,
             directory,
         }
+    }
+
+    /// Ends the service; see [`Down::start_at`].
+    pub(crate) async fn stop(mut self) -> Down {
+        self.stop.send_replace(true);
+        while self.jobs.join_next().await.is_some() {}
+        let directory = self.directory.take().expect("a database of its own");
+        let hands = self.hands.clone();
+        Down { directory, hands }
     }
 
     /// Ends the service and starts another on the same database.

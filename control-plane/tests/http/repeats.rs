@@ -127,6 +127,16 @@ PATCH /v1/settings {"sync_ms": 110}
 POST /v1/instances/{id}/drain /v1/instances/{instance}/drain {}
 POST /v1/instances/{id}/undrain /v1/instances/{instance}/undrain {}
 POST /v1/instances/{id}/thaw /v1/instances/{instance}/thaw {}
+POST /v1/plans {"external_id": "p", "name": "P"}
+PATCH /v1/plans/{id} /v1/plans/p {"name": "Q"}
+POST /v1/credit-grants {"name": "g", "external_id": "g", "scope": "PLAN", "plan_id": "p", "credit_amount": 1, "currency": "usd", "cadence": "RECURRING", "period": "monthly"}
+POST /v1/subscriptions {"customer_id": "bob", "plan_id": "p", "external_id": "s"}
+POST /v1/subscriptions/{id}/pause /v1/subscriptions/s/pause {}
+POST /v1/subscriptions/{id}/resume /v1/subscriptions/s/resume {}
+POST /v1/subscriptions/{id}/cancel /v1/subscriptions/s/cancel {"granted_credit": "void"}
+POST /v1/credit-grants/{id}/archive /v1/credit-grants/g/archive {}
+POST /v1/plans/{id}/archive /v1/plans/p/archive {}
+POST /v1/credit-grant-applications/{id}/retry /v1/credit-grant-applications/{application}/retry {}
 POST /v1/leases/{id}/resolve /v1/leases/{lease}/resolve {"action": "release", "reason": "r"}
 POST /v1/webhook-endpoints {"url": "https://example.com/", "events": ["webhook_endpoint.test"]}
 PATCH /v1/webhook-endpoints/{id} /v1/webhook-endpoints/{endpoint} {"description": "d"}
@@ -172,6 +182,15 @@ async fn furnished() -> (Plane, Receiver, Vec<(&'static str, String)>) {
     let endpoint = made(endpoint.await);
     let tried = format!("/v1/webhook-endpoints/{endpoint}/test");
     let delivery = made(plane.post(&tried, json!({})).await);
+    let frozen = plane.funded("eve", "usd", "0").await;
+    let path = format!("/v1/wallets/{frozen}/freeze");
+    plane.post(&path, json!({})).await;
+    let grant = json!({ "name": "g", "scope": "CUSTOMER", "customer_id": "eve", "credit_amount": 1,
+        "currency": "usd", "cadence": "ONETIME" });
+    plane.post("/v1/credit-grants", grant).await;
+    let failed = plane
+        .get("/v1/credit-grant-applications?state=failed")
+        .await;
     let names = vec![
         ("{endpoint}", endpoint),
         ("{delivery}", delivery),
@@ -182,6 +201,7 @@ async fn furnished() -> (Plane, Receiver, Vec<(&'static str, String)>) {
         ("{gateway_key}", made(gateway_key)),
         ("{operator_key}", made(operator_key)),
         ("{instance}", instance),
+        ("{application}", first(failed)),
         ("{lease}", first(leases)),
     ];
     (plane, receiver, names)

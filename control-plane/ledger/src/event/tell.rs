@@ -155,6 +155,6 @@ pub(crate) fn claim(
 }
 
 /// The word of an enumeration on the wire.
-fn word(value: &impl serde::Serialize) -> Value {
+pub(crate) fn word(value: &impl serde::Serialize) -> Value {
     serde_json::to_value(value).unwrap_or_default()
 }

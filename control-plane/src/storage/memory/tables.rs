@@ -109,6 +109,12 @@ impl Tables {
                 book.leases.insert(at, lease.clone());
             }
         }
+        for target in &plan.targets {
+            if let Target::Application(id) = target {
+                let row = self.application(*id);
+                row.into_iter().for_each(|row| loaded.add_application(row));
+            }
+        }
         for key in &plan.idempotency {
             if let Some(answer) = self.answers.get(key) {
                 loaded.answers.insert(key.clone(), answer.clone());

@@ -1,0 +1,186 @@
+//! What is left of a grant's credit is carried on from one application to the next.
+
+use creditgate_core::amount::Amount;
+
+use super::Application;
+use super::apply::Case;
+use crate::book::Book;
+use crate::burn_order::{Lot, LotSource};
+use crate::context::Context;
+use crate::fact::Fact;
+use crate::journal::{About, Draw, EntryKind, Journal, LedgerAccount, ReasonCode};
+use crate::time::Timestamp;
+
+/// Carries on what is left as of the application's instant, at most `maximum`, to the expiry
+/// of its lot; answers how much. What is above the maximum expires: the oldest credit first,
+/// from what is free at once, from what gateways have out as they give it back.
+pub(super) fn carry(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    application: &Application,
+    case: &Case,
+    maximum: Amount,
+) -> Amount {
+    let lots: Vec<usize> = (0..book.lots.len())
+        .filter(|lot| is_left(&book.lots[*lot], application))
+        .collect();
+    let left = lots.iter().fold(Amount::ZERO, |sum, lot| {
+        sum.saturating_add(remaining(&book.lots[*lot]))
+    });
+    let mut surplus = left.saturating_sub(maximum).max(Amount::ZERO);
+    let carried = left.saturating_sub(surplus);
+    for lot in &lots {
+        let taken = book.lots[*lot].free.min(surplus);
+        surplus = surplus.saturating_sub(taken);
+        expire(book, journal, context, *lot, taken);
+    }
+    for lot in &lots {
+        let out = &book.lots[*lot];
+        let taken = out.pinned.saturating_sub(out.excess).min(surplus);
+        surplus = surplus.saturating_sub(taken);
+        reclaim(book, journal, context, *lot, taken);
+    }
+    for lot in lots {
+        if remaining(&book.lots[lot]).is_zero() {
+            continue;
+        }
+        if let Some(to) = case.expires_at {
+            extend(book, journal, context, lot, to);
+        }
+    }
+    carried
+}
+
+/// Whether something may be left of a lot of the same grant, to the same whom, as of the
+/// application's instant: a lot that expires in that very instant is carried on.
+fn is_left(lot: &Lot, application: &Application) -> bool {
+    let LotSource::Application {
+        grant,
+        subscription,
+        ..
+    } = lot.source
+    else {
+        return false;
+    };
+    let is_same = grant == application.grant && subscription == application.subscription;
+    let is_unexpired = lot
+        .expires_at
+        .is_none_or(|expires_at| expires_at >= application.scheduled_for);
+    is_same && is_unexpired && lot.voided_at.is_none() && !remaining(lot).is_zero()
+}
+
+fn remaining(lot: &Lot) -> Amount {
+    lot.free
+        .saturating_add(lot.pinned)
+        .saturating_sub(lot.excess)
+}
+
+fn expire(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    lot: usize,
+    amount: Amount,
+) {
+    if amount.is_zero() {
+        return;
+    }
+    let lot = &mut book.lots[lot];
+    lot.free = lot.free.saturating_sub(amount);
+    lot.expired = lot.expired.saturating_add(amount);
+    let about = About {
+        wallet: Some(lot.wallet),
+        ..About::default()
+    };
+    let draws = vec![Draw {
+        lot: lot.id,
+        amount,
+    }];
+    let account = lot.account;
+    let Some(place) = book.account_place(account) else {
+        return;
+    };
+    let movement = (LedgerAccount::Available, LedgerAccount::Expired, amount);
+    journal.transfer(
+        context,
+        &mut book.accounts[place],
+        EntryKind::Expiry,
+        ReasonCode::RolloverCapped,
+        movement,
+        draws,
+        about,
+    );
+    book.touch(place, context.now);
+}
+
+fn reclaim(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    lot: usize,
+    amount: Amount,
+) {
+    if amount.is_zero() {
+        return;
+    }
+    let row = &mut book.lots[lot];
+    row.excess = row.excess.saturating_add(amount);
+    let fact = Fact::LotExcess {
+        lot: row.id,
+        excess: row.excess,
+    };
+    note(
+        book,
+        journal,
+        context,
+        lot,
+        (ReasonCode::RolloverCapped, fact),
+    );
+}
+
+/// An expiry is put off, never brought forward.
+fn extend(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    lot: usize,
+    to: Timestamp,
+) {
+    let row = &mut book.lots[lot];
+    let Some(from) = row.expires_at.filter(|from| *from < to) else {
+        return;
+    };
+    row.expires_at = Some(to);
+    let fact = Fact::LotExtended {
+        lot: row.id,
+        from,
+        to,
+    };
+    note(
+        book,
+        journal,
+        context,
+        lot,
+        (ReasonCode::CreditRolledOver, fact),
+    );
+}
+
+fn note(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    lot: usize,
+    (reason, fact): (ReasonCode, Fact),
+) {
+    let lot = &book.lots[lot];
+    let about = About {
+        wallet: Some(lot.wallet),
+        ..About::default()
+    };
+    let Some(place) = book.account_place(lot.account) else {
+        return;
+    };
+    journal.note(context, &mut book.accounts[place], reason, fact, about);
+    book.touch(place, context.now);
+}

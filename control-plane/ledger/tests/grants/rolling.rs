@@ -1,0 +1,170 @@
+//! What is left is carried on, within its bounds, also if gateways have it.
+
+use creditgate_core::lease::Counters;
+use creditgate_ledger::LedgerAccount;
+use creditgate_ledger::grant::{GrantExpiry, NewGrant};
+use creditgate_ledger::journal::ReasonCode;
+
+use crate::common::{A, Bench, amount, question, returned, turned, used};
+use crate::desk::{MONTH, bench, monthly, rollover};
+
+fn rolling(minimum: &str, maximum: &str) -> NewGrant {
+    let mut grant = monthly("100");
+    grant.expiry = GrantExpiry::Duration(MONTH);
+    grant.rollover = rollover(minimum, maximum);
+    grant
+}
+
+fn begun(minimum: &str, maximum: &str) -> Bench {
+    let mut bench = bench("2027-01-01T00:00:00Z", "UTC");
+    bench.grant(rolling(minimum, maximum));
+    bench
+}
+
+/// Spends through a gateway that gives back the rest.
+fn spend(bench: &mut Bench, lease: u64, units: i64) {
+    let lent = bench
+        .ask(A, lease, Counters::default(), units)
+        .granted
+        .get();
+    assert!(lent >= units);
+    let granted = bench.ask(A, lease, used(lent, units, 0), 0).granted.get();
+    bench.ask(
+        A,
+        lease,
+        returned(used(granted, units, 0), granted - units),
+        0,
+    );
+}
+
+#[test]
+fn what_is_left_is_carried_on_to_the_next_expiry() {
+    let mut bench = begun("0", "500");
+    spend(&mut bench, 1, 30);
+    bench.step("2027-02-01T00:00:00Z");
+    assert_eq!(
+        bench.lots(),
+        [
+            ("2027-01-01".to_owned(), "2027-03-01".to_owned(), 70),
+            ("2027-02-01".to_owned(), "2027-03-01".to_owned(), 100),
+        ]
+    );
+    assert_eq!(bench.book.applications[1].rolled_over, amount(70));
+    bench.step("2027-03-01T00:00:00Z");
+    assert_eq!(bench.free(), 270);
+}
+
+#[test]
+fn above_the_maximum_the_oldest_expires() {
+    let mut bench = begun("0", "120");
+    bench.step("2027-02-01T00:00:00Z");
+    bench.step("2027-03-01T00:00:00Z");
+    assert_eq!(
+        bench.lots(),
+        [
+            ("2027-01-01".to_owned(), "2027-04-01".to_owned(), 20),
+            ("2027-02-01".to_owned(), "2027-04-01".to_owned(), 100),
+            ("2027-03-01".to_owned(), "2027-04-01".to_owned(), 100),
+        ]
+    );
+    assert_eq!(bench.balance(LedgerAccount::Expired), 80);
+    let capped = bench.journal.entries.iter();
+    let capped = capped.filter(|entry| entry.reason == ReasonCode::RolloverCapped);
+    assert_eq!(capped.count(), 1);
+}
+
+#[test]
+fn a_maximum_of_nothing_carries_nothing() {
+    let mut bench = begun("0", "0");
+    bench.step("2027-02-01T00:00:00Z");
+    assert_eq!(bench.free(), 100);
+    assert_eq!(bench.balance(LedgerAccount::Expired), 100);
+}
+
+#[test]
+fn below_the_minimum_the_rest_is_given() {
+    let mut bench = begun("50", "200");
+    spend(&mut bench, 1, 80);
+    bench.step("2027-02-01T00:00:00Z");
+    assert_eq!(bench.free(), 150);
+    assert_eq!(
+        bench.book.applications[0].rolled_over,
+        amount(0),
+        "nothing came before it"
+    );
+    assert_eq!(bench.book.applications[1].rolled_over, amount(50));
+    let free: Vec<_> = bench.lots().into_iter().map(|lot| lot.2).collect();
+    assert_eq!(free, [20, 30, 100]);
+}
+
+#[test]
+fn what_gateways_have_is_carried_on_with_the_rest() {
+    let mut bench = begun("0", "500");
+    let lent = bench.ask(A, 1, Counters::default(), 40).granted.get();
+    bench.step("2027-02-01T00:00:00Z");
+    assert_eq!(bench.book.applications[1].rolled_over, amount(100));
+    let lease = &bench.book.leases[0];
+    assert_eq!(
+        lease.state,
+        creditgate_ledger::LeaseState::Open,
+        "it need not turn"
+    );
+    let counters = used(lent, 10, 0);
+    bench.ask(A, 1, counters, 0);
+    assert_eq!(bench.book.lots[0].spent, amount(10));
+    assert_eq!(bench.book.lots[0].expired, amount(0));
+}
+
+#[test]
+fn what_gateways_have_above_the_maximum_expires_when_they_give_it_back() {
+    let mut bench = begun("0", "30");
+    let lent = bench.ask(A, 1, Counters::default(), 50).granted.get();
+    assert_eq!(lent, 50);
+    bench.step("2027-02-01T00:00:00Z");
+    let old = bench.book.lots[0].clone();
+    assert_eq!(
+        (old.free, old.pinned, old.excess, old.expired),
+        (amount(0), amount(50), amount(20), amount(50))
+    );
+    assert_eq!(bench.book.applications[1].rolled_over, amount(30));
+    // Five are spent, and the rest comes back: the excess of it expires.
+    let report = turned(
+        question(bench.account(), 2, Counters::default(), 0),
+        1,
+        returned(used(50, 5, 0), 45),
+        false,
+    );
+    bench.report(A, &report).unwrap();
+    let old = bench.book.lots[0].clone();
+    assert_eq!(
+        (old.free, old.pinned, old.excess, old.expired, old.spent),
+        (amount(25), amount(0), amount(0), amount(70), amount(5))
+    );
+}
+
+#[test]
+fn each_subscription_carries_its_own() {
+    let mut bench = bench("2027-01-01T00:00:00Z", "UTC");
+    let plan = bench.plan("starter", vec![rolling("0", "150")]);
+    bench.subscribe(plan);
+    bench.subscribe(plan);
+    bench.step("2027-03-01T00:00:00Z");
+    let carried: Vec<_> = bench
+        .book
+        .applications
+        .iter()
+        .map(|row| row.rolled_over.get())
+        .collect();
+    assert_eq!(carried, [0, 0, 100, 100, 150, 150]);
+}
+
+#[test]
+fn a_lot_that_was_over_before_is_not_carried_on() {
+    let mut bench = begun("0", "500");
+    let lot = bench.book.lots[0].id;
+    bench.run(|book, journal, context| {
+        creditgate_ledger::void::void(book, journal, context, lot, "a test").unwrap()
+    });
+    bench.step("2027-02-01T00:00:00Z");
+    assert_eq!(bench.book.applications[1].rolled_over, amount(0));
+}
