@@ -10,7 +10,7 @@ use creditgate_ledger::grant::{
 use creditgate_ledger::id::{GrantId, PlanId, SubscriptionId};
 use creditgate_ledger::plan::{self, NewPlan};
 use creditgate_ledger::subscription::{self, NewSubscription, Subscription};
-use creditgate_ledger::{EventKind, Lot, Refusal, Timestamp};
+use creditgate_ledger::{Lot, Refusal, Timestamp};
 
 use crate::common::Bench;
 
@@ -164,11 +164,6 @@ impl Bench {
             (day(lot.effective_at), expires_at, lot.free.get())
         };
         self.book.lots.iter().map(line).collect()
-    }
-
-    pub(crate) fn told(&self, kind: EventKind) -> usize {
-        let events = self.journal.events.iter();
-        events.filter(|event| event.kind == kind).count()
     }
 
     pub(crate) fn free(&self) -> i64 {
