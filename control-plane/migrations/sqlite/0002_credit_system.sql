@@ -27,7 +27,7 @@ ALTER TABLE wallet ADD COLUMN alert_state TEXT NOT NULL DEFAULT '{"level":"ok","
 ALTER TABLE wallet ADD COLUMN closed_at INTEGER;
 CREATE UNIQUE INDEX wallet_external_id ON wallet (external_id) WHERE external_id IS NOT NULL;
 CREATE INDEX wallet_currency ON wallet (currency, id);
-CREATE INDEX wallet_status ON wallet (status, id) WHERE status <> 'active';
+CREATE INDEX wallet_status ON wallet (status, id);
 CREATE INDEX wallet_retry ON wallet (auto_topup_retry_at, customer) WHERE auto_topup_retry_at IS NOT NULL;
 
 -- `live` says whether the lot is loaded with its book. It is a column, not an expression in
@@ -174,7 +174,8 @@ CREATE TABLE subscription (
 CREATE UNIQUE INDEX subscription_external_id ON subscription (external_id) WHERE external_id IS NOT NULL;
 CREATE INDEX subscription_live ON subscription (customer) WHERE status <> 'cancelled';
 CREATE INDEX subscription_customer ON subscription (customer, id);
-CREATE INDEX subscription_plan ON subscription (plan, status, id);
+CREATE INDEX subscription_plan ON subscription (plan, id);
+CREATE INDEX subscription_plan_status ON subscription (plan, status, id);
 CREATE INDEX subscription_status ON subscription (status, id);
 CREATE INDEX subscription_end ON subscription (ends_at, customer) WHERE status <> 'cancelled' AND ends_at IS NOT NULL;
 
@@ -242,6 +243,7 @@ CREATE INDEX grant_application_retry ON grant_application (retry_at, customer) W
 CREATE INDEX grant_application_customer ON grant_application (customer, id);
 CREATE INDEX grant_application_subscription ON grant_application (subscription, id) WHERE subscription IS NOT NULL;
 CREATE INDEX grant_application_grant ON grant_application (grant_id, id);
+CREATE INDEX grant_application_grant_state ON grant_application (grant_id, state, id);
 CREATE INDEX grant_application_state ON grant_application (state, id);
 
 -- Where webhooks are sent. One that is gone is kept for its deliveries; its name is free again.

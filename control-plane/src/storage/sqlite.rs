@@ -33,6 +33,8 @@ mod listing;
 mod lot;
 mod owner;
 mod party;
+#[cfg(test)]
+mod plans;
 mod pool;
 mod reads;
 mod registry;

@@ -111,6 +111,8 @@ pub(super) fn list<T>(
     params: impl Params,
     mut read: impl FnMut(&mut Columns<'_, '_>) -> Result<T, StorageError>,
 ) -> Result<Vec<T>, StorageError> {
+    #[cfg(test)]
+    super::plans::note(sql);
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(params)?;
     let mut items = Vec::new();

@@ -275,17 +275,22 @@ pub(super) fn applications(
 ) -> Result<Page<Application>, StorageError> {
     let select = concat!("SELECT ", application_columns!(), " FROM grant_application");
     let mut listing = Listing::new(select);
-    if let Some(customer) = filter.customer {
-        listing.id("customer =", customer.0);
-    }
+    // A sign before a column keeps its index out of it: a subscription's rows are the fewest,
+    // then a customer's.
+    let fewest = filter.subscription.is_some();
+    let few = fewest || filter.customer.is_some();
     if let Some(subscription) = filter.subscription {
         listing.id("subscription =", subscription.0);
     }
+    if let Some(customer) = filter.customer {
+        let condition = if fewest { "+customer =" } else { "customer =" };
+        listing.id(condition, customer.0);
+    }
     if let Some(grant) = filter.grant {
-        listing.id("grant_id =", grant.0);
+        listing.id(if few { "+grant_id =" } else { "grant_id =" }, grant.0);
     }
     if let Some(state) = filter.state {
-        listing.and("state =", word(&state)?);
+        listing.and(if few { "+state =" } else { "state =" }, word(&state)?);
     }
     let applications = listing.falling(connection, page, read_application)?;
     Ok(Page::cut(applications, page.limit, |row| row.id.0))

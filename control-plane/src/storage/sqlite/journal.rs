@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use creditgate_ledger::chain::ChainHash;
 use creditgate_ledger::id::{AccountId, EntryId, LeaseId, LotId, WalletId};
-use creditgate_ledger::{Draw, Entry, Posting, Timestamp};
+use creditgate_ledger::{Draw, Entry, EntryKind, Posting, ReasonCode, Timestamp};
 use rusqlite::{Connection, params};
 
 use super::columns::{Columns, first, json, list, word, write_one};
@@ -102,11 +102,18 @@ pub(super) fn entries(
     let below = page.cursor.map_or(NO_NUMBER, |cursor| {
         i64::try_from(cursor.0).unwrap_or(NO_NUMBER)
     });
-    let mut listing = Listing::new(SELECT);
-    match filter {
-        EntryFilter::Account(account) => listing.id("account =", account.0),
-        EntryFilter::Wallet(wallet) => about_wallet(&mut listing, wallet),
-        EntryFilter::Lot(lot) => about_lot(&mut listing, lot, below, page.limit),
+    let listing = match filter {
+        EntryFilter::Account(account) => {
+            let mut listing = Listing::new(SELECT);
+            listing.id("account =", account.0);
+            listing
+        }
+        EntryFilter::Wallet(wallet) => {
+            let mut listing = Listing::new(SELECT);
+            about_wallet(&mut listing, wallet);
+            listing
+        }
+        EntryFilter::Lot(lot) => about_lot(lot, below, page.limit),
         EntryFilter::Some {
             wallet,
             kind,
@@ -114,25 +121,21 @@ pub(super) fn entries(
             from,
             before,
         } => {
+            let mut listing = of_kind(kind, reason)?;
             about_wallet(&mut listing, wallet);
-            if let Some(kind) = kind {
-                let kind = word(&kind)?;
-                // Says that the index of what is seldom has it.
-                if !matches!(kind.as_str(), "usage" | "lending") {
-                    listing.only("kind NOT IN ('usage', 'lending')");
-                }
-                listing.and("kind =", kind);
-            }
-            if let Some(reason) = reason {
-                let reason = word(&reason)?;
-                if !matches!(reason.as_str(), "USAGE" | "LEASE_LENDING") {
-                    listing.only("reason NOT IN ('USAGE', 'LEASE_LENDING')");
-                }
-                listing.and("reason =", reason);
-            }
             between(connection, &mut listing, wallet, from, before)?;
+            listing
         }
-    }
+    };
+    newest(connection, listing, below, page)
+}
+
+fn newest(
+    connection: &Connection,
+    mut listing: Listing,
+    below: i64,
+    page: PageRequest,
+) -> Result<Page<Entry>, StorageError> {
     listing.and("number <", below);
     let entries = listing.page(connection, page, "number DESC", read)?;
     let mut page = Page::cut(entries, page.limit, |entry| entry.number.into());
@@ -140,17 +143,44 @@ pub(super) fn entries(
     Ok(page)
 }
 
+/// Of a kind, for a reason. Those that are seldom among usage and lending have an index each.
+fn of_kind(kind: Option<EntryKind>, reason: Option<ReasonCode>) -> Result<Listing, StorageError> {
+    let is_seldom_kind =
+        kind.is_some_and(|kind| !matches!(kind, EntryKind::Usage | EntryKind::Lending));
+    let is_seldom_reason = reason
+        .is_some_and(|reason| !matches!(reason, ReasonCode::Usage | ReasonCode::LeaseLending));
+    let mut listing = if is_seldom_kind {
+        let mut listing = Listing::new(&format!("{SELECT} INDEXED BY entry_seldom_kind"));
+        listing.only("kind NOT IN ('usage', 'lending')");
+        listing
+    } else if is_seldom_reason {
+        let mut listing = Listing::new(&format!("{SELECT} INDEXED BY entry_seldom_reason"));
+        listing.only("reason NOT IN ('USAGE', 'LEASE_LENDING')");
+        listing
+    } else {
+        Listing::new(SELECT)
+    };
+    if let Some(kind) = kind {
+        listing.and("kind =", word(&kind)?);
+    }
+    if let Some(reason) = reason {
+        listing.and("reason =", word(&reason)?);
+    }
+    Ok(listing)
+}
+
 fn about_wallet(listing: &mut Listing, wallet: WalletId) {
     let concerns =
         "account = (SELECT account FROM wallet WHERE id = ?{n}) AND (wallet = ?{n} OR EXISTS (
-         SELECT 1 FROM draw JOIN lot ON lot.id = draw.lot
+         SELECT 1 FROM draw CROSS JOIN lot ON lot.id = draw.lot
          WHERE draw.account = entry.account AND draw.entry = entry.number AND lot.wallet = ?{n}))";
     listing.that(concerns, wallet.0.to_be_bytes().to_vec());
 }
 
 /// Found by the indexes of what drew from the lot and of what says something of it, each as
 /// far as a page goes.
-fn about_lot(listing: &mut Listing, lot: LotId, below: i64, limit: u32) {
+fn about_lot(lot: LotId, below: i64, limit: u32) -> Listing {
+    let mut listing = Listing::new(SELECT);
     let account = "account = (SELECT account FROM lot WHERE id = ?{n})";
     listing.that(account, lot.0.to_be_bytes().to_vec());
     let numbers = "number IN (
@@ -168,6 +198,7 @@ fn about_lot(listing: &mut Listing, lot: LotId, below: i64, limit: u32) {
             ("limit", i64::from(limit).saturating_add(1).into()),
         ],
     );
+    listing
 }
 
 /// Instants rise with the numbers of an account's entries, so the ends are found by halving.
