@@ -21,8 +21,8 @@ use thiserror::Error;
 use self::merging::{merge, take_back_unseen};
 use self::opening::open_as_reported;
 use crate::book::Book;
-use crate::claim;
 use crate::context::Context;
+use crate::decision;
 use crate::expiry;
 use crate::id::{AccountId, InstanceId};
 use crate::journal::Journal;
@@ -86,7 +86,8 @@ pub fn report(
         None => open_as_reported(book, journal, context, place, reporter, report),
     };
     set_aside_unnamed(book, journal, context, place, reporter, report);
-    claim::settle(book, journal, context, place);
+    // A report that empties a wallet is answered with what the wallet then tops up by itself.
+    decision::conclude(book, journal, context);
     if let Some(lease) = lease {
         if reporter.barred.is_some() {
             expiry::turn(&mut book.leases[lease]);

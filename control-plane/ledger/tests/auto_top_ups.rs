@@ -130,6 +130,17 @@ fn it_acts_at_the_threshold_and_not_above() {
 }
 
 #[test]
+fn the_report_that_empties_the_wallet_is_answered_with_the_new_credit() {
+    let mut bench = filling(&[1_000], terms());
+    bench.ask(A, 1, used(0, 0, 0), 1_000);
+    // All of it is used, and a request waits for fifty more.
+    let answer = bench.ask(A, 1, used(1_000, 1_000, 0), 50);
+    assert!(answer.granted >= amount(1_050), "{answer:?}");
+    assert_eq!((answer.state.ceiling, answer.waiting), (None, false));
+    assert_eq!((made(&bench), has(&bench)), (1, 500));
+}
+
+#[test]
 fn a_gateways_report_crosses() {
     let mut bench = filling(&[1_000], terms());
     bench.ask(A, 1, used(0, 0, 0), 1_000);
