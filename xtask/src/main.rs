@@ -36,7 +36,8 @@ cargo xtask <verb>
   wasm [--traps]   build the filter; --traps: the variant for the trap test
   docs [--check]   write the references under docs/reference from the code; --check: fail if one has drifted
   dist             dist/: the filter, the control plane and their checksums
-  tools            get what is missing: wasm targets, Envoy, Node, wasm-bindgen-test-runner, cargo-nextest";
+  tools            get what is missing: wasm targets, Envoy, Node, wasm-bindgen-test-runner, cargo-nextest,
+                   verifiers of webhooks";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -130,6 +130,8 @@ fn nextest(
         command.env("CREDITGATE_WASM", &built.filter);
         command.env("CREDITGATE_WASM_TRAP", &built.trapping_filter);
         command.env("CREDITGATE_BIN", &built.control_plane);
+        command.env("CREDITGATE_NODE", &tools.node);
+        command.env("CREDITGATE_WEBHOOK_VERIFIERS", &tools.webhook_verifiers);
         command::run(command.current_dir(workspace::root()))
     });
     if let Some(count) = std::fs::read_to_string(&report)

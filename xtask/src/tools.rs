@@ -9,6 +9,7 @@ mod installed;
 mod node;
 mod pypi;
 pub(crate) mod rust_target;
+mod verifiers;
 
 use std::fmt;
 use std::fs::{File, TryLockError};
@@ -26,6 +27,8 @@ pub(crate) struct Tools {
     pub(crate) node: PathBuf,
     pub(crate) nextest: PathBuf,
     pub(crate) wasm_bindgen_test_runner: PathBuf,
+    /// Other people's verifiers of webhooks, for Node and Python.
+    pub(crate) webhook_verifiers: PathBuf,
 }
 
 impl Tools {
@@ -37,9 +40,11 @@ impl Tools {
         stages.run("tools", || {
             c_compiler()?;
             rust_target::get(&[rust_target::FILTER, rust_target::CORE])?;
+            let node = node::get()?;
             Ok(Self {
                 envoy: envoy::get()?,
-                node: node::get()?,
+                webhook_verifiers: verifiers::get(&node)?,
+                node,
                 nextest: installed::nextest()?,
                 wasm_bindgen_test_runner: installed::wasm_bindgen_test_runner()?,
             })
@@ -52,10 +57,15 @@ impl fmt::Display for Tools {
         writeln!(f, "envoy                     {}", self.envoy.display())?;
         writeln!(f, "node                      {}", self.node.display())?;
         writeln!(f, "cargo-nextest             {}", self.nextest.display())?;
-        write!(
+        writeln!(
             f,
             "wasm-bindgen-test-runner  {}",
             self.wasm_bindgen_test_runner.display()
+        )?;
+        write!(
+            f,
+            "webhook verifiers         {}",
+            self.webhook_verifiers.display()
         )
     }
 }

@@ -12,6 +12,7 @@ mod endpoints;
 pub(crate) mod receiver;
 mod replays;
 mod retries;
+mod verifiers;
 
 /// An endpoint that sends to the receiver; answers its id and its secret.
 async fn endpoint(plane: &Plane, receiver: &Receiver, more: Value) -> (String, String) {

