@@ -19,6 +19,8 @@ use creditgate_core::key::CredentialHash;
 use creditgate_core::lease::LeaseNumber;
 use creditgate_core::protocol::{LeaseAnswer, Report, Resolved};
 use creditgate_core::rate_card::RateCardDocument;
+use creditgate_ledger::alert::AlertSettings;
+use creditgate_ledger::auto_top_up::AutoTopUp;
 use creditgate_ledger::customer::{CustomerChange, NewCustomer};
 use creditgate_ledger::id::{GatewayId, InstanceId, KeyId, LeaseId, LotId};
 use creditgate_ledger::registry::{
@@ -283,8 +285,27 @@ pub struct CreateWallet {
     pub name: Option<String>,
     /// Amount per credit.
     pub conversion_rate: String,
+    /// How it fills itself.
+    pub auto_topup: Option<AutoTopUp>,
+    /// When its balance is told.
+    pub alert_settings: Option<AlertSettings>,
     /// The operator's own data.
     pub metadata: std::collections::BTreeMap<String, String>,
+}
+
+/// A wallet with all that showing it needs.
+#[derive(Debug, Clone)]
+pub struct WalletNow {
+    /// The wallet.
+    pub wallet: Wallet,
+    /// Its account.
+    pub account: Account,
+    /// available + lent + held.
+    pub balance: Amount,
+    /// The customer's.
+    pub time_zone: String,
+    /// The instant of all this.
+    pub at: Timestamp,
 }
 
 /// What a top-up adds.
@@ -322,8 +343,8 @@ pub enum Outcome {
     Customer(Customer),
     /// A consumer key.
     Key(ConsumerKey),
-    /// A wallet with its account and its balance.
-    Wallet(Box<(Wallet, Account, Amount)>),
+    /// A wallet, as it is when all that the command sets off is done.
+    Wallet(Box<WalletNow>),
     /// A lot with its wallet and account.
     Lot(Box<(Lot, Wallet, Account)>),
     /// A voided lot, and what became of it.

@@ -26,7 +26,7 @@ impl Outcome {
         Some(match self {
             Self::Customer(customer) => customer.id.to_string(),
             Self::Key(key) => key.id.to_string(),
-            Self::Wallet(wallet) => wallet.0.id.to_string(),
+            Self::Wallet(wallet) => wallet.wallet.id.to_string(),
             Self::Lot(lot) => lot.0.id.to_string(),
             Self::Voided(voided) => voided.0.id.to_string(),
             Self::LeaseResolved(resolved) => resolved.0.id.to_string(),
@@ -50,7 +50,7 @@ impl Outcome {
         match self {
             Self::Customer(customer) => Some(customer.id),
             Self::Key(key) => Some(key.customer),
-            Self::Wallet(wallet) => Some(wallet.0.customer),
+            Self::Wallet(wallet) => Some(wallet.wallet.customer),
             Self::Lot(lot) => Some(lot.2.customer),
             Self::Voided(voided) => Some(voided.2.customer),
             Self::LeaseResolved(resolved) => Some(resolved.2.customer),

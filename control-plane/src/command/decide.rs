@@ -16,7 +16,7 @@ use creditgate_ledger::{
     credential, customer, decision, expiry, lend, quarantine, wallet,
 };
 
-use super::{Command, CreateWallet, Outcome, TopUpCommand, TopUpValue};
+use super::{Command, CreateWallet, Outcome, TopUpCommand, TopUpValue, WalletNow};
 use crate::storage::{BookChange, ChangeSet, Loaded, Target};
 
 mod grant;
@@ -93,7 +93,18 @@ impl<'a> Work<'a> {
         let told = self.events.len();
         let outcome = self.decide_alone(actor, command);
         self.send_out(told);
-        outcome
+        Ok(self.concluded(outcome?))
+    }
+
+    /// The outcome as it is after all that the command set off: a wallet may have filled itself.
+    fn concluded(&self, outcome: Outcome) -> Outcome {
+        let Outcome::Wallet(shown) = &outcome else {
+            return outcome;
+        };
+        let mut books = self.books.iter().map(|(_, book)| book);
+        books
+            .find_map(|book| with_account(book, book.wallet(shown.wallet.id)?, shown.at).ok())
+            .unwrap_or(outcome)
     }
 
     fn decide_alone(&mut self, actor: &str, command: Command) -> Result<Outcome, Failure> {
@@ -135,7 +146,7 @@ impl<'a> Work<'a> {
                 self.on(actor, &wallet.clone(), |book, journal, context, _| {
                     let id = wallet_of(book, &wallet)?.id;
                     let wallet = wallet::set_status(book, journal, context, id, status, None)?;
-                    with_account(book, wallet, context.now)
+                    with_account(book, &wallet, context.now)
                 })
             }
             Command::TopUp(command) => self.top_up(actor, command),
@@ -384,11 +395,13 @@ impl<'a> Work<'a> {
             let new = wallet::NewWallet {
                 name: new.name,
                 conversion_rate: rate,
+                auto_topup: new.auto_topup,
+                alert_settings: new.alert_settings,
                 metadata: new.metadata,
                 ..wallet::NewWallet::plain(currency, scale)
             };
             let wallet = wallet::create(book, journal, context, new)?;
-            with_account(book, wallet, context.now)
+            with_account(book, &wallet, context.now)
         })?;
         self.use_currency(currency);
         Ok(made)
@@ -460,10 +473,16 @@ fn resolved(book: &Book, id: LeaseId, amount: Amount) -> Result<Outcome, Failure
     Ok(Outcome::LeaseResolved(Box::new((row, amount, account))))
 }
 
-fn with_account(book: &Book, wallet: Wallet, now: Timestamp) -> Result<Outcome, Failure> {
+fn with_account(book: &Book, wallet: &Wallet, now: Timestamp) -> Result<Outcome, Failure> {
     let account = account_of(book, wallet.account)?;
     let balance = balance::parts(book, account.id, Some(wallet.id), now).balance();
-    Ok(Outcome::Wallet(Box::new((wallet, account, balance))))
+    Ok(Outcome::Wallet(Box::new(WalletNow {
+        wallet: wallet.clone(),
+        account,
+        balance,
+        time_zone: book.customer.time_zone.clone(),
+        at: now,
+    })))
 }
 
 fn not_found(target: &Target) -> Refusal {

@@ -84,8 +84,25 @@ const CUSTOMERS_WALLETS_KEYS: &str = r##"
 422 amount_invalid /conversion_rate POST /v1/wallets {"customer_id": "ada", "currency": "usd", "conversion_rate": "x"}
 422 not_supported_yet /wallet_type POST /v1/wallets {"customer_id": "ada", "currency": "usd", "wallet_type": "POST_PAID"}
 422 body_invalid /wallet_type POST /v1/wallets {"customer_id": "ada", "currency": "usd", "wallet_type": "FREE"}
-422 not_supported_yet /auto_topup POST /v1/wallets {"customer_id": "ada", "currency": "usd", "auto_topup": {"enabled": true}}
-422 not_supported_yet /alert_settings POST /v1/wallets {"customer_id": "ada", "currency": "usd", "alert_settings": {}}
+422 field_missing /auto_topup/threshold POST /v1/wallets {"customer_id": "ada", "currency": "usd", "auto_topup": {"amount": 1}}
+422 auto_topup_invalid /auto_topup POST /v1/wallets {"customer_id": "ada", "currency": "usd", "auto_topup": {"threshold": 1}}
+422 auto_topup_invalid /auto_topup/target POST /v1/wallets {"customer_id": "ada", "currency": "usd", "auto_topup": {"threshold": 1, "amount": 1, "target": 2}}
+422 auto_topup_invalid /auto_topup/target POST /v1/wallets {"customer_id": "ada", "currency": "usd", "auto_topup": {"threshold": 1, "target": "1"}}
+422 auto_topup_invalid /auto_topup/threshold POST /v1/wallets {"customer_id": "ada", "currency": "usd", "auto_topup": {"threshold": -1, "amount": 1}}
+422 auto_topup_invalid /auto_topup/amount POST /v1/wallets {"customer_id": "ada", "currency": "usd", "auto_topup": {"threshold": 1, "amount": 0}}
+422 auto_topup_invalid /auto_topup/amount POST /v1/wallets {"customer_id": "ada", "currency": "usd", "auto_topup": {"threshold": 1, "amount": 2305843010}}
+422 amount_invalid /auto_topup/amount POST /v1/wallets {"customer_id": "ada", "currency": "usd", "auto_topup": {"threshold": 1, "amount": "much"}}
+422 amount_overflow /auto_topup/amount POST /v1/wallets {"customer_id": "ada", "currency": "usd", "auto_topup": {"threshold": 1, "amount": 1e99}}
+422 auto_topup_invalid /auto_topup/cooldown_ms POST /v1/wallets {"customer_id": "ada", "currency": "usd", "auto_topup": {"threshold": 1, "amount": 1, "cooldown_ms": 999}}
+422 auto_topup_invalid /auto_topup/max_per_day POST /v1/wallets {"customer_id": "ada", "currency": "usd", "auto_topup": {"threshold": 1, "amount": 1, "max_per_day": 0}}
+422 auto_topup_invalid /auto_topup/max_per_month POST /v1/wallets {"customer_id": "ada", "currency": "usd", "auto_topup": {"threshold": 1, "amount": 1, "max_per_month": 10001}}
+422 body_invalid /auto_topup/enabled POST /v1/wallets {"customer_id": "ada", "currency": "usd", "auto_topup": {"threshold": 1, "amount": 1, "enabled": "on"}}
+422 unknown_field /auto_topup/max_per_year POST /v1/wallets {"customer_id": "ada", "currency": "usd", "auto_topup": {"threshold": 1, "amount": 1, "max_per_year": 1}}
+422 alert_settings_invalid /alert_settings/info/threshold POST /v1/wallets {"customer_id": "ada", "currency": "usd", "alert_settings": {"info": {"threshold": -1, "condition": "below"}}}
+422 alert_settings_invalid /alert_settings/critical/hysteresis POST /v1/wallets {"customer_id": "ada", "currency": "usd", "alert_settings": {"critical": {"threshold": 1, "condition": "above", "hysteresis": 2}}}
+422 body_invalid /alert_settings/warning/condition POST /v1/wallets {"customer_id": "ada", "currency": "usd", "alert_settings": {"warning": {"threshold": 1, "condition": "near"}}}
+422 unknown_field /alert_settings/fatal POST /v1/wallets {"customer_id": "ada", "currency": "usd", "alert_settings": {"fatal": {"threshold": 1, "condition": "below"}}}
+422 body_invalid /alert_settings/alert_enabled POST /v1/wallets {"customer_id": "ada", "currency": "usd", "alert_settings": {"alert_enabled": 1}}
 404 not_found - GET /v1/wallets/wal_x/balance
 404 not_found - GET /v1/customers/nobody/balance?currency=usd
 400 query_invalid - GET /v1/customers/ada/balance

@@ -1,6 +1,8 @@
 //! The HTTP side, over the real router, writer, jobs and SQLite.
 
 mod access;
+mod alerts;
+mod auto_top_ups;
 mod bad_input;
 mod busy;
 mod document;

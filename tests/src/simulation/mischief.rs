@@ -53,14 +53,16 @@ impl World {
                 currency: Currency::new("credits").map_err(|error| error.to_string())?,
                 name: None,
                 conversion_rate: "1".to_owned(),
+                auto_topup: None,
+                alert_settings: None,
                 metadata: Default::default(),
             };
             let Outcome::Wallet(made) = self.execute("operator", Command::CreateWallet(wallet))?
             else {
                 return Err("no wallet was made".to_owned());
             };
-            payer.account = made.1.id;
-            payer.wallets.push(made.0.id);
+            payer.account = made.account.id;
+            payer.wallets.push(made.wallet.id);
         }
         self.payers.push(payer);
         for _ in 0..self.random.between(1, 3) {

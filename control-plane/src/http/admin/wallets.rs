@@ -14,6 +14,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::alerts::{AlertSettingsBody, AlertSettingsView};
+use self::auto_topup::{AutoTopupBody, AutoTopupStateView, AutoTopupView};
 use super::{customer, id};
 use crate::command::{Command, CreateWallet, Outcome};
 use crate::http::Shared;
@@ -26,6 +28,7 @@ use crate::problem::Problem;
 use crate::storage::Target;
 
 pub(super) mod alerts;
+mod auto_topup;
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
@@ -62,6 +65,16 @@ struct WalletView {
     wallet_type: WalletType,
     /// Amount per credit; fixed for the wallet's life.
     conversion_rate: String,
+    /// How it fills itself, as it was set.
+    auto_topup: Option<AutoTopupView>,
+    /// How that went so far.
+    auto_topup_state: AutoTopupStateView,
+    /// When its balance is told, as it was set; null: as the settings' default says.
+    alert_settings: Option<AlertSettingsView>,
+    /// `ok`, `info`, `warning` or `in_alarm`: the most severe level that is crossed.
+    alert_state: String,
+    /// How often the alert state changed; the number of the last `wallet.alert` event.
+    alert_sequence: u64,
     /// The operator's own data.
     metadata: BTreeMap<String, String>,
     /// When it was made.
@@ -69,7 +82,7 @@ struct WalletView {
 }
 
 impl WalletView {
-    fn of(wallet: &Wallet, scale: Scale, balance: Amount) -> Self {
+    fn of(wallet: &Wallet, scale: Scale, balance: Amount, at: (&str, Timestamp)) -> Self {
         Self {
             id: wallet.id.to_string(),
             customer_id: wallet.customer.to_string(),
@@ -81,6 +94,11 @@ impl WalletView {
             wallet_status: wallet.status,
             wallet_type: wallet.wallet_type,
             conversion_rate: wallet.conversion_rate.as_str().to_owned(),
+            auto_topup: wallet.auto_topup.as_ref().map(AutoTopupView::of),
+            auto_topup_state: AutoTopupStateView::of(wallet, at),
+            alert_settings: wallet.alert_settings.as_ref().map(AlertSettingsView::of),
+            alert_state: wallet.alert_state.level.as_str().to_owned(),
+            alert_sequence: wallet.alert_state.sequence,
             metadata: wallet.metadata.clone(),
             created_at: wallet.created_at.to_string(),
         }
@@ -90,16 +108,19 @@ impl WalletView {
         let scale = book
             .account(wallet.account)
             .map_or(Scale::MAX, |account| account.scale);
-        let parts = balance::parts(book, wallet.account, Some(wallet.id), book.instant(clock));
-        Self::of(wallet, scale, parts.balance())
+        let now = book.instant(clock);
+        let parts = balance::parts(book, wallet.account, Some(wallet.id), now);
+        let at = (book.customer.time_zone.as_str(), now);
+        Self::of(wallet, scale, parts.balance(), at)
     }
 
     fn shown(outcome: &Outcome) -> Option<Self> {
         let Outcome::Wallet(wallet) = outcome else {
             return None;
         };
-        let (wallet, account, balance) = &**wallet;
-        Some(Self::of(wallet, account.scale, *balance))
+        let at = (wallet.time_zone.as_str(), wallet.at);
+        let scale = wallet.account.scale;
+        Some(Self::of(&wallet.wallet, scale, wallet.balance, at))
     }
 }
 
@@ -121,6 +142,10 @@ struct CreateWalletBody {
     /// For people.
     #[schema(value_type = Option<String>, max_length = 200)]
     name: Option<Name>,
+    /// How it fills itself.
+    auto_topup: Option<AutoTopupBody>,
+    /// When its balance is told; absent: as the settings' default says.
+    alert_settings: Option<AlertSettingsBody>,
     /// The operator's own data: at most 50 entries, keys to 40 and values to 500 characters.
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     metadata: Option<Metadata>,
@@ -130,16 +155,8 @@ struct CreateWalletBody {
     _priority: Option<NotYet>,
     /// Not supported yet.
     #[schema(ignore)]
-    #[serde(default, rename = "auto_topup")]
-    _auto_topup: Option<NotYet>,
-    /// Not supported yet.
-    #[schema(ignore)]
     #[serde(default, rename = "topup_conversion_rate")]
     _topup_conversion_rate: Option<NotYet>,
-    /// Not supported yet.
-    #[schema(ignore)]
-    #[serde(default, rename = "alert_settings")]
-    _alert_settings: Option<NotYet>,
     /// Not supported yet.
     #[schema(ignore)]
     #[serde(default, rename = "credit_limit")]
@@ -178,6 +195,8 @@ async fn create_wallet(
         currency: body.currency.0,
         name: body.name.map(|name| name.0),
         conversion_rate,
+        auto_topup: body.auto_topup.map(AutoTopupBody::terms).transpose()?,
+        alert_settings: body.alert_settings.map(AlertSettingsBody::settings),
         metadata: body.metadata.unwrap_or_default().0,
     };
     write(
