@@ -1,12 +1,10 @@
 //! Balance alerts: levels, states, and what a change says.
 //!
-//! Three levels, each with a threshold of its own, crossed above or below it; the state is
-//! the most severe level that is crossed. What is compared is the wallet's balance (available,
+//! Three levels, each with a threshold of its own, crossed at it and above, or at it and below;
+//! the state is the most severe level that is crossed. What is compared is the wallet's balance (available,
 //! lent and held, in its currency) with the threshold in credits × the conversion rate,
-//! neither rounded. With hysteresis a level ends only when the balance has come back so far
-//! past the threshold. [`watch`] follows the balance, decision by decision.
-
-use core::cmp::Ordering;
+//! neither rounded. With hysteresis a level ends only when the balance has come back further
+//! than that past the threshold. [`watch`] follows the balance, decision by decision.
 
 use creditgate_core::amount::{Amount, Scale};
 use serde::{Deserialize, Serialize};
@@ -42,7 +40,8 @@ pub struct AlertThreshold {
     pub threshold: Credits,
     /// On which side the level is crossed.
     pub condition: AlertCondition,
-    /// In credits: how far the balance must come back past the threshold for the level to end.
+    /// In credits: a level that is crossed ends when the balance is further than this on the
+    /// other side of the threshold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hysteresis: Option<Credits>,
 }
@@ -51,9 +50,9 @@ pub struct AlertThreshold {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertCondition {
-    /// While the balance is more than the threshold.
+    /// While the balance is the threshold or more.
     Above,
-    /// While the balance is less than the threshold.
+    /// While the balance is the threshold or less.
     Below,
 }
 
@@ -136,11 +135,11 @@ impl AlertThreshold {
             _ => 0,
         };
         let threshold = self.threshold.nano();
-        let (edge, side) = match self.condition {
-            AlertCondition::Below => (threshold.saturating_add(back), Ordering::Less),
-            AlertCondition::Above => (threshold.saturating_sub(back), Ordering::Greater),
-        };
-        rate.compare(balance, scale, edge) == side
+        let compare = |edge| rate.compare(balance, scale, edge);
+        match self.condition {
+            AlertCondition::Below => compare(threshold.saturating_add(back)).is_le(),
+            AlertCondition::Above => compare(threshold.saturating_sub(back)).is_ge(),
+        }
     }
 }
 
@@ -200,8 +199,9 @@ impl AlertSettings {
                 return refuse("hysteresis", "must not be negative");
             }
             let is_above = level.condition == AlertCondition::Above;
-            if is_above && hysteresis.nano() > level.threshold.nano() {
-                let problem = "must be at most the threshold: the level would never end";
+            let is_all = hysteresis.nano() >= level.threshold.nano();
+            if is_above && is_all && !hysteresis.is_zero() {
+                let problem = "must be less than the threshold: the level would never end";
                 return refuse("hysteresis", problem);
             }
         }

@@ -39,7 +39,7 @@ fn with_hysteresis(level: AlertThreshold, hysteresis: &str) -> AlertThreshold {
     }
 }
 
-/// Info below 100, warning below 50, critical below 10.
+/// Info at 100, warning at 50, critical at 10 and below.
 fn levels() -> AlertSettings {
     AlertSettings {
         enabled: true,
@@ -122,7 +122,7 @@ fn states(bench: &Bench) -> Vec<String> {
 #[test]
 fn every_level_is_told_not_only_the_critical_one() {
     let mut bench = watched(levels());
-    for units in [99, 49, 9, 10, 50, 100] {
+    for units in [100, 50, 10, 11, 51, 101] {
         bring_to(&mut bench, units);
     }
     let expected = [
@@ -147,13 +147,18 @@ fn a_crossing_is_told_once_however_many_debits_follow() {
 }
 
 #[test]
-fn a_threshold_is_crossed_below_it_and_not_at_it() {
-    let mut bench = watched(levels());
-    bring_to(&mut bench, 100);
-    assert_eq!(states(&bench), [""; 0]);
-    bring_to(&mut bench, 99);
-    bring_to(&mut bench, 100);
-    assert_eq!(states(&bench), ["info", "ok"]);
+fn a_threshold_is_crossed_at_it_and_so_that_of_nothing_can_be() {
+    let mut bench = watched(AlertSettings {
+        info: Some(below("100")),
+        warning: Some(below("0")),
+        critical: Some(above("2000")),
+        ..levels()
+    });
+    for units in [101, 100, 1, 0, 1, 101, 1_999, 2_000] {
+        bring_to(&mut bench, units);
+    }
+    let expected = ["info", "warning", "info", "ok", "in_alarm"];
+    assert_eq!(states(&bench), expected);
 }
 
 #[test]
@@ -165,7 +170,7 @@ fn the_most_severe_level_wins_whichever_way_it_looks() {
         ..levels()
     });
     assert_eq!(states(&bench), ["info"], "1000 is above 500");
-    for units in [2_001, 2_000, 300, 20, 3_000] {
+    for units in [2_000, 1_999, 300, 20, 3_000] {
         bring_to(&mut bench, units);
     }
     assert_eq!(
@@ -182,13 +187,15 @@ fn hysteresis_ends_a_level_at_its_edge_and_not_before() {
         critical: Some(with_hysteresis(above("5000"), "1000")),
         ..levels()
     });
-    for units in [119, 99, 100, 119, 120, 119, 5_001, 5_000, 4_001, 4_000, 99] {
+    for units in [
+        120, 100, 101, 120, 121, 120, 5_000, 4_999, 4_000, 3_999, 100,
+    ] {
         bring_to(&mut bench, units);
     }
     assert_eq!(
         states(&bench),
         ["info", "ok", "in_alarm", "ok", "info"],
-        "not at 100 or 119, but at 120; not at 4001, but at 4000"
+        "not at 101 or 120, but at 121; not at 4000, but at 3999"
     );
 }
 
@@ -206,7 +213,7 @@ fn a_milder_level_goes_on_under_a_more_severe_one_only_if_it_had_begun() {
     }
     assert_eq!(states(&bench), ["warning", "ok"], "info never began");
     let mut bench = watched(settings);
-    for units in [40, 120, 150] {
+    for units in [40, 120, 151] {
         bring_to(&mut bench, units);
     }
     assert_eq!(
@@ -262,7 +269,7 @@ fn credit_that_comes_to_its_effective_instant_ends_an_alarm() {
 fn changed_settings_are_looked_at_by_the_decision_that_changes_them() {
     let mut bench = watched(levels());
     let higher = AlertSettings {
-        info: Some(below("1001")),
+        info: Some(below("1000")),
         ..levels()
     };
     set(&mut bench, Some(higher));
@@ -381,12 +388,13 @@ fn settings_that_could_never_work_are_refused_where_the_fault_is() {
     };
     assert_eq!(at(negative), "/alert_settings/warning/hysteresis");
     let endless = AlertSettings {
-        critical: Some(with_hysteresis(above("10"), "10.000000001")),
+        critical: Some(with_hysteresis(above("10"), "10")),
         ..levels()
     };
     assert_eq!(at(endless), "/alert_settings/critical/hysteresis");
     let last = AlertSettings {
-        critical: Some(with_hysteresis(above("10"), "10")),
+        critical: Some(with_hysteresis(above("10"), "9.999999999")),
+        info: Some(with_hysteresis(above("0"), "0")),
         ..levels()
     };
     assert_eq!(at(last), "fine");

@@ -240,10 +240,10 @@ impl Model {
             let edge = level.threshold.nano() * rate_nano;
             let back = level.hysteresis.as_ref().map_or(0, Credits::nano) * rate_nano;
             *began = match (level.condition, *began) {
-                (AlertCondition::Below, false) => balance < edge,
-                (AlertCondition::Below, true) => balance < edge + back,
-                (AlertCondition::Above, false) => balance > edge,
-                (AlertCondition::Above, true) => balance > edge - back,
+                (AlertCondition::Below, false) => balance <= edge,
+                (AlertCondition::Below, true) => balance <= edge + back,
+                (AlertCondition::Above, false) => balance >= edge,
+                (AlertCondition::Above, true) => balance >= edge - back,
             };
         }
         let level = match self.began {

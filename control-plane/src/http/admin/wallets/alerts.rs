@@ -30,10 +30,10 @@ struct AlertThresholdBody {
     /// In credits of the wallet, 0 or more. A number or a decimal string.
     #[schema(value_type = String, example = "100")]
     threshold: CreditsText,
-    /// `below` or `above`, in any case.
+    /// `below` (at the threshold or less) or `above` (at it or more), in any case.
     #[schema(value_type = String, example = "below")]
     condition: Lower<AlertCondition>,
-    /// In credits: how far the balance must come back past the threshold for the level to end.
+    /// In credits: the level ends when the balance is further than this on the other side.
     #[schema(value_type = Option<String>, example = "10")]
     hysteresis: Option<CreditsText>,
 }
@@ -80,7 +80,7 @@ struct AlertThresholdView {
     /// `below` or `above`.
     #[schema(value_type = String)]
     condition: AlertCondition,
-    /// In credits: how far the balance must come back past the threshold for the level to end.
+    /// In credits: the level ends when the balance is further than this on the other side.
     hysteresis: Option<String>,
 }
 
