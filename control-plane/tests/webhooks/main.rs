@@ -1,4 +1,6 @@
 //! Sending webhooks: over real connections to servers of this machine.
 
 mod client;
+mod outbox;
+mod process;
 mod receiver;

@@ -47,7 +47,13 @@ pub(crate) fn answer(status: &str, body: &str) -> String {
 impl Receiver {
     /// On a free port of this address. Gives `answers` one after the other, then 200.
     pub(crate) async fn at(address: &str, answers: &[String]) -> Self {
-        let listener = TcpListener::bind((address, 0)).await.unwrap();
+        let address = SocketAddr::new(address.parse().unwrap(), 0);
+        Self::on(address, answers).await
+    }
+
+    /// On this very port.
+    pub(crate) async fn on(address: SocketAddr, answers: &[String]) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let state = Arc::new(Mutex::new(State {
             answers: answers.iter().cloned().collect(),

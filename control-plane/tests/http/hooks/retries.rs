@@ -222,3 +222,41 @@ async fn what_becomes_of_webhooks_is_counted() {
         );
     }
 }
+
+#[tokio::test]
+async fn old_events_are_forgotten_but_none_that_is_still_on_its_way() {
+    let plane = Plane::at("2026-03-01T00:00:00Z");
+    let receiver = Receiver::at("127.0.0.1", &downs(1)).await;
+    endpoint(
+        &plane,
+        &receiver,
+        json!({ "events": ["customer.suspended"] }),
+    )
+    .await;
+    customer(&plane, "ada").await;
+    happen(&plane, "ada", "suspend").await;
+    attempted(&plane, 1).await;
+    happen(&plane, "ada", "resume").await;
+    // The retry is due a day after the other event has become too old.
+    let due_in_ms = 32 * 24 * HOUR_MS;
+    let database = rusqlite::Connection::open(plane.path()).unwrap();
+    let moved = "UPDATE delivery SET next_at = next_at + ?1 WHERE state = 'pending'";
+    assert_eq!(database.execute(moved, [due_in_ms]).unwrap(), 1);
+    plane.pass_ms(31 * 24 * HOUR_MS);
+    let plane = plane.restart().await;
+    let left = plane
+        .until("/v1/events", |body| {
+            body["data"].as_array().unwrap().len() == 1
+        })
+        .await;
+    assert_eq!(left.body["data"][0]["type"], "customer.suspended");
+    plane.pass_ms(2 * 24 * HOUR_MS);
+    all_are(&plane, 1, "delivered").await;
+    let plane = plane.restart().await;
+    plane
+        .until("/v1/events", |body| body["data"] == json!([]))
+        .await;
+    let deliveries = plane.get("/v1/webhook-deliveries").await;
+    assert_eq!(deliveries.body["data"], json!([]));
+    plane.assert_clean();
+}
