@@ -6,6 +6,7 @@ use creditgate_ledger::id::{CustomerId, InstanceId, KeyId, LeaseId, LotId};
 use creditgate_ledger::{LeaseState, credential, lease::QuarantineCause, quarantine};
 
 use crate::desk::{Backend, Desk, idempotency, stored_answer, unknown_account, unknown_wallet};
+use crate::world::World;
 
 crate::on_every_backend!(
     every_kind_of_target_finds_its_book,
@@ -15,6 +16,7 @@ crate::on_every_backend!(
     used_up_lot_leaves_the_book_but_still_finds_it,
     closed_lease_leaves_the_book_once_a_newer_one_is_there,
     past_lease_that_a_report_names_is_put_into_its_book,
+    application_that_was_given_up_is_put_into_its_book_if_it_is_named,
     revoked_key_leaves_the_book,
     first_answer_is_found_under_its_key_byte_for_byte,
     new_database_has_the_epoch_it_was_given,
@@ -261,6 +263,28 @@ fn past_lease_that_a_report_names_is_put_into_its_book<B: Backend>(mut desk: Des
     // Of an account that is not loaded, nothing is.
     plan.targets.clear();
     assert!(desk.backend.writer().load(&plan).unwrap().books.is_empty());
+}
+
+fn application_that_was_given_up_is_put_into_its_book_if_it_is_named<B: Backend>(
+    mut desk: Desk<B>,
+) {
+    let world = World::make(&mut desk, 23, true);
+    let (live, past): (Vec<_>, Vec<_>) = world
+        .books
+        .iter()
+        .flat_map(|book| &book.applications)
+        .partition(|row| row.is_live());
+    assert!(!live.is_empty() && !past.is_empty(), "the world has both");
+    for row in live.iter().chain(&past) {
+        let unnamed = desk.load(&[Target::Customer(row.customer)]);
+        assert_eq!(unnamed.books[0].applications.contains(row), row.is_live());
+        // Twice named, once there, and in the order of the ids.
+        let target = Target::Application(row.id);
+        let loaded = desk.load(&[target.clone(), Target::Customer(row.customer), target]);
+        let rows = &loaded.books[0].applications;
+        assert_eq!(rows.iter().filter(|known| known == row).count(), 1);
+        assert!(rows.is_sorted_by_key(|known| known.id));
+    }
 }
 
 fn revoked_key_leaves_the_book<B: Backend>(mut desk: Desk<B>) {
