@@ -20,17 +20,18 @@ use creditgate_ledger::{Book, Entry, Event, Registry, Timestamp};
 use thiserror::Error;
 
 mod diff;
+mod filter;
 mod live;
 pub mod memory;
 mod read;
 pub mod sqlite;
 mod unique;
 
-pub use read::{
-    ApplicationFilter, AuditFilter, ClaimFilter, Cursor, CursorError, DeliveryFilter, EntryFilter,
-    EventFilter, GrantFilter, LeaseFilter, LeaseTotal, LotFilter, Page, PageRequest, Reader,
-    SubscriptionFilter, WalletFilter,
+pub use filter::{
+    ApplicationFilter, AuditFilter, ClaimFilter, DeliveryFilter, EntryFilter, EventFilter,
+    GrantFilter, LeaseFilter, LotFilter, SubscriptionFilter, WalletFilter,
 };
+pub use read::{Cursor, CursorError, LeaseTotal, Page, PageRequest, Reader};
 
 /// What a command is about; storage finds the customer behind it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

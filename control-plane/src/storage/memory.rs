@@ -23,7 +23,7 @@ use creditgate_ledger::{
     Book, ConsumerKey, Customer, Entry, Event, Lease, Lot, Registry, Timestamp, Wallet,
 };
 
-use super::read::{
+use super::{
     ApplicationFilter, AuditFilter, ClaimFilter, DeliveryFilter, EntryFilter, EventFilter,
     GrantFilter, LeaseFilter, LeaseTotal, LotFilter, Page, PageRequest, Reader, SubscriptionFilter,
     WalletFilter,

@@ -1,17 +1,12 @@
-//! What is due: changes for gateways, missing reports, quarantine, instants to come.
+//! What is due: changes for gateways, missing reports, quarantine.
 
-use std::collections::BTreeSet;
-
-use creditgate::storage::{ChangeSet, Reader, Storage, Target};
-use creditgate_core::key::credential_hash;
+use creditgate::storage::{Reader, Storage, Target};
 use creditgate_core::lease::LeaseNumber;
-use creditgate_ledger::id::{CustomerId, InstanceId};
+use creditgate_ledger::id::InstanceId;
 use creditgate_ledger::lease::QuarantineCause;
-use creditgate_ledger::webhook::DeliveryState;
-use creditgate_ledger::{Timestamp, Wallet, credential, quarantine};
+use creditgate_ledger::{Timestamp, Wallet, quarantine};
 
 use crate::desk::{Backend, Desk};
-use crate::world::World;
 
 crate::on_every_backend!(
     pushed_lease_gets_the_next_change_number,
@@ -23,11 +18,6 @@ crate::on_every_backend!(
     instances_with_credit_out_are_known,
     totals_are_of_leases_that_are_not_closed,
     quarantined_since_are_oldest_first,
-    next_instants_are_of_live_lots_and_keys,
-    instants_come_in_pages_however_many_share_one,
-    instants_are_of_all_that_time_alone_changes,
-    deliveries_that_are_due_come_by_endpoint,
-    old_events_are_forgotten_but_none_that_is_still_to_be_told,
 );
 
 const ONE: InstanceId = InstanceId(1);
@@ -245,180 +235,4 @@ fn quarantined_since_are_oldest_first<B: Backend>(mut desk: Desk<B>) {
         book.leases[0].hold = None;
     });
     assert_eq!(since(&desk).len(), 2);
-}
-
-fn next_instants_are_of_live_lots_and_keys<B: Backend>(mut desk: Desk<B>) {
-    let customer = desk.customer("acme").id;
-    let wallet = desk.wallet(customer);
-    desk.top_up_dated(&wallet, 10, Some(5_000_000), Some(6_000_000));
-    let spent = desk.top_up_dated(&wallet, 10, None, Some(9_000_000));
-    let now = desk.now;
-    let revoked = desk.decide(customer, |book, _, context| {
-        let kept = credential::add(book, context, None, credential_hash("kept")).unwrap();
-        let revoked = credential::add(book, context, None, credential_hash("revoked")).unwrap();
-        credential::revoke(book, context, kept.id, Timestamp(5_500_000)).unwrap();
-        credential::revoke(book, context, revoked.id, Timestamp(5_600_000)).unwrap()
-    });
-    let instants = |desk: &Desk<B>, after| desk.reader().next_instants(behind(after), 99).unwrap();
-    let told: Vec<_> = instants(&desk, 1_000_000)
-        .iter()
-        .map(|(at, owner)| (at.0, *owner))
-        .collect();
-    let all = [5_000_000, 5_500_000, 5_600_000, 6_000_000, 9_000_000].map(|at| (at, customer));
-    assert_eq!(told, all);
-    assert_eq!(instants(&desk, 5_500_000).len(), 3);
-    // What is used up or revoked changes nothing any more.
-    let lease = desk.lend(&wallet, ONE, 5, 10);
-    desk.report(&lease, customer, 10, 0, None);
-    desk.decide(customer, |book, _, context| {
-        credential::revoke(book, context, revoked.id, now).unwrap()
-    });
-    let told: Vec<_> = instants(&desk, 1_000_000)
-        .iter()
-        .map(|(at, _)| at.0)
-        .collect();
-    assert_eq!(told, [5_000_000, 5_500_000, 6_000_000]);
-    assert!(desk.reader().lot(spent.id).unwrap().is_some());
-}
-
-fn instants_come_in_pages_however_many_share_one<B: Backend>(mut desk: Desk<B>) {
-    let midnight = 5_000_000;
-    let mut owners = Vec::new();
-    for n in 0..10 {
-        let customer = desk.customer(&format!("c{n}")).id;
-        let wallet = desk.wallet(customer);
-        // Several of one instant and one customer are told once.
-        desk.top_up_dated(&wallet, 10, None, Some(midnight));
-        desk.top_up_dated(&wallet, 10, None, Some(midnight));
-        desk.top_up_dated(&wallet, 10, None, Some(midnight + 1 + n));
-        owners.push(customer);
-    }
-    let (mut after, mut told) = (behind(1_000_000), Vec::new());
-    loop {
-        let page = desk.reader().next_instants(after, 3).unwrap();
-        assert!(page.len() <= 3);
-        let Some(last) = page.last() else { break };
-        after = *last;
-        told.extend(page);
-    }
-    assert!(told.is_sorted());
-    assert_eq!(
-        told.iter()
-            .filter(|(at, _)| at.0 == midnight)
-            .map(|(_, owner)| *owner)
-            .collect::<Vec<_>>(),
-        owners
-    );
-    assert_eq!(told.len(), 20);
-}
-
-fn instants_are_of_all_that_time_alone_changes<B: Backend>(mut desk: Desk<B>) {
-    let mut world = World::make(&mut desk, 41, false);
-    for round in 0..3 {
-        let mut expected = BTreeSet::new();
-        for place in 0..world.books.len() {
-            let book = world.live(place);
-            let lots = book.lots.iter().flat_map(|lot| {
-                let lapses_at = lot.lapses_at.filter(|_| lot.unpaid.get() != 0);
-                [Some(lot.effective_at), lot.expires_at, lapses_at]
-            });
-            let wallets = book.wallets.iter();
-            let all = lots
-                .chain(wallets.map(|row| row.auto_topup_state.retry_at))
-                .chain(book.schedules.iter().map(|row| row.next_at))
-                .chain(book.applications.iter().map(|row| row.retry_at))
-                .chain(book.subscriptions.iter().map(|row| row.ends_at));
-            expected.extend(all.flatten().map(|at| (at, book.customer.id)));
-        }
-        let expected: Vec<_> = expected.into_iter().collect();
-        assert!(expected.len() > 50, "{}", expected.len());
-        let next = |after, limit| desk.reader().next_instants(after, limit).unwrap();
-        assert_eq!(next(behind(0), 9_999), expected);
-        for (place, after) in expected.iter().enumerate().step_by(7) {
-            let rest = &expected[place + 1..];
-            assert_eq!(next(*after, 5), rest[..rest.len().min(5)], "round {round}");
-        }
-        world.change(&mut desk);
-    }
-}
-
-fn deliveries_that_are_due_come_by_endpoint<B: Backend>(mut desk: Desk<B>) {
-    let world = World::make(&mut desk, 42, false);
-    let deliveries = world.deliveries.iter();
-    let pending: Vec<_> = deliveries
-        .filter(|row| row.state == DeliveryState::Pending)
-        .collect();
-    let reader = desk.reader();
-    let mut next = Vec::new();
-    for endpoint in world.registry.endpoints.iter().map(|row| row.id) {
-        let own = pending.iter().filter(|row| row.endpoint == endpoint);
-        let mut own: Vec<_> = own.filter(|row| row.next_at.is_some()).collect();
-        own.sort_by_key(|row| (row.next_at, row.event, row.id));
-        next.extend(own.first().map(|row| (endpoint, row.next_at.unwrap())));
-        for (count, last) in own.iter().enumerate() {
-            let due = reader
-                .due_deliveries(endpoint, last.next_at.unwrap(), 99)
-                .unwrap();
-            let due: Vec<_> = due
-                .into_iter()
-                .map(|(row, event)| {
-                    assert_eq!((row.event, row.kind), (event.id, event.kind));
-                    assert!(world.events.contains(&event));
-                    row
-                })
-                .collect();
-            let expected: Vec<_> = own[..=count].iter().map(|row| (**row).clone()).collect();
-            assert_eq!(due, expected);
-        }
-        let few = reader
-            .due_deliveries(endpoint, Timestamp(i64::MAX), 2)
-            .unwrap();
-        assert_eq!(few.len(), own.len().min(2));
-    }
-    assert_eq!(reader.next_deliveries().unwrap(), next);
-    let oldest = pending.iter().map(|row| row.created_at).min();
-    let count = u64::try_from(pending.len()).unwrap();
-    assert_eq!(reader.pending_deliveries().unwrap(), (count, oldest));
-}
-
-fn old_events_are_forgotten_but_none_that_is_still_to_be_told<B: Backend>(mut desk: Desk<B>) {
-    let mut world = World::make(&mut desk, 43, false);
-    let before = Timestamp(3_000);
-    desk.load(&[]);
-    let changes = ChangeSet {
-        forget_events_before: Some(before),
-        ..ChangeSet::default()
-    };
-    assert!(!changes.is_empty());
-    desk.backend.writer().commit(&changes).unwrap();
-    let pending = |id| {
-        let mut deliveries = world.deliveries.iter();
-        deliveries.any(|row| row.event == id && row.state == DeliveryState::Pending)
-    };
-    let (kept, gone): (Vec<_>, Vec<_>) = world
-        .events
-        .iter()
-        .cloned()
-        .partition(|event| event.at >= before || pending(event.id));
-    assert!(!gone.is_empty() && kept.iter().any(|event| event.at < before));
-    world.events = kept;
-    let left: Vec<_> = world.events.iter().map(|event| event.id).collect();
-    let (kept, forgotten) = world
-        .deliveries
-        .into_iter()
-        .partition(|row| left.contains(&row.event));
-    world.deliveries = kept;
-    for event in gone {
-        assert_eq!(desk.reader().event(event.id).unwrap(), None);
-    }
-    for row in Vec::<creditgate_ledger::webhook::Delivery>::from(forgotten) {
-        assert_eq!(desk.reader().delivery(row.id).unwrap(), None);
-        assert_eq!(desk.reader().attempts(row.id).unwrap(), []);
-    }
-    world.compare(desk.reader());
-}
-
-/// Behind all of an instant.
-fn behind(instant: i64) -> (Timestamp, CustomerId) {
-    (Timestamp(instant), CustomerId(u128::MAX))
 }

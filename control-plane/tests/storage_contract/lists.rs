@@ -3,15 +3,14 @@
 use core::cmp::Reverse;
 
 use creditgate::storage::{
-    ApplicationFilter, AuditFilter, ClaimFilter, Cursor, DeliveryFilter, EntryFilter, EventFilter,
-    GrantFilter, LotFilter, PageRequest, Reader, SubscriptionFilter, WalletFilter,
+    ApplicationFilter, ClaimFilter, EntryFilter, GrantFilter, LotFilter, Reader,
+    SubscriptionFilter, WalletFilter,
 };
 use creditgate_core::amount::Currency;
 use creditgate_ledger::grant::ApplicationState;
 use creditgate_ledger::subscription::SubscriptionStatus;
-use creditgate_ledger::webhook::DeliveryState;
 use creditgate_ledger::{
-    Entry, EntryKind, EventKind, Fact, LotKind, LotStatus, ReasonCode, Timestamp, WalletStatus,
+    Entry, EntryKind, Fact, LotKind, LotStatus, ReasonCode, Timestamp, WalletStatus,
 };
 
 use crate::desk::{Backend, Desk, all_pages};
@@ -26,14 +25,10 @@ crate::on_every_backend!(
     subscriptions_are_listed_by_customer_plan_and_status,
     grants_are_listed_by_scope,
     applications_are_listed_newest_first,
-    events_are_listed_newest_first,
-    deliveries_are_listed_newest_first,
-    log_of_who_changed_what_is_listed_newest_first,
-    page_after_what_was_forgotten_is_empty,
 );
 
 /// None, and each of the values.
-fn or_any<T: Clone>(values: &[T]) -> Vec<Option<T>> {
+pub(crate) fn or_any<T: Clone>(values: &[T]) -> Vec<Option<T>> {
     let some = values.iter().cloned().map(Some);
     std::iter::once(None).chain(some).collect()
 }
@@ -327,133 +322,4 @@ fn applications_are_listed_newest_first<B: Backend>(mut desk: Desk<B>) {
             }
         }
     }
-}
-
-const INSTANTS: [Timestamp; 4] = [
-    Timestamp(0),
-    Timestamp(1_000),
-    Timestamp(2_001),
-    Timestamp(9_000),
-];
-
-fn events_are_listed_newest_first<B: Backend>(mut desk: Desk<B>) {
-    let world = World::make(&mut desk, 29, false);
-    let customers: Vec<_> = world.books.iter().map(|book| book.customer.id).collect();
-    for customer in or_any(&customers) {
-        for kind in or_any(&[
-            EventKind::WalletAlert,
-            EventKind::Test,
-            EventKind::LotLapsed,
-        ]) {
-            for from in or_any(&INSTANTS) {
-                for before in or_any(&INSTANTS) {
-                    let filter = EventFilter {
-                        customer,
-                        kind,
-                        from,
-                        before,
-                    };
-                    let mut expected: Vec<_> = world
-                        .events
-                        .iter()
-                        .filter(|row| customer.is_none_or(|of| row.customer == Some(of)))
-                        .filter(|row| kind.is_none_or(|of| of == row.kind))
-                        .filter(|row| from.is_none_or(|from| row.at >= from))
-                        .filter(|row| before.is_none_or(|before| row.at < before))
-                        .cloned()
-                        .collect();
-                    expected.sort_by_key(|row| Reverse((row.at, row.id)));
-                    let got = all_pages(|page| desk.reader().events(filter, page).unwrap());
-                    assert_eq!(got, expected, "{filter:?}");
-                }
-            }
-        }
-    }
-}
-
-fn deliveries_are_listed_newest_first<B: Backend>(mut desk: Desk<B>) {
-    let world = World::make(&mut desk, 30, false);
-    let endpoints: Vec<_> = world.registry.endpoints.iter().map(|row| row.id).collect();
-    let events: Vec<_> = world.events.iter().map(|row| row.id).collect();
-    let states = [
-        DeliveryState::Pending,
-        DeliveryState::Delivered,
-        DeliveryState::Failed,
-    ];
-    for endpoint in or_any(&endpoints) {
-        for event in or_any(&events[..3]) {
-            for state in or_any(&states) {
-                let filter = DeliveryFilter {
-                    endpoint,
-                    event,
-                    state,
-                };
-                let mut expected: Vec<_> = world
-                    .deliveries
-                    .iter()
-                    .filter(|row| endpoint.is_none_or(|of| of == row.endpoint))
-                    .filter(|row| event.is_none_or(|of| of == row.event))
-                    .filter(|row| state.is_none_or(|of| of == row.state))
-                    .cloned()
-                    .collect();
-                expected.sort_by_key(|row| Reverse(row.id));
-                let got = all_pages(|page| desk.reader().deliveries(filter, page).unwrap());
-                assert_eq!(got, expected, "{filter:?}");
-            }
-        }
-    }
-}
-
-fn log_of_who_changed_what_is_listed_newest_first<B: Backend>(mut desk: Desk<B>) {
-    let world = World::make(&mut desk, 31, false);
-    let customers: Vec<_> = world.books.iter().map(|book| book.customer.id).collect();
-    let words = |words: &[&str]| {
-        or_any(
-            &words
-                .iter()
-                .map(|word| (*word).to_owned())
-                .collect::<Vec<_>>(),
-        )
-    };
-    for customer in or_any(&customers[..2]) {
-        for actor in words(&["key_1", "nobody"]) {
-            for action in words(&["top_up"]) {
-                for subject in words(&["wal_1"]) {
-                    for (from, before) in or_any(&INSTANTS)
-                        .into_iter()
-                        .zip(or_any(&INSTANTS).into_iter().rev())
-                    {
-                        let filter = AuditFilter {
-                            customer,
-                            actor: actor.clone(),
-                            action: action.clone(),
-                            subject: subject.clone(),
-                            from,
-                            before,
-                        };
-                        let mut expected = world.audit.clone();
-                        expected.retain(|row| customer.is_none_or(|of| row.customer == Some(of)));
-                        expected.retain(|row| actor.as_ref().is_none_or(|of| *of == row.actor));
-                        expected.retain(|row| action.as_ref().is_none_or(|of| *of == row.action));
-                        expected.retain(|row| subject.is_none() || subject == row.subject);
-                        expected.retain(|row| from.is_none_or(|from| row.at >= from));
-                        expected.retain(|row| before.is_none_or(|before| row.at < before));
-                        expected.sort_by_key(|row| Reverse((row.at, row.id)));
-                        let got = all_pages(|page| desk.reader().audit(&filter, page).unwrap());
-                        assert_eq!(got, expected, "{filter:?}");
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn page_after_what_was_forgotten_is_empty<B: Backend>(mut desk: Desk<B>) {
-    World::make(&mut desk, 32, false);
-    let page = PageRequest {
-        cursor: Some(Cursor(7)),
-        limit: 3,
-    };
-    let events = desk.reader().events(EventFilter::default(), page).unwrap();
-    assert!(events.items.is_empty() && events.next.is_none());
 }

@@ -4,10 +4,12 @@
 mod desk;
 mod due;
 mod fill;
+mod instants;
 mod lists;
 mod loads;
 mod memory_only;
 mod names;
+mod outbox;
 mod reads;
 mod rows;
 mod sqlite_only;

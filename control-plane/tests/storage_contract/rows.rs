@@ -1,6 +1,6 @@
 //! Every field of every row comes back as it was written, also after a change.
 
-use creditgate::storage::{ChangeSet, Reader, Storage, Target};
+use creditgate::storage::{BookChange, ChangeSet, Reader, Storage, Target};
 use creditgate_ledger::webhook::EndpointStatus;
 
 use crate::desk::{Backend, Desk};
@@ -10,6 +10,7 @@ crate::on_every_backend!(
     rows_come_back_as_they_were_written,
     changed_rows_come_back_as_they_were_changed,
     rows_that_are_history_are_not_loaded_but_found,
+    application_that_was_given_up_is_loaded_if_it_is_named,
     schedule_comes_back_when_it_has_a_next_application_again,
     deliveries_are_changed_by_their_id,
     deleted_endpoint_leaves_the_registry_and_its_deliveries_stay,
@@ -54,11 +55,6 @@ fn rows_that_are_history_are_not_loaded_but_found<B: Backend>(mut desk: Desk<B>)
                 .map(|row| Target::Subscription(row.id)),
         )
         .chain(all.grants.iter().map(|row| Target::Grant(row.id)))
-        .chain(
-            all.applications
-                .iter()
-                .map(|row| Target::Application(row.id)),
-        )
         .collect();
     let loaded = desk.load(&targets);
     assert_eq!(loaded.books, [live]);
@@ -67,6 +63,35 @@ fn rows_that_are_history_are_not_loaded_but_found<B: Backend>(mut desk: Desk<B>)
         let found = desk.reader().customer(&target).unwrap();
         assert_eq!(found.map(|row| row.id), Some(customer));
     }
+}
+
+fn application_that_was_given_up_is_loaded_if_it_is_named<B: Backend>(mut desk: Desk<B>) {
+    let world = World::make(&mut desk, 8, true);
+    let mut applications = world.books[0].applications.iter();
+    let past = applications.find(|row| row.retry_at.is_none()).unwrap();
+    let target = Target::Application(past.id);
+    let before = desk.load(&[target]).books.pop().unwrap();
+    let mut expected = world.live(0);
+    expected.applications.push(past.clone());
+    expected.applications.sort_by_key(|row| row.id);
+    assert_eq!(before, expected);
+    // It can be changed, and is live again.
+    let mut after = before.clone();
+    let place = after.applications.iter().position(|row| row.id == past.id);
+    let row = &mut after.applications[place.unwrap()];
+    row.retry_at = Some(desk_now());
+    let changed = row.clone();
+    let books = vec![BookChange {
+        before: Some(before),
+        after,
+    }];
+    let changes = ChangeSet {
+        books,
+        ..ChangeSet::default()
+    };
+    desk.backend.writer().commit(&changes).unwrap();
+    let book = desk.book(changed.customer);
+    assert!(book.applications.contains(&changed));
 }
 
 fn schedule_comes_back_when_it_has_a_next_application_again<B: Backend>(mut desk: Desk<B>) {

@@ -8,7 +8,7 @@ use creditgate_ledger::{Entry, Fact, Lease, Lot};
 use super::reads::rising;
 use super::tables::Tables;
 use crate::storage::Target;
-use crate::storage::read::{EntryFilter, LeaseFilter, LotFilter, Page, PageRequest};
+use crate::storage::{EntryFilter, LeaseFilter, LotFilter, Page, PageRequest};
 
 fn is_wanted(lot: &Lot, filter: LotFilter) -> bool {
     match filter {

@@ -8,8 +8,8 @@ use creditgate_ledger::id::{AccountId, CustomerId, InstanceId, LeaseId};
 use creditgate_ledger::{Lease, LeaseState, Timestamp};
 
 use super::tables::Tables;
+use crate::storage::LeaseTotal;
 use crate::storage::live;
-use crate::storage::read::LeaseTotal;
 
 impl Tables {
     pub(super) fn changes(

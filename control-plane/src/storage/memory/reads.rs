@@ -11,7 +11,7 @@ use creditgate_ledger::{Book, ConsumerKey, Customer, Registry, Wallet};
 
 use super::tables::Tables;
 use crate::storage::Target;
-use crate::storage::read::{Page, PageRequest, WalletFilter};
+use crate::storage::{Page, PageRequest, WalletFilter};
 
 impl Tables {
     pub(super) fn registry(&self) -> Arc<Registry> {

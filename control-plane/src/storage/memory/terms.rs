@@ -9,7 +9,7 @@ use super::names::Kind;
 use super::reads::rising;
 use super::tables::Tables;
 use crate::storage::Target;
-use crate::storage::read::{
+use crate::storage::{
     ApplicationFilter, ClaimFilter, GrantFilter, Page, PageRequest, SubscriptionFilter,
 };
 

@@ -9,7 +9,7 @@ use creditgate_ledger::{Event, Timestamp};
 
 use super::reads::rising;
 use super::tables::Tables;
-use crate::storage::read::{AuditFilter, DeliveryFilter, EventFilter, Page, PageRequest};
+use crate::storage::{AuditFilter, DeliveryFilter, EventFilter, Page, PageRequest};
 use crate::storage::{Cursor, FORGET_MAX};
 
 impl Tables {

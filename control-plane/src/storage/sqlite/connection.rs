@@ -12,8 +12,11 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 use super::{columns, upgrade};
 use crate::storage::StorageError;
 
-/// Each brings the schema from its place in the list to the next.
-const MIGRATIONS: [fn(&Connection) -> Result<(), StorageError>; 2] = [
+/// Brings the schema from one version to the next.
+type Migration = fn(&Connection) -> Result<(), StorageError>;
+
+/// Each from its place in the list.
+const MIGRATIONS: [Migration; 2] = [
     |connection| {
         Ok(connection.execute_batch(include_str!("../../../migrations/sqlite/0001_books.sql"))?)
     },
