@@ -103,12 +103,24 @@ impl Edge {
         lease: u64,
         need: i64,
     ) -> ResolveAnswer {
+        self.resolve_for(plane, credential, lease, need, None).await
+    }
+
+    /// Resolves for a first request of a rule.
+    pub(crate) async fn resolve_for(
+        &self,
+        plane: &Plane,
+        credential: &str,
+        lease: u64,
+        need: i64,
+        rule: Option<&str>,
+    ) -> ResolveAnswer {
         let message = ResolveRequest {
             hello: self.hello.clone(),
             credential: credential_hash(credential),
             lease: LeaseNumber(lease),
             need: Amount::new(need),
-            rule: None,
+            rule: rule.map(str::to_owned),
         };
         self.told(plane, "resolve", &message).await
     }

@@ -12,6 +12,7 @@ mod first_credit;
 mod grant_time;
 mod grants;
 mod hooks;
+mod limited;
 mod messages;
 mod plane;
 mod pushes;
