@@ -9,16 +9,18 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::{A, B, Bench, amount};
-use creditgate_core::amount::Amount;
+use creditgate_core::amount::{Amount, Scale};
 use creditgate_core::lease::{Counters, LeaseNumber};
 use creditgate_core::protocol::{PreviousReport, Report};
+use creditgate_ledger::alert::{self, AlertCondition, AlertSettings, AlertThreshold};
+use creditgate_ledger::auto_top_up::{self, AutoTopUp, Fill};
 use creditgate_ledger::id::{AccountId, InstanceId, WalletId};
 use creditgate_ledger::replay::{Breakdown, Replay, differences};
 use creditgate_ledger::top_up::{self, TopUp};
 use creditgate_ledger::wallet::{self, NewWallet};
 use creditgate_ledger::{
-    LeaseState, QuarantineCause, ReasonCode, ResolutionKind, Scope, WalletStatus, expiry, lend,
-    quarantine,
+    Credits, LeaseState, QuarantineCause, ReasonCode, ResolutionKind, Scope, WalletStatus, expiry,
+    lend, quarantine,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -69,6 +71,18 @@ enum Step {
     Pass {
         ms: u64,
     },
+    Alert {
+        wallet: Index,
+        warning: i64,
+        hysteresis: Option<i64>,
+        enabled: bool,
+    },
+    AutoTopUp {
+        wallet: Index,
+        threshold: i64,
+        to: i64,
+        invoicing: bool,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -101,7 +115,15 @@ fn step() -> impl Strategy<Value = Step> {
         1 => gateway().prop_map(|gateway| Step::Silence { gateway }),
         1 => any::<bool>().prop_map(|release| Step::Decide { release }),
         3 => (1_u64..10_000).prop_map(|ms| Step::Pass { ms }),
+        1 => (index(), 5_i64..80, proptest::option::of(1_i64..20), any::<bool>())
+            .prop_map(|(wallet, warning, hysteresis, enabled)| Step::Alert { wallet, warning, hysteresis, enabled }),
+        1 => (index(), 1_i64..30, 30_i64..90, any::<bool>())
+            .prop_map(|(wallet, threshold, to, invoicing)| Step::AutoTopUp { wallet, threshold, to, invoicing }),
     ]
+}
+
+fn credits(units: i64) -> Credits {
+    Credits::parse(&units.to_string(), Scale::MAX).unwrap()
 }
 
 const INSTANCES: [InstanceId; 2] = [A, B];
@@ -185,6 +207,18 @@ impl World {
                 account,
                 dead,
             } => self.turn(gateway, account, dead),
+            Step::Alert {
+                wallet,
+                warning,
+                hysteresis,
+                enabled,
+            } => self.alert(wallet, warning, hysteresis, enabled),
+            Step::AutoTopUp {
+                wallet,
+                threshold,
+                to,
+                invoicing,
+            } => self.auto_top_up(wallet, (threshold, to), invoicing),
             Step::Lose { gateway, account } => {
                 let account = account.get(&self.bench.book.accounts).id;
                 self.cells.remove(&(gateway, account));
@@ -201,6 +235,43 @@ impl World {
                 });
             }
         }
+    }
+
+    /// Warns below a balance, and alarms below half of it.
+    fn alert(&mut self, wallet: Index, warning: i64, hysteresis: Option<i64>, enabled: bool) {
+        let below = |units: i64| AlertThreshold {
+            threshold: credits(units),
+            condition: AlertCondition::Below,
+            hysteresis: hysteresis.map(credits),
+        };
+        let settings = AlertSettings {
+            enabled,
+            info: None,
+            warning: Some(below(warning)),
+            critical: Some(below(warning / 2)),
+        };
+        let id = self.wallet(wallet);
+        self.bench.run(|book, _, _| {
+            let wallet = book.wallets.iter_mut().find(|wallet| wallet.id == id);
+            alert::set(wallet.unwrap(), Some(settings));
+        });
+    }
+
+    fn auto_top_up(&mut self, wallet: Index, (threshold, to): (i64, i64), invoicing: bool) {
+        let terms = AutoTopUp {
+            enabled: true,
+            threshold: credits(threshold),
+            fill: Fill::Target(credits(to)),
+            invoicing,
+            cooldown_ms: Some(1_000),
+            per_day_max: None,
+            per_month_max: None,
+        };
+        let id = self.wallet(wallet);
+        self.bench.run(|book, _, _| {
+            let wallet = book.wallets.iter_mut().find(|wallet| wallet.id == id);
+            auto_top_up::set(wallet.unwrap(), Some(terms));
+        });
     }
 
     fn open(&mut self, scope: usize, priority: Option<i32>) {
