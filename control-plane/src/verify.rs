@@ -1,22 +1,23 @@
 //! `creditgate verify`: does the database keep the invariants of ARCHITECTURE.md?
 //!
 //! Every customer is looked at in a snapshot of its own, so a service may go on writing.
-//! The ledger judges what a book alone shows; here the rows are held against the journal:
-//! balances, each lot's parts and each lease's use are worked out again from the entries.
+//! The ledger judges what a book alone shows, and what the journal contradicts itself in; here
+//! the rows are held against the journal: its chain, and all that it comes to when it is
+//! replayed. Memory is bounded by what of a customer is live, however long the history.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
 
 use creditgate_core::amount::Amount;
 use creditgate_ledger::id::{LeaseId, LotId};
-use creditgate_ledger::verify::{Finding, verify as verify_book};
-use creditgate_ledger::{Account, Book, Customer, Lease, LedgerAccount, Lot};
+use creditgate_ledger::verify::{Finding, invariant, verify as verify_book};
+use creditgate_ledger::{Account, Book, Customer, LedgerAccount, Lot};
 
-use crate::storage::{
-    EntryFilter, LeaseFilter, LotFilter, Page, PageRequest, Reader, StorageError, Target,
-};
-use audit::Audit;
+use crate::storage::{LotFilter, Page, PageRequest, Reader, StorageError, Target};
+use leases::Leases;
 
-mod audit;
+mod leases;
+mod lots;
 
 /// Most findings that are collected; a database that has so many needs no more.
 pub const FINDINGS_MAX: usize = 1_000;
@@ -24,30 +25,50 @@ pub const FINDINGS_MAX: usize = 1_000;
 /// Rows of one look.
 const PAGE: u32 = 500;
 
+/// What was found so far.
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(&mut self, invariant: u8, subject: impl Display, problem: impl Into<String>) {
+        self.0.push(Finding {
+            invariant,
+            subject: subject.to_string(),
+            problem: problem.into(),
+        });
+    }
+
+    fn extend(&mut self, found: impl IntoIterator<Item = Finding>) {
+        self.0.extend(found);
+    }
+
+    fn are_many(&self) -> bool {
+        self.0.len() >= FINDINGS_MAX
+    }
+}
+
 /// Checks the whole database. No findings: every invariant holds.
 ///
 /// # Errors
 /// [`StorageError::Unavailable`]. A row that can't be read is a finding.
 pub fn verify(reader: &dyn Reader) -> Result<Vec<Finding>, StorageError> {
-    let mut findings = reader.self_check()?;
+    let mut findings = Findings(reader.self_check()?);
     let mut page = PageRequest::first(PAGE);
-    while findings.len() < FINDINGS_MAX {
+    while !findings.are_many() {
         let customers = match reader.customers(page) {
             Ok(customers) => customers,
             Err(StorageError::Corrupt(problem)) => {
-                findings.push(unreadable(
-                    "the list of customers, from here on not checked".to_owned(),
-                    problem,
-                ));
+                let subject = "the list of customers, from here on not checked";
+                findings.add(invariant::DURABLE, subject, problem);
                 break;
             }
             Err(error) => return Err(error),
         };
         for customer in &customers.items {
-            match verify_customer(reader.snapshot()?.as_ref(), customer) {
-                Ok(found) => findings.extend(found),
+            match verify_customer(reader.snapshot()?.as_ref(), customer, &mut findings) {
+                Ok(()) => {}
                 Err(StorageError::Corrupt(problem)) => {
-                    findings.push(unreadable(customer.id.to_string(), problem))
+                    findings.add(invariant::DURABLE, customer.id, problem);
                 }
                 Err(error) => return Err(error),
             }
@@ -55,79 +76,51 @@ pub fn verify(reader: &dyn Reader) -> Result<Vec<Finding>, StorageError> {
         let Some(next) = customers.next else { break };
         page.cursor = Some(next);
     }
-    findings.truncate(FINDINGS_MAX);
-    Ok(findings)
-}
-
-fn unreadable(subject: String, problem: String) -> Finding {
-    Finding {
-        invariant: 9,
-        subject,
-        problem,
-    }
+    findings.0.truncate(FINDINGS_MAX);
+    Ok(findings.0)
 }
 
 /// Checks one customer; `reader` shows one moment.
-fn verify_customer(reader: &dyn Reader, customer: &Customer) -> Result<Vec<Finding>, StorageError> {
+fn verify_customer(
+    reader: &dyn Reader,
+    customer: &Customer,
+    findings: &mut Findings,
+) -> Result<(), StorageError> {
     let Some(book) = reader.book(&Target::Customer(customer.id))? else {
-        return Ok(Vec::new());
+        return Ok(());
     };
-    let mut findings = verify_book(&book);
-    pins(&book, &mut findings);
-    let mut audit = Audit::default();
-    each(
-        |page| reader.lots(LotFilter::Customer(customer.id), page),
-        |lot| {
-            audit.know(lot);
-            true
-        },
-    )?;
+    findings.extend(verify_book(&book));
+    pins(&book, findings);
+    newest(&book, findings);
+    transferred(&book, findings);
+    let mut leases = Leases::newest(reader, &book, findings)?;
     for account in &book.accounts {
-        let mut sums = [0_i128; LedgerAccount::ALL.len()];
-        each(
-            |page| reader.entries(EntryFilter::Account(account.id), page),
-            |entry| {
-                audit.take(&entry, &mut sums, &mut findings);
-                findings.len() < FINDINGS_MAX
-            },
-        )?;
-        balances(account, &sums, &mut findings);
+        signs(account, findings);
+        let mut look = |entry: &_| leases.take(entry);
+        lots::replay_account(reader, (&book, account), &mut look, findings)?;
     }
-    // Rows that are history are judged by the same rules as the live ones in the book.
-    let history = |lots, leases| Book {
-        lots,
-        leases,
-        ..Book::of(book.customer.clone())
-    };
     each(
         |page| reader.lots(LotFilter::Customer(customer.id), page),
         |lot| {
-            audit.compare_lot(&lot, &mut findings);
-            wallet_of(&book, &lot, &mut findings);
+            wallet_of(&book, &lot, findings);
+            // Rows that are history are judged by the same rules as the live ones in the book.
             if !lot.is_live() {
-                findings.extend(verify_book(&history(vec![lot], Vec::new())));
+                let history = Book {
+                    lots: vec![lot],
+                    ..Book::of(customer.clone())
+                };
+                findings.extend(verify_book(&history));
             }
-            findings.len() < FINDINGS_MAX
+            !findings.are_many()
         },
     )?;
-    let of_customer = LeaseFilter {
-        customer: Some(customer.id),
-        ..LeaseFilter::default()
-    };
-    each(
-        |page| reader.leases(of_customer, page),
-        |(_, lease)| {
-            audit.compare_lease(&lease, &mut findings);
-            if book.leases.iter().all(|live| live.id != lease.id) {
-                findings.extend(verify_book(&history(Vec::new(), vec![lease])));
-            }
-            findings.len() < FINDINGS_MAX
-        },
-    )?;
-    if findings.len() < FINDINGS_MAX {
-        audit.without_row(&mut findings);
+    leases.compare(findings);
+    while let Some(mut older) = leases.older(reader, &book, findings)? {
+        leases::pass(reader, &book, &mut older)?;
+        older.compare(findings);
+        leases = older;
     }
-    Ok(findings)
+    Ok(())
 }
 
 /// Goes through all pages of a list, until `take` has enough.
@@ -148,43 +141,43 @@ fn each<T>(
     }
 }
 
-/// Invariants 1 and 2: balances are what was posted, and none is on the wrong side of zero.
-fn balances(account: &Account, sums: &[i128], findings: &mut Vec<Finding>) {
-    for (ledger_account, sum) in LedgerAccount::ALL.into_iter().zip(sums) {
+/// Invariant 2: no balance is on the wrong side of zero.
+fn signs(account: &Account, findings: &mut Findings) {
+    for ledger_account in LedgerAccount::ALL {
         let balance = account.balances.get(ledger_account);
-        if i128::from(balance.get()) != *sum {
-            let problem = format!(
-                "its balance of {ledger_account} is {} but its postings sum to {sum}",
-                balance.get()
-            );
-            findings.push(Finding {
-                invariant: 1,
-                subject: account.id.to_string(),
-                problem,
-            });
-        }
-        let below_zero = matches!(
-            ledger_account,
-            LedgerAccount::Funding | LedgerAccount::Debt | LedgerAccount::LeaseLoss
-        );
-        let wrong = if below_zero {
-            balance > Amount::ZERO
-        } else {
-            balance < Amount::ZERO
+        let is_wrong = match ledger_account {
+            LedgerAccount::Funding
+            | LedgerAccount::Debt
+            | LedgerAccount::LeaseLoss
+            | LedgerAccount::CreditLine => balance > Amount::ZERO,
+            // What went to other accounts of the customer, less what came from them.
+            LedgerAccount::Transferred => false,
+            _ => balance < Amount::ZERO,
         };
-        if wrong {
+        if is_wrong {
             let problem = format!("its balance of {ledger_account} is {}", balance.get());
-            findings.push(Finding {
-                invariant: 2,
-                subject: account.id.to_string(),
-                problem,
-            });
+            findings.add(invariant::FUNDED, account.id, problem);
         }
     }
 }
 
-/// Invariants 5 and 7: what lots have out is what leases have pinned, and one lease is the newest.
-fn pins(book: &Book, findings: &mut Vec<Finding>) {
+/// Invariant 2: what went from some accounts of a customer came to others.
+fn transferred(book: &Book, findings: &mut Findings) {
+    let mut sums = BTreeMap::new();
+    for account in &book.accounts {
+        let sum: &mut i128 = sums.entry(account.currency).or_default();
+        let part = account.balances.get(LedgerAccount::Transferred);
+        *sum = sum.saturating_add(i128::from(part.get()));
+    }
+    for (currency, sum) in sums.into_iter().filter(|(_, sum)| *sum != 0) {
+        let problem =
+            format!("what was transferred between its accounts in {currency} sums to {sum}");
+        findings.add(invariant::FUNDED, book.customer.id, problem);
+    }
+}
+
+/// Invariant 7: what lots have out is what leases have pinned.
+fn pins(book: &Book, findings: &mut Findings) {
     let mut pinned: BTreeMap<LotId, i128> = BTreeMap::new();
     for pin in book.leases.iter().flat_map(|lease| &lease.pins) {
         if let Some(lot) = pin.lot {
@@ -199,21 +192,17 @@ fn pins(book: &Book, findings: &mut Vec<Finding>) {
                 "it has {} pinned but leases have pinned {by_leases} of it",
                 lot.pinned.get()
             );
-            findings.push(Finding {
-                invariant: 7,
-                subject: lot.id.to_string(),
-                problem,
-            });
+            findings.add(invariant::LOTS, lot.id, problem);
         }
     }
     for (lot, amount) in pinned {
         let problem = format!("leases have pinned {amount} of it, but it is used up or not there");
-        findings.push(Finding {
-            invariant: 7,
-            subject: lot.to_string(),
-            problem,
-        });
+        findings.add(invariant::LOTS, lot, problem);
     }
+}
+
+/// Invariant 5: one lease of an instance is the newest.
+fn newest(book: &Book, findings: &mut Findings) {
     let mut newest: HashMap<_, LeaseId> = HashMap::new();
     for lease in book.leases.iter().filter(|lease| lease.newest) {
         if let Some(other) = newest.insert((lease.account, lease.instance), lease.id) {
@@ -221,46 +210,19 @@ fn pins(book: &Book, findings: &mut Vec<Finding>) {
                 "it and {other} are both the newest lease of {}",
                 lease.instance
             );
-            findings.push(Finding {
-                invariant: 5,
-                subject: lease.id.to_string(),
-                problem,
-            });
+            findings.add(invariant::ONCE, lease.id, problem);
         }
     }
 }
 
 /// Invariant 2: a lot is counted in the account of its wallet.
-fn wallet_of(book: &Book, lot: &Lot, findings: &mut Vec<Finding>) {
+fn wallet_of(book: &Book, lot: &Lot, findings: &mut Findings) {
     let wallet = book.wallets.iter().find(|wallet| wallet.id == lot.wallet);
     if wallet.is_none_or(|wallet| wallet.account != lot.account) {
         let problem = format!(
             "it is counted in {} but {} is not a wallet of that account",
             lot.account, lot.wallet
         );
-        findings.push(Finding {
-            invariant: 2,
-            subject: lot.id.to_string(),
-            problem,
-        });
-    }
-}
-
-/// What a lease has out, and what was booked as spent of it, by its own row.
-fn by_row(lease: &Lease) -> (Amount, Amount) {
-    match &lease.resolution {
-        None => (lease.counters.outstanding(), lease.counters.settled),
-        // Decided over: later use moves money up to the amount that was decided.
-        Some(resolution) => {
-            let late = lease
-                .counters
-                .settled
-                .saturating_sub(resolution.counters.settled);
-            let late = late.max(Amount::ZERO).min(resolution.amount);
-            (
-                Amount::ZERO,
-                resolution.counters.settled.saturating_add(late),
-            )
-        }
+        findings.add(invariant::FUNDED, lot.id, problem);
     }
 }

@@ -15,7 +15,7 @@ mod judge;
 mod leases;
 mod lots;
 
-pub use compare::differences;
+pub use compare::{claim_difference, lot_differences};
 pub use facts::{ReplayedClaim, ReplayedWallet};
 pub use lots::Breakdown;
 
@@ -52,6 +52,8 @@ pub struct Replay {
     breakdown: BTreeMap<(WalletId, LotKind), Breakdown>,
     leases: BTreeMap<LeaseId, Out>,
     claims: BTreeMap<ClaimId, ReplayedClaim>,
+    closed_claims: Vec<(ClaimId, ReplayedClaim)>,
+    claims_opened: u64,
     findings: Vec<Finding>,
 }
 
@@ -100,6 +102,8 @@ impl Replay {
             breakdown: BTreeMap::new(),
             leases: BTreeMap::new(),
             claims: BTreeMap::new(),
+            closed_claims: Vec::new(),
+            claims_opened: 0,
             findings: Vec::new(),
         }
     }
@@ -184,6 +188,17 @@ impl Replay {
             }
         }
         over
+    }
+
+    /// How many claims were ever opened.
+    #[must_use]
+    pub const fn claims_opened(&self) -> u64 {
+        self.claims_opened
+    }
+
+    /// Hands out the claims that were closed since the last time.
+    pub fn closed_claims(&mut self) -> Vec<(ClaimId, ReplayedClaim)> {
+        std::mem::take(&mut self.closed_claims)
     }
 
     /// Hands out what was found since the last time.

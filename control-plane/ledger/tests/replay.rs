@@ -15,7 +15,7 @@ use creditgate_core::protocol::{PreviousReport, Report};
 use creditgate_ledger::alert::{self, AlertCondition, AlertSettings, AlertThreshold};
 use creditgate_ledger::auto_top_up::{self, AutoTopUp, Fill};
 use creditgate_ledger::id::{AccountId, InstanceId, WalletId};
-use creditgate_ledger::replay::{Breakdown, Replay, differences};
+use creditgate_ledger::replay::{Breakdown, Replay, lot_differences};
 use creditgate_ledger::top_up::{self, TopUp};
 use creditgate_ledger::wallet::{self, NewWallet};
 use creditgate_ledger::{
@@ -421,7 +421,7 @@ impl World {
             for lot in book.lots.iter().filter(|lot| lot.account == account.id) {
                 assert_eq!(live.contains(&lot.id), lot.is_live(), "{lot:?}");
                 if let Some(replayed) = used_up.remove(&lot.id) {
-                    assert_eq!(differences(&replayed, lot), Vec::<String>::new());
+                    assert_eq!(lot_differences(&replayed, lot), Vec::<String>::new());
                 }
             }
             assert!(used_up.is_empty(), "{used_up:?}");

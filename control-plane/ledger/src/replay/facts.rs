@@ -9,7 +9,7 @@ use crate::claim::cover::Cover;
 use crate::claim::{ClaimLots, ClaimPurpose};
 use crate::fact::Fact;
 use crate::id::{ClaimId, LotId, WalletId};
-use crate::journal::{Entry, EntryKind};
+use crate::journal::Entry;
 use crate::time::Timestamp;
 use crate::verify::invariant;
 use crate::wallet::{WalletStatus, WalletType};
@@ -33,7 +33,7 @@ pub struct ReplayedWallet {
     pub alert_sequence: u64,
 }
 
-/// What the journal tells of a claim that is open.
+/// What the journal tells of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplayedClaim {
     /// On which wallet.
@@ -48,6 +48,8 @@ pub struct ReplayedClaim {
     pub asked: Amount,
     /// Taken so far.
     pub done: Amount,
+    /// What turned out to be spent, once it is closed.
+    pub short: Amount,
 }
 
 impl ReplayedClaim {
@@ -140,7 +142,9 @@ impl Replay {
                     since: entry.booked_at,
                     asked: *asked,
                     done: taken(entry),
+                    short: Amount::ZERO,
                 };
+                self.claims_opened = self.claims_opened.saturating_add(1);
                 if self.claims.insert(*claim, opened).is_some() {
                     self.contradicts(entry, format!("it opens {claim}, which was open"));
                 }
@@ -252,25 +256,22 @@ impl Replay {
     }
 
     fn claim_closed(&mut self, entry: &Entry, id: ClaimId, done: Amount, short: Amount) {
-        let Some(claim) = self.claims.remove(&id) else {
+        let Some(mut claim) = self.claims.remove(&id) else {
             return self.contradicts(entry, format!("it closes {id}, which is not open"));
         };
-        let took_now = if entry.kind == EntryKind::Note {
-            Amount::ZERO
-        } else {
-            taken(entry)
-        };
-        let took = claim.done.saturating_add(took_now);
-        if took != done || done.saturating_add(short) != claim.asked {
+        claim.done = claim.done.saturating_add(taken(entry));
+        claim.short = short;
+        if claim.done != done || done.saturating_add(short) != claim.asked {
             let problem = format!(
                 "it closes {id} with {} done and {} short, but of {} asked {} was taken",
                 done.get(),
                 short.get(),
                 claim.asked.get(),
-                took.get()
+                claim.done.get()
             );
             self.found(invariant::FUNDED, entry.id, problem);
         }
+        self.closed_claims.push((id, claim));
     }
 
     fn alert(

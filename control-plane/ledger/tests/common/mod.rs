@@ -11,8 +11,8 @@ use creditgate_core::protocol::{LeaseAnswer, PreviousReport, Report, Timing};
 use creditgate_ledger::context::{Context, Ids};
 use creditgate_ledger::customer::{self, NewCustomer};
 use creditgate_ledger::decision;
-use creditgate_ledger::id::{AccountId, InstanceId};
-use creditgate_ledger::replay::Replay;
+use creditgate_ledger::id::{AccountId, ClaimId, InstanceId};
+use creditgate_ledger::replay::{Replay, claim_difference};
 use creditgate_ledger::report::{self, Impossible, Reporter};
 use creditgate_ledger::top_up::{self, TopUp};
 use creditgate_ledger::verify::verify;
@@ -152,13 +152,24 @@ impl Bench {
             for lease in book.leases.iter().filter(|row| is_of(row.account)) {
                 replay.compare_lease(lease);
             }
+            let open = |id: &ClaimId| {
+                book.claims
+                    .iter()
+                    .find(|row| row.id == *id && row.is_open())
+            };
             for claim in book.claims.iter().filter(|row| is_of(row.account)) {
-                replay.compare_claim(claim);
+                if claim.is_open() {
+                    replay.compare_claim(claim);
+                }
             }
-            replay.without_row(
-                |wallet| book.wallet(wallet.id).is_some(),
-                |lot| book.lot(lot.id).is_some(),
-            );
+            assert!(replay.claims().all(|(id, _)| open(&id).is_some()));
+            for (id, claim) in replay.closed_claims() {
+                let row = book.claims.iter().find(|row| row.id == id);
+                let difference = row.map(|row| claim_difference(&claim, row));
+                assert_eq!(difference.flatten(), None);
+            }
+            assert!(replay.wallets().all(|row| book.wallet(row.id).is_some()));
+            assert!(replay.lots().all(|row| book.lot(row.id).is_some()));
             assert_eq!(replay.findings(), vec![], "by the journal at {}", self.now);
         }
     }
