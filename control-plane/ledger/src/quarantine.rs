@@ -12,7 +12,7 @@ use crate::book::Book;
 use crate::context::Context;
 use crate::id::LeaseId;
 use crate::journal::{About, EntryKind, Journal, LedgerAccount, ReasonCode};
-use crate::lease::{Hold, LeaseState, QuarantineCause, Resolution, ResolutionKind};
+use crate::lease::{Hold, Lease, LeaseState, QuarantineCause, Resolution, ResolutionKind};
 use crate::lend;
 use crate::refusal::Refusal;
 use crate::report;
@@ -74,7 +74,7 @@ pub fn set_aside(
 /// Decides over a quarantined lease.
 ///
 /// # Errors
-/// [`Refusal::NotFound`]; [`Refusal::Conflict`] `lease_not_quarantined`.
+/// [`Refusal::Conflict`] `lease_not_quarantined`.
 pub fn resolve(
     book: &mut Book,
     journal: &mut Journal,
@@ -114,7 +114,7 @@ pub fn resolve(
 /// Keeps a quarantined lease from the operator's policy until someone decides over it.
 ///
 /// # Errors
-/// [`Refusal::NotFound`]; [`Refusal::Conflict`] `lease_not_quarantined`, `lease_on_hold`.
+/// [`Refusal::Conflict`] `lease_not_quarantined`, `lease_on_hold`.
 pub fn hold(
     book: &mut Book,
     context: &Context<'_>,
@@ -162,21 +162,14 @@ fn not_held(hold: Option<&Hold>, id: LeaseId) -> Result<(), Refusal> {
     }
 }
 
+/// A lease that is not in the book any more is history, and so is not quarantined either.
 fn quarantined(book: &Book, id: LeaseId) -> Result<usize, Refusal> {
-    let found = book.leases.iter().position(|lease| lease.id == id);
-    let lease = found.ok_or_else(|| Refusal::NotFound {
-        what: "lease",
-        id: id.to_string(),
-    })?;
-    if book.leases[lease].state != LeaseState::Quarantined {
-        return Err(Refusal::Conflict {
-            code: "lease_not_quarantined",
-            problem: format!(
-                "lease {id} is not quarantined; only quarantined credit can be resolved"
-            ),
-        });
-    }
-    Ok(lease)
+    let is_it = |lease: &Lease| lease.id == id && lease.state == LeaseState::Quarantined;
+    let found = book.leases.iter().position(is_it);
+    found.ok_or_else(|| Refusal::Conflict {
+        code: "lease_not_quarantined",
+        problem: format!("lease {id} is not quarantined; only quarantined credit can be resolved"),
+    })
 }
 
 /// Books what a turned lease still holds after the longest stream: charged, and closed.

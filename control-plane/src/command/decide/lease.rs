@@ -26,7 +26,7 @@ impl Work<'_> {
         (number, need, rule): (LeaseNumber, Amount, Option<&str>),
     ) -> Result<Outcome, Failure> {
         let target = Target::Credential(credential);
-        if !self.places.contains_key(&target) {
+        if self.place(&target).is_err() {
             return Ok(Outcome::Resolved(None));
         }
         let known = self
@@ -84,7 +84,7 @@ impl Work<'_> {
         report: &Report,
     ) -> Result<Outcome, Failure> {
         let target = Target::Account(report.account);
-        if !self.places.contains_key(&target) {
+        if self.place(&target).is_err() {
             let unknown = AccountState::unknown();
             return Ok(Outcome::Answer(Box::new(report::closed(report, unknown))));
         }

@@ -1,0 +1,4 @@
+//! Random histories of commands, through the real decisions and a storage.
+
+mod batches;
+mod history;
