@@ -56,7 +56,7 @@ pub(crate) fn note_effective(
             let in_between = seen_until < lot.effective_at && lot.effective_at <= now;
             lot.account == id && in_between && lot.created_at < lot.effective_at
         })
-        .filter(|lot| book.lots[*lot].is_lendable(now))
+        .filter(|lot| book.lots[*lot].is_lendable(now) && book.lots[*lot].is_live())
         .collect();
     for lot in began {
         let row = &book.lots[lot];

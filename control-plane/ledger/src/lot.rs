@@ -166,7 +166,8 @@ pub(crate) fn check_room(
     if sum.checked_add(amount).is_none_or(|sum| sum > FUNDED_MAX) {
         return Err(Refusal::Overflow);
     }
-    if book.lots.len().saturating_add(lots) > LOTS_MAX {
+    let live = book.lots.iter().filter(|lot| lot.is_live()).count();
+    if live.saturating_add(lots) > LOTS_MAX {
         return Err(Refusal::Conflict {
             code: "lots_max",
             problem: format!(
@@ -177,15 +178,19 @@ pub(crate) fn check_room(
     Ok(())
 }
 
-/// The place of a live lot.
+/// The place of a live lot. One that is not in the book any more is history, and refused as one
+/// that has just become so.
 ///
 /// # Errors
-/// [`Refusal::NotFound`].
+/// `lot_not_live`.
 pub(crate) fn place_of(book: &Book, id: LotId) -> Result<usize, Refusal> {
-    let found = book.lots.iter().position(|lot| lot.id == id);
-    found.ok_or_else(|| Refusal::NotFound {
-        what: "lot",
-        id: id.to_string(),
+    let found = book
+        .lots
+        .iter()
+        .position(|lot| lot.id == id && lot.is_live());
+    found.ok_or_else(|| Refusal::Conflict {
+        code: "lot_not_live",
+        problem: format!("nothing of lot {id} is left"),
     })
 }
 
@@ -206,10 +211,10 @@ pub fn set_priority(
     if lot.kind == LotKind::CreditLine {
         return Err(credit_limit::not_by_itself(id));
     }
-    if !lot.is_live() || lot.voided_at.is_some() {
+    if lot.voided_at.is_some() {
         return Err(Refusal::Conflict {
             code: "lot_not_live",
-            problem: format!("nothing of lot {id} is left to be lent"),
+            problem: format!("lot {id} is voided; nothing of it will be lent"),
         });
     }
     let from = lot.priority;

@@ -45,10 +45,10 @@ pub fn void(
     if row.kind == LotKind::CreditLine {
         return Err(credit_limit::not_by_itself(id));
     }
-    if row.voided_at.is_some() || !row.is_live() {
+    if row.voided_at.is_some() {
         return Err(Refusal::Conflict {
             code: "lot_not_live",
-            problem: format!("nothing of lot {id} is left to void"),
+            problem: format!("lot {id} is voided already"),
         });
     }
     let place = book

@@ -14,13 +14,14 @@ use creditgate_core::lease::{Counters, LeaseNumber};
 use creditgate_core::protocol::{PreviousReport, Report};
 use creditgate_ledger::alert::{self, AlertCondition, AlertSettings, AlertThreshold};
 use creditgate_ledger::auto_top_up::{self, AutoTopUp, Fill};
+use creditgate_ledger::claim::{self, ClaimLots, ClaimPurpose, NewClaim};
 use creditgate_ledger::id::{AccountId, InstanceId, WalletId};
 use creditgate_ledger::replay::{Breakdown, Replay, lot_differences};
 use creditgate_ledger::top_up::{self, TopUp};
-use creditgate_ledger::wallet::{self, NewWallet};
+use creditgate_ledger::wallet::{self, NewWallet, PaidCredit, WalletChange};
 use creditgate_ledger::{
-    Credits, LeaseState, QuarantineCause, ReasonCode, ResolutionKind, Scope, WalletStatus, expiry,
-    lend, quarantine,
+    Book, Context, Credits, Journal, LeaseState, QuarantineCause, ReasonCode, Refusal,
+    ResolutionKind, Scope, WalletStatus, WalletType, expiry, lend, lot, payment, quarantine,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -30,6 +31,33 @@ enum Step {
     Open {
         scope: usize,
         priority: Option<i32>,
+        limit: Option<i64>,
+    },
+    Rank {
+        wallet: Index,
+        priority: Option<i32>,
+    },
+    Limit {
+        wallet: Index,
+        limit: i64,
+    },
+    Close {
+        wallet: Index,
+        to: Option<Index>,
+    },
+    RankLot {
+        lot: Index,
+        priority: Option<i32>,
+    },
+    Pay {
+        lot: Index,
+    },
+    Claim {
+        wallet: Index,
+        to: Option<Index>,
+        lot: Option<Index>,
+        purchased: bool,
+        units: i64,
     },
     TopUp {
         wallet: Index,
@@ -38,6 +66,8 @@ enum Step {
         priority: Option<i32>,
         starts_ms: Option<u64>,
         lives_ms: Option<u64>,
+        awaits_payment: bool,
+        bonus: Option<i64>,
     },
     Void {
         lot: Index,
@@ -97,10 +127,18 @@ fn step() -> impl Strategy<Value = Step> {
     let instant = || proptest::option::of(1_u64..40_000);
     let index = any::<Index>;
     prop_oneof![
-        1 => (0_usize..3, priority()).prop_map(|(scope, priority)| Step::Open { scope, priority }),
-        6 => (index(), 1_i64..100, reason, priority(), instant(), instant())
-            .prop_map(|(wallet, units, reason, priority, starts_ms, lives_ms)| {
-                Step::TopUp { wallet, units, reason, priority, starts_ms, lives_ms }
+        2 => (0_usize..3, priority(), proptest::option::of(0_i64..60))
+            .prop_map(|(scope, priority, limit)| Step::Open { scope, priority, limit }),
+        1 => (index(), priority()).prop_map(|(wallet, priority)| Step::Rank { wallet, priority }),
+        2 => (index(), 0_i64..60).prop_map(|(wallet, limit)| Step::Limit { wallet, limit }),
+        1 => (index(), proptest::option::of(index())).prop_map(|(wallet, to)| Step::Close { wallet, to }),
+        2 => (index(), priority()).prop_map(|(lot, priority)| Step::RankLot { lot, priority }),
+        2 => index().prop_map(|lot| Step::Pay { lot }),
+        4 => (index(), proptest::option::of(index()), proptest::option::of(index()), any::<bool>(), 1_i64..60)
+            .prop_map(|(wallet, to, lot, purchased, units)| Step::Claim { wallet, to, lot, purchased, units }),
+        8 => (index(), 1_i64..100, reason, priority(), instant(), instant(), any::<bool>(), proptest::option::of(1_i64..20))
+            .prop_map(|(wallet, units, reason, priority, starts_ms, lives_ms, awaits_payment, bonus)| {
+                Step::TopUp { wallet, units, reason, priority, starts_ms, lives_ms, awaits_payment, bonus }
             }),
         1 => index().prop_map(|lot| Step::Void { lot }),
         1 => (index(), any::<bool>()).prop_map(|(wallet, frozen)| Step::SetStatus {
@@ -160,7 +198,58 @@ impl World {
 
     fn play(&mut self, step: Step) {
         match step {
-            Step::Open { scope, priority } => self.open(scope, priority),
+            Step::Open {
+                scope,
+                priority,
+                limit,
+            } => self.open(scope, priority, limit),
+            Step::Rank { wallet, priority } => {
+                let change = WalletChange {
+                    priority: Some(priority),
+                    ..WalletChange::default()
+                };
+                self.change(wallet, change);
+            }
+            Step::Limit { wallet, limit } => {
+                let change = WalletChange {
+                    credit_limit: Some(amount(limit)),
+                    ..WalletChange::default()
+                };
+                self.change(wallet, change);
+            }
+            Step::Close { wallet, to } => {
+                let id = self.wallet(wallet);
+                let to = to.map(|to| self.wallet(to));
+                let paid = to.map_or(PaidCredit::Keep, PaidCredit::Transfer);
+                self.try_to(|book, journal, context| {
+                    wallet::close(book, journal, context, id, paid, "chance")
+                });
+            }
+            Step::RankLot { lot, priority } => {
+                let id = lot.get(&self.bench.book.lots).id;
+                self.try_to(|book, journal, context| {
+                    lot::set_priority(book, journal, context, id, priority, None)
+                });
+            }
+            Step::Pay { lot } => {
+                let lots = self.bench.book.lots.iter();
+                let unpaid: Vec<_> = lots.filter(|lot| !lot.unpaid.is_zero()).collect();
+                if unpaid.is_empty() {
+                    return;
+                }
+                let id = lot.get(&unpaid).id;
+                let reference = Some("wire 7".to_owned());
+                self.try_to(|book, journal, context| {
+                    payment::pay(book, journal, context, id, reference, None)
+                });
+            }
+            Step::Claim {
+                wallet,
+                to,
+                lot,
+                purchased,
+                units,
+            } => self.claim(wallet, (to, lot, purchased), units),
             Step::TopUp {
                 wallet,
                 units,
@@ -168,6 +257,8 @@ impl World {
                 priority,
                 starts_ms,
                 lives_ms,
+                awaits_payment,
+                bonus,
             } => {
                 let effective_at = starts_ms.map(|ms| self.bench.now.plus_ms(ms));
                 let from = effective_at.unwrap_or(self.bench.now);
@@ -175,25 +266,25 @@ impl World {
                     priority,
                     effective_at,
                     expires_at: lives_ms.map(|ms| from.plus_ms(ms)),
+                    awaits_payment,
+                    bonus: bonus.map(amount),
                     ..TopUp::new(self.wallet(wallet), amount(units), reason)
                 };
-                let done = self
-                    .bench
-                    .run(|book, journal, context| top_up::top_up(book, journal, context, command));
-                done.unwrap();
+                self.try_to(|book, journal, context| {
+                    top_up::top_up(book, journal, context, command)
+                });
             }
             Step::Void { lot } => {
                 let id = lot.get(&self.bench.book.lots).id;
-                let _dead_already = self
-                    .bench
-                    .run(|book, journal, context| top_up::void(book, journal, context, id, "no"));
+                self.try_to(|book, journal, context| {
+                    top_up::void(book, journal, context, id, "no")
+                });
             }
             Step::SetStatus { wallet, status } => {
                 let id = self.wallet(wallet);
-                let done = self.bench.run(|book, journal, context| {
+                self.try_to(|book, journal, context| {
                     wallet::set_status(book, journal, context, id, status, Some("why"))
                 });
-                done.unwrap();
             }
             Step::Ask {
                 gateway,
@@ -274,7 +365,18 @@ impl World {
         });
     }
 
-    fn open(&mut self, scope: usize, priority: Option<i32>) {
+    /// What is refused changes nothing: whoever decides works on a copy.
+    fn try_to<T>(
+        &mut self,
+        decide: impl FnOnce(&mut Book, &mut Journal, &mut Context<'_>) -> Result<T, Refusal>,
+    ) {
+        let before = self.bench.before();
+        if self.bench.run(decide).is_err() {
+            self.bench.back_to(before);
+        }
+    }
+
+    fn open(&mut self, scope: usize, priority: Option<i32>, limit: Option<i64>) {
         let rules = [None, Some("a"), Some("b")][scope];
         let rules = rules.into_iter().map(str::to_owned);
         let first = &self.bench.book.accounts[0];
@@ -283,11 +385,43 @@ impl World {
                 rules: rules.collect(),
             },
             priority,
+            wallet_type: limit.map_or(WalletType::PrePaid, |_| WalletType::PostPaid),
+            credit_limit: limit.map_or(Amount::ZERO, amount),
             ..NewWallet::plain(first.currency, first.scale)
         };
-        let _too_many = self
-            .bench
-            .run(|book, journal, context| wallet::create(book, journal, context, new));
+        self.try_to(|book, journal, context| wallet::create(book, journal, context, new));
+    }
+
+    fn change(&mut self, wallet: Index, change: WalletChange) {
+        let id = self.wallet(wallet);
+        self.try_to(|book, journal, context| wallet::change(book, journal, context, id, change));
+    }
+
+    /// A debit, or a transfer to another wallet, of all, paid, or one of a wallet's lots.
+    fn claim(
+        &mut self,
+        wallet: Index,
+        (to, lot, purchased): (Option<Index>, Option<Index>, bool),
+        units: i64,
+    ) {
+        let id = self.wallet(wallet);
+        let to = to.map(|to| self.wallet(to));
+        let of_wallet = self.bench.book.lots.iter().filter(|lot| lot.wallet == id);
+        let lots: Vec<_> = of_wallet.collect();
+        let lots = match lot.filter(|_| !lots.is_empty()) {
+            Some(lot) => ClaimLots::One(lot.get(&lots).id),
+            None if purchased => ClaimLots::Purchased,
+            None => ClaimLots::Any,
+        };
+        let new = NewClaim {
+            wallet: id,
+            purpose: to.map_or(ClaimPurpose::Debit, |to| ClaimPurpose::Transfer { to }),
+            lots,
+            reason: ReasonCode::CreditAdjustment,
+            note: Some("chance".to_owned()),
+            asked: amount(units),
+        };
+        self.try_to(|book, journal, context| claim::open(book, journal, context, new));
     }
 
     /// A gateway uses and gives back some of what it has, and asks for more.

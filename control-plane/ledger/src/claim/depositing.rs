@@ -94,6 +94,7 @@ fn deposit(
             && lot.source == LotSource::Transfer(source.id)
             && lot.created_at >= since
             && lot.voided_at.is_none()
+            && lot.is_live()
             && lot.expires_at == source.expires_at
     });
     let placed = match known {

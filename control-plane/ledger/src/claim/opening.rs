@@ -119,7 +119,8 @@ pub(crate) fn check(book: &Book, now: Timestamp, new: &NewClaim) -> Result<(), R
         });
     }
     if let ClaimLots::One(id) = new.lots {
-        let lot = book.lot(id).filter(|lot| lot.wallet == wallet.id);
+        let lot = book.lot(id);
+        let lot = lot.filter(|lot| lot.wallet == wallet.id && lot.is_live());
         let lot = lot.ok_or_else(|| Refusal::NotFound {
             what: "lot",
             id: id.to_string(),

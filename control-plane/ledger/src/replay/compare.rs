@@ -172,6 +172,7 @@ pub fn claim_difference(replayed: &ReplayedClaim, row: &Claim) -> Option<String>
         wallet: row.wallet,
         purpose: row.purpose,
         lots: row.lots,
+        since: row.created_at,
         asked: row.asked,
         done: row.done,
         short: row.short,

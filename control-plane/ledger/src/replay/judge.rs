@@ -2,7 +2,7 @@
 
 use super::{Movement, Replay};
 use crate::burn_order::Lot;
-use crate::journal::{Entry, LedgerAccount};
+use crate::journal::{Entry, EntryKind, LedgerAccount};
 use crate::time::Timestamp;
 use crate::verify::invariant;
 use crate::wallet::WalletStatus;
@@ -21,7 +21,7 @@ impl Replay {
             let problem = format!("it moves {moved} but draws {drawn} from lots");
             self.found(invariant::LOTS, entry.id, problem);
         }
-        if !lends(movement) {
+        if !lends(movement) && entry.kind != EntryKind::Debit {
             return;
         }
         let mut faults = Vec::new();
@@ -31,7 +31,10 @@ impl Replay {
             .iter()
             .filter_map(|draw| self.lots.get(&draw.lot));
         for lot in lots {
-            if let Some(why) = self.not_lendable(lot, entry.booked_at) {
+            if let Some(why) = self
+                .not_lendable(lot, entry.booked_at)
+                .filter(|_| lends(movement))
+            {
                 let problem = format!("it lends of {} at {}, {why}", lot.id, entry.booked_at);
                 faults.push((invariant::IN_TIME, problem));
             }

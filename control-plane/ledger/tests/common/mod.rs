@@ -41,6 +41,13 @@ pub(crate) struct Bench {
     replayed: usize,
 }
 
+/// A bench as it was.
+pub(crate) struct Before {
+    book: Book,
+    journal: Journal,
+    replays: BTreeMap<AccountId, Replay>,
+}
+
 pub(crate) const A: InstanceId = InstanceId(0xa);
 pub(crate) const B: InstanceId = InstanceId(0xb);
 
@@ -191,9 +198,7 @@ impl Bench {
         instance: InstanceId,
         report: &Report,
     ) -> Result<LeaseAnswer, Impossible> {
-        let before = self.book.clone();
-        let entries = self.journal.entries.len();
-        let replays = self.replays.clone();
+        let before = self.before();
         let reporter = Reporter {
             instance,
             barred: None,
@@ -201,11 +206,26 @@ impl Bench {
         let answer = self
             .run(|book, journal, context| report::report(book, journal, context, reporter, report));
         if answer.is_err() {
-            self.book = before;
-            self.journal.entries.truncate(entries);
-            (self.replays, self.replayed) = (replays, entries);
+            self.back_to(before);
         }
         answer
+    }
+
+    /// All that a decision may change.
+    pub(crate) fn before(&self) -> Before {
+        Before {
+            book: self.book.clone(),
+            journal: self.journal.clone(),
+            replays: self.replays.clone(),
+        }
+    }
+
+    /// Nothing of a refused decision remains.
+    pub(crate) fn back_to(&mut self, before: Before) {
+        self.replayed = before.journal.entries.len();
+        self.book = before.book;
+        self.journal = before.journal;
+        self.replays = before.replays;
     }
 
     /// Asks under a lease for `need`, with counters as given.
