@@ -92,7 +92,6 @@ fn verify_customer(
     findings.extend(verify_book(&book));
     pins(&book, findings);
     newest(&book, findings);
-    transferred(&book, findings);
     let mut leases = Leases::newest(reader, &book, findings)?;
     for account in &book.accounts {
         signs(account, findings);
@@ -158,21 +157,6 @@ fn signs(account: &Account, findings: &mut Findings) {
             let problem = format!("its balance of {ledger_account} is {}", balance.get());
             findings.add(invariant::FUNDED, account.id, problem);
         }
-    }
-}
-
-/// Invariant 2: what went from some accounts of a customer came to others.
-fn transferred(book: &Book, findings: &mut Findings) {
-    let mut sums = BTreeMap::new();
-    for account in &book.accounts {
-        let sum: &mut i128 = sums.entry(account.currency).or_default();
-        let part = account.balances.get(LedgerAccount::Transferred);
-        *sum = sum.saturating_add(i128::from(part.get()));
-    }
-    for (currency, sum) in sums.into_iter().filter(|(_, sum)| *sum != 0) {
-        let problem =
-            format!("what was transferred between its accounts in {currency} sums to {sum}");
-        findings.add(invariant::FUNDED, book.customer.id, problem);
     }
 }
 

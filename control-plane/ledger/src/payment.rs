@@ -21,8 +21,8 @@ use crate::wallet;
 /// Marks a lot as paid: from now on, or from its effective instant, it can be spent.
 ///
 /// # Errors
-/// Unknown lot, closed wallet, or a lot that waits for no payment: it was paid before, was
-/// voided, has lapsed, or is the bonus of another that is to be paid.
+/// Closed wallet, or a lot that waits for no payment: it was paid before, was voided, has
+/// lapsed, or is the bonus of another that is to be paid.
 pub fn pay(
     book: &mut Book,
     journal: &mut Journal,
@@ -31,14 +31,14 @@ pub fn pay(
     reference: Option<String>,
     reason: Option<&str>,
 ) -> Result<Lot, Refusal> {
-    let found = lot::place_of(book, id)?;
+    // One that is not in the book any more is history, and waits for nothing.
+    let waits = |lot: &Lot| lot.id == id && !lot.unpaid.is_zero() && lot.voided_at.is_none();
+    let found = book.lots.iter().position(waits);
+    let found = found.ok_or_else(|| Refusal::Conflict {
+        code: "lot_not_unpaid",
+        problem: format!("lot {id} does not wait for its payment"),
+    })?;
     let row = &book.lots[found];
-    if row.unpaid.is_zero() || row.voided_at.is_some() {
-        return Err(Refusal::Conflict {
-            code: "lot_not_unpaid",
-            problem: format!("lot {id} does not wait for its payment"),
-        });
-    }
     if let LotSource::Bonus(of) = row.source {
         return Err(Refusal::Conflict {
             code: "lot_is_bonus",
