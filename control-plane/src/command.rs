@@ -7,11 +7,16 @@ mod audited;
 mod decide;
 pub(crate) mod grant;
 mod settings;
+mod wallet;
 mod webhook;
 
 pub use decide::{Failure, Work};
 pub use grant::{GrantCommand, GrantOutcome, GrantOwner, Subscribe, Subscribed};
 pub use settings::{OVERRUN_MAX, SettingsChange};
+pub use wallet::{
+    ChangeWallet, CreateWallet, HowMuch, LotNow, Paid, TopUpCommand, WalletCommand, WalletNow,
+    WalletOutcome,
+};
 pub use webhook::{REPLAY_MAX, WebhookCommand};
 
 use creditgate_core::amount::{Amount, Currency, Scale};
@@ -19,19 +24,15 @@ use creditgate_core::key::CredentialHash;
 use creditgate_core::lease::LeaseNumber;
 use creditgate_core::protocol::{LeaseAnswer, Report, Resolved};
 use creditgate_core::rate_card::RateCardDocument;
-use creditgate_ledger::alert::AlertSettings;
-use creditgate_ledger::auto_top_up::AutoTopUp;
 use creditgate_ledger::customer::{CustomerChange, NewCustomer};
-use creditgate_ledger::id::{GatewayId, InstanceId, KeyId, LeaseId, LotId};
+use creditgate_ledger::id::{GatewayId, InstanceId, KeyId, LeaseId};
 use creditgate_ledger::registry::{
     CurrencyDefinition, Gateway, GatewayKey, Instance, InstanceState, OperatorKey, OperatorRole,
     RateCardVersion, Settings,
 };
-use creditgate_ledger::top_up::Voided;
 use creditgate_ledger::webhook::{Delivery, Endpoint};
 use creditgate_ledger::{
-    Account, ConsumerKey, Customer, Lease, Lot, QuarantineCause, ReasonCode, ResolutionKind,
-    Timestamp, Wallet, WalletStatus,
+    Account, ConsumerKey, Customer, Lease, QuarantineCause, ResolutionKind, Timestamp,
 };
 
 use crate::storage::{NamedLease, Target};
@@ -80,24 +81,8 @@ pub enum Command {
         /// To whom.
         customer: Target,
     },
-    /// Makes a wallet.
-    CreateWallet(CreateWallet),
-    /// Freezes or thaws a wallet.
-    SetWalletStatus {
-        /// Which.
-        wallet: Target,
-        /// To what.
-        status: WalletStatus,
-    },
-    /// Adds a lot.
-    TopUp(TopUpCommand),
-    /// Voids a lot.
-    VoidLot {
-        /// Which.
-        lot: LotId,
-        /// Why.
-        reason: String,
-    },
+    /// Makes or changes a wallet or a lot, or takes credit out.
+    Wallet(WalletCommand),
     /// Resolves a credential, and lends.
     Resolve {
         /// The gateway that asks.
@@ -274,68 +259,6 @@ pub enum Command {
     Grant(GrantCommand),
 }
 
-/// What makes a wallet.
-#[derive(Debug, Clone)]
-pub struct CreateWallet {
-    /// Whose.
-    pub customer: Target,
-    /// What it counts in.
-    pub currency: Currency,
-    /// For people.
-    pub name: Option<String>,
-    /// Amount per credit.
-    pub conversion_rate: String,
-    /// How it fills itself.
-    pub auto_topup: Option<AutoTopUp>,
-    /// When its balance is told.
-    pub alert_settings: Option<AlertSettings>,
-    /// The operator's own data.
-    pub metadata: std::collections::BTreeMap<String, String>,
-}
-
-/// A wallet with all that showing it needs.
-#[derive(Debug, Clone)]
-pub struct WalletNow {
-    /// The wallet.
-    pub wallet: Wallet,
-    /// Its account.
-    pub account: Account,
-    /// available + lent + held.
-    pub balance: Amount,
-    /// The customer's.
-    pub time_zone: String,
-    /// The instant of all this.
-    pub at: Timestamp,
-}
-
-/// What a top-up adds.
-#[derive(Debug, Clone)]
-pub struct TopUpCommand {
-    /// Into which wallet.
-    pub wallet: Target,
-    /// How much.
-    pub value: TopUpValue,
-    /// Why.
-    pub reason: ReasonCode,
-    /// Smaller burns first.
-    pub priority: Option<i32>,
-    /// From when.
-    pub effective_at: Option<Timestamp>,
-    /// Until when.
-    pub expires_at: Option<Timestamp>,
-    /// What the operator says of it.
-    pub description: Option<String>,
-}
-
-/// How much a top-up adds, as decimal text.
-#[derive(Debug, Clone)]
-pub enum TopUpValue {
-    /// In credits of the wallet.
-    Credits(String),
-    /// In the wallet's currency.
-    Amount(String),
-}
-
 /// What came of a command.
 #[derive(Debug, Clone)]
 pub enum Outcome {
@@ -343,12 +266,8 @@ pub enum Outcome {
     Customer(Customer),
     /// A consumer key.
     Key(ConsumerKey),
-    /// A wallet, as it is when all that the command sets off is done.
-    Wallet(Box<WalletNow>),
-    /// A lot with its wallet and account.
-    Lot(Box<(Lot, Wallet, Account)>),
-    /// A voided lot, and what became of it.
-    Voided(Box<(Lot, Voided, Account)>),
+    /// A wallet, a lot, or credit that was taken out.
+    Wallet(Box<WalletOutcome>),
     /// The answer to a resolve, if the credential is known.
     Resolved(Option<Box<Resolved>>),
     /// The answer to a report.
@@ -390,10 +309,7 @@ impl Command {
             Self::RevokeKey { .. } => "revoke_key",
             Self::RotateKey { .. } => "rotate_key",
             Self::MoveKey { .. } => "move_key",
-            Self::CreateWallet(_) => "create_wallet",
-            Self::SetWalletStatus { .. } => "set_wallet_status",
-            Self::TopUp(_) => "top_up",
-            Self::VoidLot { .. } => "void_lot",
+            Self::Wallet(command) => command.kind(),
             Self::Resolve { .. } => "resolve",
             Self::Report { .. } => "report",
             Self::ResolveLease { .. } => "resolve_lease",
@@ -456,10 +372,7 @@ impl Command {
             | Self::PassTime { customer } => vec![customer.clone()],
             Self::RevokeKey { key, .. } | Self::RotateKey { key, .. } => vec![Target::Key(*key)],
             Self::MoveKey { key, customer } => vec![Target::Key(*key), customer.clone()],
-            Self::CreateWallet(new) => vec![new.customer.clone()],
-            Self::SetWalletStatus { wallet, .. } => vec![wallet.clone()],
-            Self::TopUp(top_up) => vec![top_up.wallet.clone()],
-            Self::VoidLot { lot, .. } => vec![Target::Lot(*lot)],
+            Self::Wallet(command) => command.targets(),
             Self::Resolve { credential, .. } => vec![Target::Credential(*credential)],
             Self::Report { report, .. } => vec![Target::Account(report.account)],
             Self::ResolveLease { lease, .. }

@@ -41,6 +41,22 @@ pub struct Parts {
 }
 
 impl Parts {
+    /// These and others, together.
+    #[must_use]
+    pub fn plus(self, other: &Self) -> Self {
+        Self {
+            available: self.available.saturating_add(other.available),
+            pending: self.pending.saturating_add(other.pending),
+            lent: self.lent.saturating_add(other.lent),
+            held: self.held.saturating_add(other.held),
+            pending_recall: self.pending_recall.saturating_add(other.pending_recall),
+            quarantined: self.quarantined.saturating_add(other.quarantined),
+            lapsed: self.lapsed.saturating_add(other.lapsed),
+            kept: self.kept.saturating_add(other.kept),
+            unpaid: self.unpaid.saturating_add(other.unpaid),
+        }
+    }
+
     /// What the customer has: available + lent + held.
     #[must_use]
     pub fn balance(&self) -> Amount {

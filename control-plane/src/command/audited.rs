@@ -9,9 +9,8 @@ impl Command {
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         match self {
-            Self::VoidLot { reason, .. }
-            | Self::ResolveLease { reason, .. }
-            | Self::HoldLease { reason, .. } => Some(reason),
+            Self::Wallet(command) => command.reason(),
+            Self::ResolveLease { reason, .. } | Self::HoldLease { reason, .. } => Some(reason),
             Self::SetInstanceState { reason, .. } => reason.as_deref(),
             Self::Grant(command) => command.reason(),
             _ => None,
@@ -26,9 +25,7 @@ impl Outcome {
         Some(match self {
             Self::Customer(customer) => customer.id.to_string(),
             Self::Key(key) => key.id.to_string(),
-            Self::Wallet(wallet) => wallet.wallet.id.to_string(),
-            Self::Lot(lot) => lot.0.id.to_string(),
-            Self::Voided(voided) => voided.0.id.to_string(),
+            Self::Wallet(outcome) => outcome.subject(),
             Self::LeaseResolved(resolved) => resolved.0.id.to_string(),
             Self::Settings(_) => "settings".to_owned(),
             Self::Currency(currency) => currency.code.to_string(),
@@ -50,9 +47,7 @@ impl Outcome {
         match self {
             Self::Customer(customer) => Some(customer.id),
             Self::Key(key) => Some(key.customer),
-            Self::Wallet(wallet) => Some(wallet.wallet.customer),
-            Self::Lot(lot) => Some(lot.2.customer),
-            Self::Voided(voided) => Some(voided.2.customer),
+            Self::Wallet(outcome) => Some(outcome.wallet().customer),
             Self::LeaseResolved(resolved) => Some(resolved.2.customer),
             Self::Grant(outcome) => outcome.customer(),
             Self::Settings(_)

@@ -9,21 +9,20 @@ use creditgate_ledger::context::{Context, Ids};
 use creditgate_ledger::id::{AccountId, AuditId, LeaseId};
 use creditgate_ledger::registry::Registry;
 use creditgate_ledger::report::Impossible;
-use creditgate_ledger::top_up::{self, TopUp};
 use creditgate_ledger::webhook::{Attempt, Delivery};
 use creditgate_ledger::{
-    Book, ConsumerKey, Entry, Event, Journal, Rate, Refusal, Timestamp, Wallet, balance,
-    credential, customer, decision, expiry, lend, quarantine, wallet,
+    Book, ConsumerKey, Entry, Event, Journal, Refusal, Timestamp, credential, customer, decision,
+    expiry, lend, quarantine,
 };
 
-use super::{Command, CreateWallet, Outcome, TopUpCommand, TopUpValue, WalletNow};
+use super::{Command, Outcome};
 use crate::storage::{BookChange, ChangeSet, Loaded, Target};
 
 mod grant;
 mod lease;
-mod places;
 mod registry;
 mod restored;
+mod wallet;
 mod webhook;
 
 /// Why a command came to nothing.
@@ -94,18 +93,7 @@ impl<'a> Work<'a> {
         let told = self.events.len();
         let outcome = self.decide_alone(actor, command);
         self.send_out(told);
-        Ok(self.concluded(outcome?))
-    }
-
-    /// The outcome as it is after all that the command set off: a wallet may have filled itself.
-    fn concluded(&self, outcome: Outcome) -> Outcome {
-        let Outcome::Wallet(shown) = &outcome else {
-            return outcome;
-        };
-        let mut books = self.books.iter().map(|(_, book)| book);
-        books
-            .find_map(|book| with_account(book, book.wallet(shown.wallet.id)?, shown.at).ok())
-            .unwrap_or(outcome)
+        outcome
     }
 
     fn decide_alone(&mut self, actor: &str, command: Command) -> Result<Outcome, Failure> {
@@ -142,22 +130,7 @@ impl<'a> Work<'a> {
                 )?))
             }),
             Command::MoveKey { key, customer } => self.move_key(actor, key, &customer),
-            Command::CreateWallet(new) => self.create_wallet(actor, new),
-            Command::SetWalletStatus { wallet, status } => {
-                self.on(actor, &wallet.clone(), |book, journal, context, _| {
-                    let id = wallet_of(book, &wallet)?.id;
-                    let wallet = wallet::set_status(book, journal, context, id, status, None)?;
-                    with_account(book, &wallet, context.now)
-                })
-            }
-            Command::TopUp(command) => self.top_up(actor, command),
-            Command::VoidLot { lot, reason } => {
-                self.on(actor, &Target::Lot(lot), |book, journal, context, _| {
-                    let (lot, voided) = top_up::void(book, journal, context, lot, &reason)?;
-                    let account = account_of(book, lot.account)?;
-                    Ok(Outcome::Voided(Box::new((lot, voided, account))))
-                })
-            }
+            Command::Wallet(command) => self.decide_wallet(actor, command),
             Command::Resolve {
                 instance,
                 credential,
@@ -291,6 +264,20 @@ impl<'a> Work<'a> {
         Arc::make_mut(&mut self.registry)
     }
 
+    fn place(&self, target: &Target) -> Result<usize, Refusal> {
+        self.places
+            .get(target)
+            .copied()
+            .ok_or_else(|| not_found(target))
+    }
+
+    /// From now on the name leads to the same book as `target` does.
+    fn take_name(&mut self, target: &Target, name: Option<Target>) -> Result<(), Refusal> {
+        let place = self.place(target)?;
+        self.places.extend(name.map(|name| (name, place)));
+        Ok(())
+    }
+
     /// Runs a decision on a copy of the target's book; keeps the copy if it succeeds.
     fn on<T>(
         &mut self,
@@ -381,75 +368,6 @@ impl<'a> Work<'a> {
         self.places.insert(Target::Key(key), place);
         moved.map(Outcome::Key)
     }
-
-    fn create_wallet(&mut self, actor: &str, new: CreateWallet) -> Result<Outcome, Failure> {
-        let (currency, scale) = (new.currency, self.registry.scale(&new.currency));
-        let made = self.on(actor, &new.customer, |book, journal, context, _| {
-            let rate = Rate::parse(&new.conversion_rate, "/conversion_rate")?;
-            let new = wallet::NewWallet {
-                name: new.name,
-                conversion_rate: rate,
-                auto_topup: new.auto_topup,
-                alert_settings: new.alert_settings,
-                metadata: new.metadata,
-                ..wallet::NewWallet::plain(currency, scale)
-            };
-            let wallet = wallet::create(book, journal, context, new)?;
-            with_account(book, &wallet, context.now)
-        })?;
-        self.use_currency(currency);
-        Ok(made)
-    }
-
-    fn top_up(&mut self, actor: &str, command: TopUpCommand) -> Result<Outcome, Failure> {
-        self.on(
-            actor,
-            &command.wallet.clone(),
-            |book, journal, context, _| {
-                let wallet = wallet_of(book, &command.wallet)?.clone();
-                let scale = account_of(book, wallet.account)?.scale;
-                let amount = match &command.value {
-                    TopUpValue::Credits(credits) => wallet.conversion_rate.times(credits, scale)?,
-                    TopUpValue::Amount(amount) => {
-                        creditgate_core::amount::parse_decimal(amount, scale)
-                            .map_err(|error| Refusal::amount("/amount", &error))?
-                    }
-                };
-                let top_up = TopUp {
-                    priority: command.priority,
-                    effective_at: command.effective_at,
-                    expires_at: command.expires_at,
-                    description: command.description,
-                    ..TopUp::new(wallet.id, amount, command.reason)
-                };
-                let in_credits = matches!(command.value, TopUpValue::Credits(_));
-                let lot =
-                    top_up::top_up(book, journal, context, top_up).map_err(
-                        |refusal| match refusal {
-                            Refusal::Invalid {
-                                field: "/amount",
-                                code,
-                                problem,
-                            } if in_credits => Refusal::Invalid {
-                                field: "/credits_to_add",
-                                code,
-                                problem,
-                            },
-                            other => other,
-                        },
-                    )?;
-                let account = account_of(book, lot.account)?;
-                Ok(Outcome::Lot(Box::new((lot, wallet, account))))
-            },
-        )
-    }
-}
-
-fn wallet_of<'b>(book: &'b Book, target: &Target) -> Result<&'b Wallet, Refusal> {
-    book.wallets
-        .iter()
-        .find(|wallet| Target::Wallet(wallet.id) == *target)
-        .ok_or_else(|| not_found(target))
 }
 
 fn account_of(book: &Book, id: AccountId) -> Result<creditgate_ledger::Account, Refusal> {
@@ -465,18 +383,6 @@ fn resolved(book: &Book, id: LeaseId, amount: Amount) -> Result<Outcome, Failure
     let row = row.ok_or_else(|| not_found(&Target::Lease(id)))?;
     let account = account_of(book, row.account)?;
     Ok(Outcome::LeaseResolved(Box::new((row, amount, account))))
-}
-
-fn with_account(book: &Book, wallet: &Wallet, now: Timestamp) -> Result<Outcome, Failure> {
-    let account = account_of(book, wallet.account)?;
-    let balance = balance::parts(book, account.id, Some(wallet.id), now).balance();
-    Ok(Outcome::Wallet(Box::new(WalletNow {
-        wallet: wallet.clone(),
-        account,
-        balance,
-        time_zone: book.customer.time_zone.clone(),
-        at: now,
-    })))
 }
 
 fn not_found(target: &Target) -> Refusal {

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use creditgate_ledger::Timestamp;
-use creditgate_ledger::id::CustomerId;
+use creditgate_ledger::id::{CustomerId, LotId, WalletId};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::Shared;
@@ -13,6 +13,8 @@ use crate::storage::Target;
 mod applications;
 mod audit;
 mod balances;
+mod breakdown;
+mod claims;
 mod credit_grants;
 mod currencies;
 mod customers;
@@ -40,7 +42,9 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .merge(keys::routes())
         .merge(wallets::routes())
         .merge(lots::routes())
+        .merge(claims::routes())
         .merge(balances::routes())
+        .merge(breakdown::routes())
         .merge(transactions::routes())
         .merge(plans::routes())
         .merge(subscriptions::routes())
@@ -65,6 +69,20 @@ fn customer(named: &str) -> Target {
     named
         .parse::<CustomerId>()
         .map_or_else(|_| Target::ExternalId(named.to_owned()), Target::Customer)
+}
+
+/// A wallet by id or by the operator's name.
+fn wallet(named: &str) -> Target {
+    named
+        .parse::<WalletId>()
+        .map_or_else(|_| Target::WalletName(named.to_owned()), Target::Wallet)
+}
+
+/// A lot by id or by the operator's name.
+fn lot(named: &str) -> Target {
+    named
+        .parse::<LotId>()
+        .map_or_else(|_| Target::LotName(named.to_owned()), Target::Lot)
 }
 
 /// An id of a path. One that can't be an id names nothing.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use creditgate_core::amount::{AmountError, Currency, Scale, parse_exact};
+use creditgate_core::rate_card::RULE_ID_LENGTH_MAX;
 use creditgate_ledger::{Credits, Timestamp};
 use serde::de::value::StringDeserializer;
 use serde::de::{self, Error as _};
@@ -178,6 +179,23 @@ impl<'de> Deserialize<'de> for CurrencyName {
         Currency::new(&name)
             .map(Self)
             .map_err(|error| coded(error.code(), error))
+    }
+}
+
+/// The id of a rule of a rate card. Whether there is such a rule, nobody asks: cards change.
+pub(crate) struct RuleId(pub(crate) String);
+
+impl<'de> Deserialize<'de> for RuleId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let id = String::deserialize(deserializer)?;
+        let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+        if id.is_empty() || id.len() > RULE_ID_LENGTH_MAX || !id.bytes().all(is_fine) {
+            return Err(coded(
+                "rule_id_invalid",
+                format_args!("must have 1 to {RULE_ID_LENGTH_MAX} letters, digits, _, - or ."),
+            ));
+        }
+        Ok(Self(id))
     }
 }
 

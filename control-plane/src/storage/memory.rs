@@ -125,6 +125,7 @@ look! {
     wallets(customer: CustomerId) -> Vec<Wallet>;
     wallet_list(filter: WalletFilter, page: PageRequest) -> Page<Wallet>;
     lot(id: LotId) -> Option<(CustomerId, Lot)>;
+    lot_named(name: &str) -> Option<(CustomerId, Lot)>;
     lots(filter: LotFilter, page: PageRequest) -> Page<Lot>;
     lease(id: LeaseId) -> Option<(CustomerId, Lease)>;
     leases(filter: LeaseFilter, page: PageRequest) -> Page<(CustomerId, Lease)>;

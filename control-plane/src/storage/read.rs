@@ -147,6 +147,9 @@ pub trait Reader: Send + Sync + 'static {
     /// One lot, also one that is history, and whose it is.
     fn lot(&self, id: LotId) -> Result<Option<(CustomerId, Lot)>, StorageError>;
 
+    /// As [`Reader::lot`], by the operator's name of it.
+    fn lot_named(&self, name: &str) -> Result<Option<(CustomerId, Lot)>, StorageError>;
+
     /// Lots, history too.
     fn lots(&self, filter: LotFilter, page: PageRequest) -> Result<Page<Lot>, StorageError>;
 

@@ -1,7 +1,7 @@
 //! A random history: acts that are turned into commands against what there is at that moment,
 //! carried out one by one, and remembered as commands with their instants.
 
-use creditgate::command::{Command, CreateWallet, TopUpCommand, TopUpValue, Work};
+use creditgate::command::{Command, CreateWallet, HowMuch, TopUpCommand, WalletCommand, Work};
 use creditgate::storage::memory::MemoryStorage;
 use creditgate::storage::{ChangeSet, LoadPlan, Reader, Storage, StorageError, Target};
 use creditgate_core::amount::{Amount, Currency};
@@ -255,7 +255,7 @@ impl Recorder {
             Act::Again { back } => {
                 let commands: Vec<_> = self.moments.iter().flat_map(|m| &m.commands).collect();
                 let again = *commands.get(commands.len().checked_sub(back)?)?;
-                if matches!(again, Command::VoidLot { .. }) {
+                if matches!(again, Command::Wallet(WalletCommand::VoidLot { .. })) {
                     return None;
                 }
                 again.clone()
@@ -270,29 +270,33 @@ impl Recorder {
             } => {
                 let effective_at = starts_ms.map(|ms| now.plus_ms(ms));
                 let from = effective_at.unwrap_or(now);
-                Command::TopUp(TopUpCommand {
-                    wallet: Target::Wallet(wallet.get(&wallets).id),
-                    value: TopUpValue::Credits(units.to_string()),
-                    reason: ReasonCode::PurchasedCreditDirect,
+                let wallet = Target::Wallet(wallet.get(&wallets).id);
+                let value = HowMuch::Credits(units.to_string());
+                let reason = ReasonCode::PurchasedCreditDirect;
+                let top_up = TopUpCommand {
                     priority,
                     effective_at,
                     expires_at: lives_ms.map(|ms| from.plus_ms(ms)),
-                    description: None,
-                })
+                    ..TopUpCommand::new(wallet, value, reason)
+                };
+                WalletCommand::TopUp(Box::new(top_up)).into()
             }
-            Act::Void { lot } if !lots.is_empty() => Command::VoidLot {
-                lot: lot.get(&lots).id,
+            Act::Void { lot } if !lots.is_empty() => WalletCommand::VoidLot {
+                lot: Target::Lot(lot.get(&lots).id),
                 reason: "chance".to_owned(),
-            },
+            }
+            .into(),
             Act::Void { .. } => return None,
-            Act::Freeze { wallet, frozen } => Command::SetWalletStatus {
+            Act::Freeze { wallet, frozen } => WalletCommand::SetStatus {
                 wallet: Target::Wallet(wallet.get(&wallets).id),
                 status: if frozen {
                     WalletStatus::Frozen
                 } else {
                     WalletStatus::Active
                 },
-            },
+                reason: None,
+            }
+            .into(),
             Act::Suspend { of, suspended } => Command::ChangeCustomer {
                 customer: customer(of),
                 change: CustomerChange {
@@ -449,14 +453,12 @@ fn question(
     }
 }
 
-fn wallet(customer: Target, _priority: Option<i32>) -> Command {
-    Command::CreateWallet(CreateWallet {
-        customer,
-        currency: Currency::new("usd").unwrap(),
-        name: None,
-        conversion_rate: "1".to_owned(),
-        metadata: Default::default(),
-    })
+fn wallet(customer: Target, priority: Option<i32>) -> Command {
+    let new = CreateWallet {
+        priority,
+        ..CreateWallet::plain(customer, Currency::new("usd").unwrap())
+    };
+    WalletCommand::Create(Box::new(new)).into()
 }
 
 /// Carries out commands as the writer's thread does: one load, one commit; a batch that fails

@@ -1,6 +1,8 @@
 //! Everything that goes wrong, and everything operators do meanwhile.
 
-use creditgate::command::{Command, CreateWallet, Outcome, TopUpCommand, TopUpValue};
+use creditgate::command::{
+    Command, CreateWallet, HowMuch, Outcome, TopUpCommand, WalletCommand, WalletOutcome,
+};
 use creditgate::storage::Target;
 use creditgate_core::amount::Currency;
 use creditgate_ledger::customer::{CustomerChange, NewCustomer};
@@ -48,21 +50,14 @@ impl World {
             funded: 0,
         };
         for _ in 0..self.random.between(1, 2) {
-            let wallet = CreateWallet {
-                customer: target.clone(),
-                currency: Currency::new("credits").map_err(|error| error.to_string())?,
-                name: None,
-                conversion_rate: "1".to_owned(),
-                auto_topup: None,
-                alert_settings: None,
-                metadata: Default::default(),
-            };
-            let Outcome::Wallet(made) = self.execute("operator", Command::CreateWallet(wallet))?
-            else {
+            let currency = Currency::new("credits").map_err(|error| error.to_string())?;
+            let wallet = CreateWallet::plain(target.clone(), currency);
+            let command = WalletCommand::Create(Box::new(wallet));
+            let Outcome::Wallet(made) = self.execute("operator", command.into())? else {
                 return Err("no wallet was made".to_owned());
             };
-            payer.account = made.account.id;
-            payer.wallets.push(made.wallet.id);
+            payer.account = made.wallet().account;
+            payer.wallets.push(made.wallet().id);
         }
         self.payers.push(payer);
         for _ in 0..self.random.between(1, 3) {
@@ -112,15 +107,15 @@ impl World {
         ),
         twice: bool,
     ) -> Result<(), Broken> {
-        let command = Command::TopUp(TopUpCommand {
-            wallet: Target::Wallet(self.payers[payer].wallets[wallet]),
-            value: TopUpValue::Amount(amount.to_string()),
-            reason: ReasonCode::PurchasedCreditDirect,
+        let wallet = Target::Wallet(self.payers[payer].wallets[wallet]);
+        let value = HowMuch::Amount(amount.to_string());
+        let top_up = TopUpCommand {
             priority,
             effective_at,
             expires_at,
-            description: None,
-        });
+            ..TopUpCommand::new(wallet, value, ReasonCode::PurchasedCreditDirect)
+        };
+        let command = Command::from(WalletCommand::TopUp(Box::new(top_up)));
         self.top_ups += 1;
         let key = format!("top-up {}", self.top_ups);
         note!(
@@ -134,8 +129,10 @@ impl World {
                 .execute_once(self.now_ms, &key, command.clone())
                 .map_err(|error| error.to_string())?;
             let Some(executed) = executed else { continue };
-            if let Outcome::Lot(made) = self.committed(executed)? {
-                self.payers[payer].lots.push(made.0.id);
+            if let Outcome::Wallet(made) = self.committed(executed)?
+                && let WalletOutcome::Lot(made) = *made
+            {
+                self.payers[payer].lots.push(made.lot.id);
             }
         }
         Ok(())
@@ -296,10 +293,11 @@ impl World {
         let lot = self.payers[payer].lots[place];
         self.execute(
             "operator",
-            Command::VoidLot {
-                lot,
+            WalletCommand::VoidLot {
+                lot: Target::Lot(lot),
                 reason: "by chance".to_owned(),
-            },
+            }
+            .into(),
         )
         .map(|_| ())
     }
@@ -324,11 +322,12 @@ impl World {
     pub(super) fn resume(&mut self, payer: usize) -> Result<(), Broken> {
         self.set_status(payer, CustomerStatus::Active)?;
         for wallet in self.payers[payer].wallets.clone() {
-            let command = Command::SetWalletStatus {
+            let command = WalletCommand::SetStatus {
                 wallet: Target::Wallet(wallet),
                 status: WalletStatus::Active,
+                reason: None,
             };
-            self.execute("operator", command)?;
+            self.execute("operator", command.into())?;
         }
         Ok(())
     }
@@ -365,10 +364,12 @@ impl World {
         };
         self.execute(
             "operator",
-            Command::SetWalletStatus {
+            WalletCommand::SetStatus {
                 wallet: Target::Wallet(id),
                 status,
-            },
+                reason: None,
+            }
+            .into(),
         )
         .map(|_| ())
     }

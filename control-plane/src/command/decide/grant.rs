@@ -211,12 +211,6 @@ impl Work<'_> {
             _ => Ok(()),
         }
     }
-
-    fn take_name(&mut self, owner: &Target, name: Option<Target>) -> Result<(), Refusal> {
-        let place = self.place(owner)?;
-        self.places.extend(name.map(|name| (name, place)));
-        Ok(())
-    }
 }
 
 fn plan_named<'w>(work: &'w Work<'_>, named: &str) -> Result<&'w Plan, Refusal> {

@@ -5,6 +5,7 @@ use std::ops::Bound;
 use creditgate_ledger::id::{AccountId, CustomerId, LeaseId, LotId, WalletId};
 use creditgate_ledger::{Entry, Fact, Lease, Lot};
 
+use super::names::Kind;
 use super::reads::rising;
 use super::tables::Tables;
 use crate::storage::Target;
@@ -38,6 +39,10 @@ impl Tables {
 
     pub(super) fn lot(&self, id: LotId) -> Option<(CustomerId, Lot)> {
         self.lots.get(&id).copied().zip(self.find_lot(id).cloned())
+    }
+
+    pub(super) fn lot_named(&self, name: &str) -> Option<(CustomerId, Lot)> {
+        self.lot(LotId(self.names.find(Kind::Lot, name)?))
     }
 
     pub(super) fn lots(&self, filter: LotFilter, page: PageRequest) -> Page<Lot> {

@@ -141,6 +141,22 @@ pub(super) fn one(
     })
 }
 
+/// One lot by the operator's name of it, and whose it is.
+pub(super) fn named(
+    connection: &Connection,
+    name: &str,
+) -> Result<Option<(CustomerId, Lot)>, StorageError> {
+    let sql = concat!(
+        "SELECT ",
+        lot_columns!(),
+        ", lot.customer FROM lot WHERE external_id = ?1"
+    );
+    first(connection, sql, params![name], |columns| {
+        let lot = read_lot(columns)?;
+        Ok((CustomerId(columns.id()?), lot))
+    })
+}
+
 pub(super) fn page(
     connection: &Connection,
     filter: LotFilter,

@@ -147,6 +147,7 @@ impl Reader for SqliteReader {
         wallets(customer: CustomerId) -> Vec<Wallet> = wallet::of_customer;
         wallet_list(filter: WalletFilter, page: PageRequest) -> Page<Wallet> = wallet::page;
         lot(id: LotId) -> Option<(CustomerId, Lot)> = lot::one;
+        lot_named(name: &str) -> Option<(CustomerId, Lot)> = lot::named;
         lots(filter: LotFilter, page: PageRequest) -> Page<Lot> = lot::page;
         entries(filter: EntryFilter, page: PageRequest) -> Page<Entry> = journal::entries;
         chain(account: AccountId, after: u64, limit: u32) -> Vec<Entry> = journal::chain;
