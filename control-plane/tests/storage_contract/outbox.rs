@@ -211,7 +211,7 @@ fn old_events_are_forgotten_but_none_that_is_still_to_be_told<B: Backend>(mut de
     assert!(!gone.is_empty() && kept.iter().any(|event| event.at < before));
     world.events = kept;
     let left: Vec<_> = world.events.iter().map(|event| event.id).collect();
-    let (kept, forgotten) = world
+    let (kept, forgotten): (Vec<_>, Vec<_>) = world
         .deliveries
         .into_iter()
         .partition(|row| left.contains(&row.event));
@@ -219,7 +219,7 @@ fn old_events_are_forgotten_but_none_that_is_still_to_be_told<B: Backend>(mut de
     for event in gone {
         assert_eq!(desk.reader().event(event.id).unwrap(), None);
     }
-    for row in Vec::<creditgate_ledger::webhook::Delivery>::from(forgotten) {
+    for row in forgotten {
         assert_eq!(desk.reader().delivery(row.id).unwrap(), None);
         assert_eq!(desk.reader().attempts(row.id).unwrap(), []);
     }

@@ -98,8 +98,8 @@ fn schedule_comes_back_when_it_has_a_next_application_again<B: Backend>(mut desk
     let mut world = World::make(&mut desk, 4, true);
     let customer = world.books[0].customer.id;
     let ended = world.books[0].schedules.iter();
-    let ended = ended.filter(|row| row.next_at.is_none());
-    let mut again = ended.cloned().next().unwrap();
+    let mut ended = ended.filter(|row| row.next_at.is_none());
+    let mut again = ended.next().cloned().unwrap();
     again.next_at = Some(world.fill.time());
     again.occurrence += 1;
     let expected = again.clone();
