@@ -154,33 +154,32 @@ pub fn of_wallets(
         .iter()
         .map(|wallet| (*wallet, Amount::ZERO))
         .collect();
-    let mut add = |wallet: WalletId, amount: Amount| {
-        if let Some(balance) = balances.get_mut(&wallet) {
-            *balance = balance.saturating_add(amount);
-        }
-    };
-    let usable: HashMap<LotId, WalletId> = book
-        .lots
-        .iter()
-        .filter(|lot| wallets.contains(&lot.wallet))
-        .filter(|lot| lot.is_lendable(now) && !is_kept(book, lot))
-        .inspect(|lot| add(lot.wallet, lot.free))
-        .map(|lot| (lot.id, lot.wallet))
-        .collect();
+    // What is at gateways, less what claims will take of it. Few of many lots are there.
+    let mut out: HashMap<LotId, Amount> = HashMap::new();
     let lent = |lease: &&Lease| matches!(lease.state, LeaseState::Open | LeaseState::Draining);
-    for pin in book
-        .leases
-        .iter()
-        .filter(lent)
-        .flat_map(|lease| &lease.pins)
-    {
-        if let Some(wallet) = pin.lot.and_then(|lot| usable.get(&lot)) {
-            add(*wallet, pin.amount);
+    let leases = book.leases.iter().filter(lent);
+    for pin in leases.flat_map(|lease| &lease.pins) {
+        if let Some(lot) = pin.lot {
+            let sum = out.entry(lot).or_default();
+            *sum = sum.saturating_add(pin.amount);
         }
     }
     for (lot, recalled) in claim::recalled(book, now) {
-        if let Some(wallet) = usable.get(&lot) {
-            add(*wallet, Amount::ZERO.saturating_sub(recalled));
+        let sum = out.entry(lot).or_default();
+        *sum = sum.saturating_sub(recalled);
+    }
+    let is_closed = |id: &WalletId| {
+        let wallet = book.wallet(*id);
+        wallet.is_some_and(|wallet| wallet.status == WalletStatus::Closed)
+    };
+    let closed: Vec<WalletId> = wallets.iter().copied().filter(is_closed).collect();
+    for lot in book.lots.iter().filter(|lot| lot.is_lendable(now)) {
+        let Some(balance) = balances.get_mut(&lot.wallet) else {
+            continue;
+        };
+        if !closed.contains(&lot.wallet) {
+            let out = out.get(&lot.id).copied().unwrap_or_default();
+            *balance = balance.saturating_add(lot.free).saturating_add(out);
         }
     }
     balances

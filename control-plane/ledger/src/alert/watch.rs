@@ -132,8 +132,10 @@ fn follow_one(
     book.wallets[place].alert_state = after;
 }
 
-/// The entry that crossed: the last of this decision before which the state was another.
-/// None if no entry did: a lot came to its instant, or the settings changed.
+/// The entry that crossed: the last of this decision before which the state was another; if
+/// none moved credit over a level, the last that says something of the wallet (credit became
+/// effective, is wanted back for a debit). None if there is no such entry: lent credit
+/// expired, or the settings changed.
 fn cause(
     book: &Book,
     journal: &Journal,
@@ -142,20 +144,26 @@ fn cause(
     balance: Amount,
     was_other: impl Fn(Amount) -> bool,
 ) -> Option<EntryId> {
-    let mut after = balance;
     let entries = journal.entries.iter().rev();
-    for entry in entries.take_while(|entry| entry.booked_at == context.now) {
-        let added = added(book, entry, wallet);
-        if added.is_zero() {
-            continue;
-        }
-        let before = after.saturating_sub(added);
-        if was_other(before) {
+    let of_decision = || {
+        let entries = entries.clone();
+        entries
+            .take_while(|entry| entry.booked_at == context.now)
+            .filter(|entry| entry.account == wallet.account)
+    };
+    let mut after = balance;
+    for entry in of_decision() {
+        let before = after.saturating_sub(added(book, entry, wallet));
+        if before != after && was_other(before) {
             return Some(entry.id);
         }
         after = before;
     }
-    None
+    let says = |entry: &&Entry| {
+        let is_alert = matches!(entry.fact, Some(Fact::AlertState { .. }));
+        entry.wallet == Some(wallet.id) && entry.fact.is_some() && !is_alert
+    };
+    of_decision().find(says).map(|entry| entry.id)
 }
 
 /// What an entry added to the balance of a wallet.
@@ -163,7 +171,7 @@ fn added(book: &Book, entry: &Entry, wallet: &Wallet) -> Amount {
     let posted = entry
         .posted(LedgerAccount::Available)
         .saturating_add(entry.posted(LedgerAccount::Lent));
-    if entry.account != wallet.account || posted.is_zero() {
+    if posted.is_zero() {
         return Amount::ZERO;
     }
     let drawn = entry
