@@ -1,6 +1,10 @@
 //! Sending again: one delivery, or what an endpoint missed in a period.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::receiver::{Receiver, answer};
 use super::{all_are, customer, endpoint, happen, types};
@@ -112,4 +116,55 @@ async fn a_long_period_is_sent_in_parts() {
         .post(&replay, json!({ "from": from, "cursor": cursor }))
         .await;
     assert_eq!(rest.body, json!({ "deliveries": 5, "next_cursor": null }));
+
+    // All are of one customer, so they arrive one after the other.
+    let before = Instant::now();
+    let sent = || receiver.received().len();
+    while sent() < 1_005 {
+        assert!(
+            before.elapsed() < Duration::from_secs(60),
+            "{} of 1005",
+            sent()
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    println!("1,005 webhooks of one customer in {:?}", before.elapsed());
+    let received = receiver.received();
+    let ids: Vec<_> = received
+        .iter()
+        .map(|message| message.header("webhook-id"))
+        .collect();
+    assert!(ids[..1_000].is_sorted() && ids[1_000..].is_sorted());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_events_of_many_customers_arrive_each_once() {
+    let plane = Plane::start();
+    let receiver = Receiver::at("127.0.0.1", &[]).await;
+    for number in 0..1_000 {
+        let name = format!("c{number}");
+        customer(&plane, &name).await;
+        happen(&plane, &name, "suspend").await;
+    }
+    let (id, _) = endpoint(&plane, &receiver, json!({})).await;
+    let replay = format!("/v1/webhook-endpoints/{id}/replay");
+    let before = Instant::now();
+    let replayed = plane
+        .post(&replay, json!({ "from": "2026-01-01T00:00:00Z" }))
+        .await;
+    assert_eq!(replayed.body["deliveries"], 1_000);
+    while plane.app.reader.pending_deliveries().unwrap().0 > 0 {
+        assert!(before.elapsed() < Duration::from_secs(60));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    println!(
+        "1,000 webhooks of 1,000 customers in {:?}",
+        before.elapsed()
+    );
+    let received = receiver.received();
+    let ids: BTreeSet<_> = received
+        .iter()
+        .map(|message| message.header("webhook-id"))
+        .collect();
+    assert_eq!((received.len(), ids.len()), (1_000, 1_000));
 }
