@@ -12,6 +12,7 @@ mod pages;
 mod plane;
 mod plane_metrics;
 mod schema;
+mod webhooks;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

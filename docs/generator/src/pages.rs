@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::{filter, plane, plane_metrics};
+use crate::{filter, plane, plane_metrics, webhooks};
 
 /// A generated file.
 pub(crate) struct Page {
@@ -28,6 +28,7 @@ pub(crate) fn all(root: &Path) -> Result<Vec<Page>> {
         errors(),
         metrics(root)?,
         api()?,
+        webhooks(),
         openapi,
     ])
 }
@@ -107,6 +108,27 @@ fn metrics(root: &Path) -> Result<Page> {
             &plane_metrics::all(root)?,
         ],
     ))
+}
+
+fn webhooks() -> Page {
+    page(
+        "webhooks.md",
+        &[
+            "# Webhooks",
+            "A message is a POST of `{\"type\", \"timestamp\", \"data\"}`, signed as \
+             [Standard Webhooks](https://www.standardwebhooks.com) says: `webhook-id` is the event's id, the same at \
+             every attempt; `webhook-timestamp` the seconds of this attempt; `webhook-signature` has one `v1,…` for each \
+             secret that is valid, HMAC-SHA256 over `id.timestamp.body`. Amounts in `data` are decimal strings.",
+            "## Events",
+            &webhooks::events(),
+            "## Attempts",
+            "A status from 200 to 299 within 15 seconds is a delivery; anything else, redirects included, is tried \
+             again. An event arrives at least once.",
+            &webhooks::waits(),
+            "What an attempt's `error` says:",
+            &webhooks::errors(),
+        ],
+    )
 }
 
 fn api() -> Result<Page> {

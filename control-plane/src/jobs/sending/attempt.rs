@@ -48,11 +48,11 @@ pub(super) async fn deliver(mut jobs: Jobs, endpoint: Endpoint, delivery: Delive
             }
         }
     };
-    let now = jobs.writer.registry();
-    let mut known = now.endpoints.iter();
+    let registry = jobs.writer.registry();
+    let mut known = registry.endpoints.iter();
     let known = known.find(|known| known.id == endpoint.id);
-    if known.is_some_and(|known| !known.is_enabled() && known.disabled_reason.is_some()) {
-        tracing::warn!(endpoint = %endpoint.id, "a webhook endpoint is disabled");
+    if let Some(reason) = known.and_then(|known| known.disabled_reason.as_deref()) {
+        tracing::warn!(endpoint = %endpoint.id, reason, "a webhook endpoint is disabled");
     }
     jobs.sleep(wait).await;
 }

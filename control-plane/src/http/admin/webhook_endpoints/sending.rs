@@ -108,7 +108,7 @@ async fn replay_webhooks(
     };
     let which = body.which.map_or(Which::Undelivered, |which| which.0);
     let cursor = body.cursor.as_deref().map(str::parse).transpose()?;
-    let (events, next) = app
+    let Missed { events, next } = app
         .read(move |reader| {
             let reader = reader.snapshot()?;
             missed(&*reader, &endpoint, filter, which, cursor)
@@ -124,20 +124,26 @@ async fn replay_webhooks(
         };
         Some(Replayed {
             deliveries: deliveries.len(),
-            next_cursor: next.map(|cursor: Cursor| cursor.to_string()),
+            next_cursor: next.map(|cursor| cursor.to_string()),
         })
     })
     .await
 }
 
-/// The newest such events, oldest first, and where to go on.
+/// Events to be sent, oldest first, and where to go on with older ones.
+struct Missed {
+    events: Vec<(EventId, EventKind)>,
+    next: Option<Cursor>,
+}
+
+/// The newest such events.
 fn missed(
     reader: &dyn Reader,
     endpoint: &Endpoint,
     filter: EventFilter,
     which: Which,
     cursor: Option<Cursor>,
-) -> Result<(Vec<(EventId, EventKind)>, Option<Cursor>), Problem> {
+) -> Result<Missed, Problem> {
     let mut page = PageRequest {
         cursor,
         limit: PAGE,
@@ -161,7 +167,7 @@ fn missed(
         }
     };
     events.reverse();
-    Ok((events, next))
+    Ok(Missed { events, next })
 }
 
 fn wanted(
