@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use axum::http::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::edge::{Edge, counters};
-use crate::plane::{Answer, Plane};
+use crate::plane::{ADMIN, Answer, Plane};
 
 /// A wallet of these terms, and its id.
 pub(crate) async fn wallet_of(plane: &Plane, customer: &str, terms: Value) -> String {
@@ -39,12 +40,17 @@ pub(crate) async fn void(plane: &Plane, lot: &str) -> Answer {
     done
 }
 
-/// Takes all of these out, each by a task of its own.
-pub(crate) async fn void_all(plane: &Arc<Plane>, lots: Vec<String>) {
+/// Takes so much out so many times, each by a task of its own.
+pub(crate) async fn debit_all(plane: &Arc<Plane>, wallet: &str, amount: i64, times: usize) {
     let mut debits = JoinSet::new();
-    for lot in lots {
+    for _ in 0..times {
         let plane = Arc::clone(plane);
-        debits.spawn(async move { void(&plane, &lot).await });
+        let path = format!("/v1/wallets/{wallet}/debit");
+        debits.spawn(async move {
+            let debit = json!({ "amount": amount, "reason": "a debit" });
+            let done = plane.post(&path, debit).await;
+            assert_eq!(done.status, 201, "{done:?}");
+        });
     }
     debits.join_all().await;
 }
@@ -144,11 +150,11 @@ async fn info_and_warning_changes_are_told_as_well_as_alarms() {
 async fn debits_at_the_same_time_cross_each_level_once_and_in_order() {
     let plane = Arc::new(Plane::start());
     let wallet = wallet_of(&plane, "ada", json!({})).await;
-    let lots = lots(&plane, &wallet, &[7; 30]).await;
+    plane.top_up(&wallet, "210").await;
     let default = json!({ "default_alerts": levels() });
     let set = plane.put("/v1/settings", default).await;
     assert_eq!(set.status, 200, "{set:?}");
-    void_all(&plane, lots).await;
+    debit_all(&plane, &wallet, 7, 30).await;
     let told = told(&plane, "wallet.alert").await;
     assert_eq!(
         changes(&told),
@@ -203,5 +209,50 @@ async fn an_expiry_is_told_at_its_instant_by_itself() {
     let told = told(&plane, "wallet.alert").await;
     assert_eq!(changes(&told).last(), Some(&(3, "ok", "in_alarm")));
     assert_eq!(told[2]["at"], "2026-03-02T00:00:00.000Z");
+    plane.assert_clean();
+}
+
+async fn change(plane: &Plane, wallet: &str, change: Value) -> Answer {
+    let path = format!("/v1/wallets/{wallet}");
+    let body = change.to_string();
+    plane.call(Method::PATCH, &path, ADMIN, body, &[]).await
+}
+
+#[tokio::test]
+async fn a_change_of_levels_is_answered_with_the_state_it_leads_to() {
+    let plane = Plane::start();
+    let wallet = wallet_of(&plane, "ada", json!({ "external_id": "purse" })).await;
+    plane.top_up(&wallet, "75").await;
+    let set =
+        json!({ "default_alerts": { "critical": { "threshold": 80, "condition": "below" } } });
+    assert_eq!(plane.put("/v1/settings", set).await.status, 200);
+    let own = change(&plane, "purse", json!({ "alert_settings": levels() })).await;
+    assert_eq!(
+        (own.status, &own.body["alert_state"]),
+        (200, &json!("info")),
+        "{own:?}"
+    );
+    let off = json!({ "alert_settings": { "info": levels()["info"], "alert_enabled": false } });
+    let off = change(&plane, "purse", off).await;
+    assert_eq!(off.body["alert_state"], "ok");
+    assert_eq!(
+        off.body["alert_settings"]["warning"],
+        json!(null),
+        "replaced as a whole"
+    );
+    let name = change(&plane, "purse", json!({ "name": "Purse" })).await;
+    assert_eq!(
+        name.body["alert_settings"], off.body["alert_settings"],
+        "what is absent stays"
+    );
+    let none = change(&plane, "purse", json!({ "alert_settings": null })).await;
+    assert_eq!(none.body["alert_settings"], json!(null));
+    assert_eq!(none.body["alert_state"], "in_alarm", "as the default says");
+    let told = told(&plane, "wallet.alert").await;
+    assert_eq!(
+        changes(&told),
+        [(1, "ok", "info"), (2, "info", "ok"), (3, "ok", "in_alarm")]
+    );
+    assert_eq!(told[2]["wallet_external_id"], "purse");
     plane.assert_clean();
 }
