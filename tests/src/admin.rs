@@ -144,6 +144,14 @@ impl Admin {
         self.succeed(Method::PUT, path, Some(body)).await
     }
 
+    /// Patches.
+    ///
+    /// # Errors
+    /// If the answer is no success.
+    pub async fn patch(&self, path: &str, body: &Value) -> Result<Value> {
+        self.succeed(Method::PATCH, path, Some(body)).await
+    }
+
     /// All items of a list, page by page.
     ///
     /// # Errors

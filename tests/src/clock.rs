@@ -12,6 +12,19 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
+/// The wall clock, in milliseconds of UTC since 1970: to name an instant to a service.
+#[must_use]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the harness is a shell around real processes"
+)]
+pub fn utc_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    })
+}
+
 /// Sleeps.
 pub async fn pause(duration: Duration) {
     tokio::time::sleep(duration).await;
