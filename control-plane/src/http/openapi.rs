@@ -1,5 +1,7 @@
 //! The OpenAPI document: made from the handlers, with what all of them share.
 
+use std::sync::OnceLock;
+
 use creditgate_core::rate_card::RateCardDocument;
 use serde_json::{Value, json};
 use utoipa::openapi::{Ref, RefOr, Schema};
@@ -28,9 +30,34 @@ pub(super) fn json(document: &utoipa::openapi::OpenApi) -> String {
     for (path, item) in paths {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
             complete(path, method, operation);
+            add_example(path, method, operation);
         }
     }
     document.to_string()
+}
+
+/// What each operation was asked and answered, once; a test keeps it true.
+const EXAMPLES: &str = include_str!("openapi/examples.json");
+
+/// Adds the operation's example, if it has one: those of gateways have none.
+fn add_example(path: &str, method: &str, operation: &mut Value) {
+    static READ: OnceLock<Value> = OnceLock::new();
+    let examples = READ.get_or_init(|| serde_json::from_str(EXAMPLES).unwrap_or_default());
+    let example = &examples[format!("{} {path}", method.to_uppercase())];
+    let contents = [
+        ("/requestBody/content".to_owned(), "request"),
+        (
+            format!("/responses/{}/content", example["status"]),
+            "response",
+        ),
+    ];
+    for (pointer, part) in contents {
+        let content = operation.pointer_mut(&pointer);
+        let content = content.and_then(|content| content.get_mut("application/json"));
+        if let (Some(content), Some(example)) = (content, example.get(part)) {
+            content["example"] = example.clone();
+        }
+    }
 }
 
 /// The rate card's schema is the core's own, made for JSON Schema rather than for OpenAPI:

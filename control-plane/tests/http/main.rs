@@ -8,6 +8,7 @@ mod busy;
 mod document;
 mod drain;
 mod edge;
+mod examples;
 mod first_credit;
 mod grant_time;
 mod grants;

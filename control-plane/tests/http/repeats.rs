@@ -6,6 +6,7 @@ use axum::http::Method;
 use serde_json::json;
 
 use crate::edge::{Edge, counters};
+use crate::examples::Line;
 use crate::hooks::receiver::Receiver;
 use crate::plane::{ADMIN, Answer, Plane};
 
@@ -100,7 +101,7 @@ async fn a_refused_write_may_be_tried_again_under_its_key() {
 
 /// Every write of the API with a body that is accepted, in an order in which all of them are.
 /// `{…}` stands for what was made before.
-const WRITES: &str = r##"
+pub(crate) const WRITES: &str = r##"
 POST /v1/customers {"external_id": "bob"}
 PATCH /v1/customers/{id} /v1/customers/ada {"name": "Ada"}
 POST /v1/customers/{id}/suspend /v1/customers/ada/suspend {}
@@ -150,7 +151,7 @@ DELETE /v1/webhook-endpoints/{id} /v1/webhook-endpoints/{endpoint} {}
 "##;
 
 /// A plane with one of everything, and what stands for what in [`WRITES`].
-async fn furnished() -> (Plane, Receiver, Vec<(&'static str, String)>) {
+pub(crate) async fn furnished() -> (Plane, Receiver, Vec<(&'static str, String)>) {
     let plane = Plane::start();
     let wallet = plane.funded("ada", "tokens", "10").await;
     let secret = plane.key_of("ada").await;
@@ -220,20 +221,14 @@ async fn every_write_of_the_api_honours_a_key() {
         }
     }
     for line in WRITES.trim().lines() {
-        let (head, body) = line.split_at(line.find(" {\"").or(line.find(" {}")).unwrap());
-        let body = body.trim();
-        let words: Vec<&str> = head.split(' ').collect();
-        let (method, route) = (words[0], words[1]);
-        let path = words.last().unwrap();
-        let path = names.iter().fold((*path).to_owned(), |path, (name, id)| {
-            path.replace(name, id)
-        });
-        let listed = left.remove(&(method.to_owned(), route.to_owned()));
+        let line = Line::read(line, &names);
+        let (method, route) = (line.method.to_string(), line.route.to_owned());
+        let listed = left.remove(&(method.clone(), route.clone()));
         assert!(
             listed,
             "{method} {route} is not in the document, or here twice"
         );
-        honours_a_key(&plane, method.parse().unwrap(), &path, body).await;
+        honours_a_key(&plane, line.method, &line.path, line.body).await;
     }
     assert!(left.is_empty(), "writes that are not tried here: {left:?}");
     plane.assert_clean();
