@@ -26,6 +26,7 @@ pub(crate) fn all(root: &Path) -> Result<Vec<Page>> {
     Ok(vec![
         configuration()?,
         errors(),
+        codes(),
         metrics(root)?,
         api()?,
         webhooks(),
@@ -89,6 +90,22 @@ fn errors() -> Page {
             "`pointer`, if it is there, names the field at fault (RFC 6901). Nothing was written. 503 comes with \
              `retry-after` and can be tried again; with an `Idempotency-Key`, 500 can be, too.",
             &plane::codes(),
+        ],
+    )
+}
+
+fn codes() -> Page {
+    page(
+        "codes.md",
+        &[
+            "# Reason codes and events",
+            "## Reason codes",
+            "Why a lot or an entry of the journal exists: `reason_code`. The words of what came from outside are those \
+             that billing systems share, so that revenue can be recognised by them.",
+            &plane::reasons(),
+            "## Events",
+            "What [webhooks](../webhooks.md) tell: `type` of the message.",
+            &plane::events(),
         ],
     )
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use anyhow::{Context, Result};
 use creditgate::problem::CODES;
-use creditgate_ledger::Settings;
+use creditgate_ledger::{EventKind, ReasonCode, Settings};
 use serde_json::Value;
 
 use crate::markdown::{cell, table};
@@ -155,4 +155,20 @@ pub(crate) fn codes() -> String {
         ]
     });
     table(&["status", "code", "what it means"], rows)
+}
+
+/// Every reason code.
+pub(crate) fn reasons() -> String {
+    let rows = ReasonCode::ALL
+        .iter()
+        .map(|(_, name, meaning)| vec![format!("`{name}`"), cell(&sentence(meaning.trim()))]);
+    table(&["code", "why"], rows)
+}
+
+/// Every kind of event.
+pub(crate) fn events() -> String {
+    let rows = EventKind::ALL
+        .iter()
+        .map(|(_, name, meaning)| vec![format!("`{name}`"), cell(&sentence(meaning.trim()))]);
+    table(&["event", "what happened"], rows)
 }
