@@ -40,6 +40,11 @@ const READS: &str = "
 /v1/leases/{id} /v1/leases/{lease}
 /v1/operator-keys
 /v1/settings
+/v1/keys/{id} /v1/keys/{key}
+/v1/customers/{id}/accounts /v1/customers/ada/accounts
+/v1/accounts/{id} /v1/accounts/{account}
+/v1/accounts/{id}/journal /v1/accounts/{account}/journal?limit=1
+/v1/audit /v1/audit?limit=2
 ";
 
 /// One line of [`WRITES`].
