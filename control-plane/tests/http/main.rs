@@ -18,6 +18,7 @@ mod messages;
 mod plane;
 mod pushes;
 mod quarantine;
+mod questions;
 mod repeats;
 mod restored;
 mod retention;
