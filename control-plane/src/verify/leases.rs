@@ -30,9 +30,17 @@ pub(super) struct Leases {
 /// What one lease has out, and what was spent of it.
 #[derive(Default)]
 struct Use {
-    row: Option<(Amount, Amount)>,
+    row: Option<Row>,
+    granted: i128,
     out: i128,
     spent: i128,
+}
+
+/// What a lease's row stands for.
+struct Row {
+    granted: Amount,
+    out: Amount,
+    spent: Amount,
 }
 
 impl Leases {
@@ -112,22 +120,34 @@ impl Leases {
         }
         let used = self.uses.entry(lease).or_default();
         let posted = |account| i128::from(entry.posted(account).get());
-        used.out = used
-            .out
-            .saturating_add(posted(LedgerAccount::Lent))
-            .saturating_add(posted(LedgerAccount::Quarantined));
+        let out = posted(LedgerAccount::Lent).saturating_add(posted(LedgerAccount::Quarantined));
+        used.out = used.out.saturating_add(out);
+        used.granted = used.granted.saturating_add(out.max(0));
         used.spent = used.spent.saturating_add(posted(LedgerAccount::Spent));
     }
 
     /// Invariants 3 and 11: what a lease has out and what was used of it is what is booked.
     pub(super) fn compare(&self, findings: &mut Findings) {
         for (lease, used) in &self.uses {
-            let Some((out, spent)) = used.row else {
+            let Some(Row {
+                granted,
+                out,
+                spent,
+            }) = &used.row
+            else {
                 let problem =
                     "the journal has entries about it, but the customer has no such lease";
                 findings.add(invariant::STRICT, lease, problem);
                 continue;
             };
+            if i128::from(granted.get()) != used.granted {
+                let problem = format!(
+                    "it was granted {}, but by the journal {}",
+                    granted.get(),
+                    used.granted
+                );
+                findings.add(invariant::STRICT, lease, problem);
+            }
             if i128::from(out.get()) != used.out {
                 let problem = format!("it has {} out, but by the journal {}", out.get(), used.out);
                 findings.add(invariant::STRICT, lease, problem);
@@ -165,20 +185,21 @@ pub(super) fn pass(
 }
 
 /// What a lease has out, and what was booked as spent of it, by its own row.
-fn by_row(lease: &Lease) -> (Amount, Amount) {
-    match &lease.resolution {
-        None => (lease.counters.outstanding(), lease.counters.settled),
+fn by_row(lease: &Lease) -> Row {
+    let counters = &lease.counters;
+    let (out, spent) = match &lease.resolution {
+        None => (counters.outstanding(), counters.settled),
         // Decided over: later use moves money up to the amount that was decided.
         Some(resolution) => {
-            let late = lease
-                .counters
-                .settled
-                .saturating_sub(resolution.counters.settled);
+            let before = resolution.counters.settled;
+            let late = counters.settled.saturating_sub(before);
             let late = late.max(Amount::ZERO).min(resolution.amount);
-            (
-                Amount::ZERO,
-                resolution.counters.settled.saturating_add(late),
-            )
+            (Amount::ZERO, before.saturating_add(late))
         }
+    };
+    Row {
+        granted: counters.granted,
+        out,
+        spent,
     }
 }

@@ -3,6 +3,7 @@
 mod access;
 mod alerts;
 mod auto_top_ups;
+mod audit;
 mod bad_input;
 mod busy;
 mod document;
@@ -14,6 +15,7 @@ mod grant_time;
 mod grants;
 mod hooks;
 mod limited;
+mod journal;
 mod messages;
 mod plane;
 mod pushes;

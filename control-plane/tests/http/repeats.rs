@@ -240,6 +240,7 @@ async fn honours_a_key(plane: &Plane, method: Method, path: &str, body: &str) {
     let key = format!("{method} {path}");
     let header = [("idempotency-key", key.as_str())];
     let call = |body: String| plane.call(method.clone(), path, ADMIN, body, &header);
+    let audited = plane.dump()["audit"].len();
     let first = call(body.to_owned()).await;
     assert!(first.status < 300, "{key}: {first:?}");
     assert!(!first.replayed(), "{key}");
@@ -249,6 +250,11 @@ async fn honours_a_key(plane: &Plane, method: Method, path: &str, body: &str) {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     let after = plane.dump();
+    assert_eq!(
+        after["audit"].len(),
+        audited + 1,
+        "{key} is not in the log of changes"
+    );
     let again = call(body.to_owned()).await;
     assert!(again.replayed(), "{key}: {again:?}");
     assert_eq!(

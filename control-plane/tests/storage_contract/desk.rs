@@ -13,6 +13,7 @@ use creditgate_core::amount::{Amount, Currency, Scale};
 use creditgate_core::lease::{Counters, LeaseNumber};
 use creditgate_core::protocol::{PreviousReport, Report};
 use creditgate_ledger::customer::{self, NewCustomer};
+use creditgate_ledger::decision;
 use creditgate_ledger::id::{AccountId, CustomerId, InstanceId, WalletId};
 use creditgate_ledger::report::{self, Reporter};
 use creditgate_ledger::top_up::{self, TopUp};
@@ -173,7 +174,9 @@ impl<B: Backend> Desk<B> {
             registry: &self.registry,
             actor: "key_of_tests",
         };
+        decision::begin(&mut after, &mut journal, &mut context);
         let answer = decide(&mut after, &mut journal, &mut context);
+        decision::conclude(&mut after, &mut journal, &mut context);
         let books = vec![BookChange {
             before: Some(before),
             after,
@@ -181,6 +184,7 @@ impl<B: Backend> Desk<B> {
         let changes = ChangeSet {
             books,
             entries: journal.entries,
+            events: journal.events,
             ..ChangeSet::default()
         };
         self.backend.writer().commit(&changes).unwrap();

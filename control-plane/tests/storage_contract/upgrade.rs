@@ -11,7 +11,9 @@ use creditgate_core::key::credential_hash;
 use creditgate_ledger::chain::{Chain, ChainHash};
 use creditgate_ledger::id::{CustomerId, InstanceId};
 use creditgate_ledger::registry::{Gateway, GatewayKey};
-use creditgate_ledger::{Book, Entry, EntryKind, Fact, Lot, Timestamp, credential, expiry, top_up};
+use creditgate_ledger::{
+    Book, Entry, EntryKind, Fact, Lot, Timestamp, WalletStatus, credential, expiry, top_up, wallet,
+};
 use rusqlite::Connection;
 
 use crate::desk::{Backend, Desk, Sqlite, all_pages, idempotency, stored_answer};
@@ -65,6 +67,7 @@ fn worked() -> (Desk<Sqlite>, Vec<CustomerId>) {
         });
     })
     .unwrap();
+    let three = all_lent_and_voided(&mut desk);
     let answers = vec![(idempotency("one"), stored_answer(b"{}"))];
     desk.load(&[]);
     let changes = ChangeSet {
@@ -72,7 +75,27 @@ fn worked() -> (Desk<Sqlite>, Vec<CustomerId>) {
         ..ChangeSet::default()
     };
     desk.backend.writer().commit(&changes).unwrap();
-    (desk, vec![one.customer, two.customer])
+    (desk, vec![one.customer, two.customer, three])
+}
+
+/// A lot of which nothing was free when it was voided, and a wallet that is frozen: the first
+/// version made no entry of either.
+fn all_lent_and_voided(desk: &mut Desk<Sqlite>) -> CustomerId {
+    let wallet = desk.funded("three");
+    let lease = desk.lend(&wallet, InstanceId(3), 5, 1_000);
+    let lot = desk.book(wallet.customer).lots[0].id;
+    desk.now = desk.now.plus_ms(10);
+    desk.decide(wallet.customer, |book, journal, context| {
+        top_up::void(book, journal, context, lot, "a mistake").unwrap();
+    });
+    desk.now = desk.now.plus_ms(10);
+    let returned = lease.counters.granted.get() - 10;
+    desk.report(&lease, wallet.customer, 10, returned, None);
+    desk.decide(wallet.customer, |book, journal, context| {
+        let frozen = WalletStatus::Frozen;
+        wallet::set_status(book, journal, context, wallet.id, frozen, None).unwrap();
+    });
+    wallet.customer
 }
 
 /// The same rows, as the first version kept them.

@@ -176,6 +176,7 @@ pub fn claim_difference(replayed: &ReplayedClaim, row: &Claim) -> Option<String>
         asked: row.asked,
         done: row.done,
         short: row.short,
+        closed_at: row.closed_at,
     };
     (as_row != *replayed).then(|| format!("it is {as_row:?}, but by the journal {replayed:?}"))
 }

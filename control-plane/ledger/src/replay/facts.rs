@@ -50,6 +50,8 @@ pub struct ReplayedClaim {
     pub done: Amount,
     /// What turned out to be spent, once it is closed.
     pub short: Amount,
+    /// When it was over.
+    pub closed_at: Option<Timestamp>,
 }
 
 impl ReplayedClaim {
@@ -143,6 +145,7 @@ impl Replay {
                     asked: *asked,
                     done: taken(entry),
                     short: Amount::ZERO,
+                    closed_at: None,
                 };
                 self.claims_opened = self.claims_opened.saturating_add(1);
                 if self.claims.insert(*claim, opened).is_some() {
@@ -261,6 +264,7 @@ impl Replay {
         };
         claim.done = claim.done.saturating_add(taken(entry));
         claim.short = short;
+        claim.closed_at = Some(entry.booked_at);
         if claim.done != done || done.saturating_add(short) != claim.asked {
             let problem = format!(
                 "it closes {id} with {} done and {} short, but of {} asked {} was taken",

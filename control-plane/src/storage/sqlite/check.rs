@@ -1,7 +1,7 @@
 //! What the database can tell of itself: damaged pages, rows without their parent, answers
 //! that are none.
 
-use creditgate_ledger::verify::Finding;
+use creditgate_ledger::verify::{Finding, invariant};
 use rusqlite::Connection;
 
 use super::columns::{first, list};
@@ -24,6 +24,7 @@ pub(super) fn findings(connection: &Connection) -> Result<Vec<Finding>, StorageE
     }
     findings.extend(orphans(connection)?);
     findings.extend(change_numbers(connection)?);
+    findings.extend(unnumbered(connection)?);
     findings.extend(answers(connection)?);
     findings.truncate(FINDINGS_MAX);
     Ok(findings)
@@ -62,6 +63,17 @@ fn change_numbers(connection: &Connection) -> Result<Option<Finding>, StorageErr
             subject: "table lease".to_owned(),
             problem,
         })
+    }))
+}
+
+/// Entries are read by their numbers from 1: one of a lower number would be in no chain.
+fn unnumbered(connection: &Connection) -> Result<Option<Finding>, StorageError> {
+    let sql = "SELECT count(*) FROM entry WHERE number < 1";
+    let count: Option<i64> = first(connection, sql, [], |columns| columns.value())?;
+    Ok(count.filter(|count| *count > 0).map(|count| Finding {
+        invariant: invariant::CHAIN,
+        subject: "table entry".to_owned(),
+        problem: format!("{count} of its rows have a number below 1"),
     }))
 }
 

@@ -2,7 +2,9 @@
 //!
 //! Entries are numbered in the order of their ids. What the first version did not write down
 //! is taken from the rows: the terms of each lot go into the entry that made it, and that a
-//! lot was voided into the entry that voided it. Wallets have no entry of their opening.
+//! lot was voided into the entry that voided it. What had no entry at all gets one: see [`notes`].
+
+mod notes;
 
 use std::collections::HashMap;
 
@@ -16,6 +18,7 @@ use super::columns::{Columns, list, write_one};
 use super::journal::{self, Tables};
 use super::lot::{lot_columns, read_lot};
 use crate::storage::StorageError;
+use notes::Notes;
 
 /// Entries that are copied at once.
 const PAGE: u32 = 1_000;
@@ -44,17 +47,23 @@ pub(super) fn to_credit_system(connection: &Connection) -> Result<(), StorageErr
 
 fn copy_journal(connection: &Connection, account: AccountId) -> Result<(), StorageError> {
     let mut chain = Chain::default();
+    let mut write = |mut entry: Entry| {
+        chain.add(&mut entry);
+        journal::write_into(connection, Tables::NEW, &entry)
+    };
+    let mut notes = Notes::of(connection, account)?;
     let mut after = Vec::new();
     loop {
         let mut entries = page(connection, account, &after)?;
         let Some(last) = entries.last() else { break };
         after = last.id.0.to_be_bytes().to_vec();
         add_facts(connection, &mut entries)?;
-        for mut entry in entries {
-            chain.add(&mut entry);
-            journal::write_into(connection, Tables::NEW, &entry)?;
+        for entry in entries {
+            notes.before(&entry).into_iter().try_for_each(&mut write)?;
+            write(entry)?;
         }
     }
+    notes.rest().into_iter().try_for_each(write)?;
     write_one(
         connection,
         "UPDATE account SET chain_entries = ?2, chain_head = ?3 WHERE id = ?1",
