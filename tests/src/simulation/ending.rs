@@ -5,11 +5,12 @@
 //! credit lies, within the time a request waits. Then the balance is empty to the last unit,
 //! the next request is refused, and the one after the next top-up is admitted.
 
+use creditgate_core::id::AccountId;
 use creditgate_ledger::{LedgerAccount, lend};
 
 use super::auditor::Broken;
 use super::control_plane::wall_clock;
-use super::world::{Event, Stage, World, note};
+use super::world::{Event, Payer, Stage, World, note};
 
 impl World {
     /// Runs the whole schedule.
@@ -26,9 +27,8 @@ impl World {
         self.settle_down(false)?;
         self.auditor.reconcile()?;
         for payer in &self.payers {
-            let booked = -self
-                .auditor
-                .booked_in(payer.account, LedgerAccount::Funding);
+            let funding = |account| self.auditor.booked_in(account, LedgerAccount::Funding);
+            let booked = -payer.accounts().map(funding).sum::<i128>();
             if booked != i128::from(payer.funded) {
                 return Err(format!(
                     "invariant 8: {booked} was funded, of {} in all",
@@ -50,13 +50,12 @@ impl World {
         if self.waiting() > 0 {
             return Err(format!("{} requests wait for ever", self.waiting()));
         }
-        for payer in &self.payers {
+        for account in self.payers.iter().flat_map(Payer::accounts) {
             for ledger in [LedgerAccount::Lent, LedgerAccount::Quarantined] {
-                let left = self.auditor.booked_in(payer.account, ledger);
+                let left = self.auditor.booked_in(account, ledger);
                 if left != 0 {
                     return Err(format!(
-                        "{left} is {ledger} for {} although everything rests",
-                        payer.account
+                        "{left} is {ledger} for {account} although everything rests"
                     ));
                 }
             }
@@ -64,20 +63,26 @@ impl World {
         Ok(())
     }
 
-    fn balance(&self, payer: usize) -> Result<i64, Broken> {
-        let known = &self.payers[payer];
+    fn balance(&self, payer: usize, account: AccountId) -> Result<i64, Broken> {
         let book = self
             .control_plane
-            .book(known.id)
+            .book(self.payers[payer].id)
             .map_err(|error| error.to_string())?;
-        Ok(lend::balance(&book, known.account, wall_clock(self.now_ms)).get())
+        Ok(lend::balance(&book, account, wall_clock(self.now_ms)).get())
     }
 
-    /// A request now, here or there; answers what became of it within its time.
-    fn try_now(&mut self, payer: usize, cost: i64, actual: i64) -> Result<Stage, Broken> {
+    /// A request now, here or there, of the rule that accounts may be limited to or of another;
+    /// answers what became of it within its time, and who paid.
+    fn try_now(
+        &mut self,
+        payer: usize,
+        is_limited: bool,
+        cost: i64,
+        actual: i64,
+    ) -> Result<(Stage, AccountId), Broken> {
         let request = self.add_request(payer, cost);
         let row = &mut self.requests[request];
-        (row.actual, row.takes_ms) = (actual, 5);
+        (row.actual, row.takes_ms, row.is_limited) = (actual, 5, is_limited);
         row.at_once &= cost == actual;
         self.at(self.now_ms, Event::Arrive(request));
         let bound_ms = self.now_ms + self.timing().wait_ms + 1;
@@ -86,56 +91,110 @@ impl World {
         {
             self.run_until(self.now_ms + 5)?;
         }
-        Ok(self.requests[request].stage)
+        let row = &self.requests[request];
+        Ok((row.stage, row.account))
     }
 
-    fn must_pay(&mut self, payer: usize, cost: i64, actual: i64) -> Result<(), Broken> {
-        let before = self.balance(payer)?;
-        match self.try_now(payer, cost, actual)? {
-            Stage::Running | Stage::Done => Ok(()),
+    /// A request that an account has to pay.
+    fn must_pay(
+        &mut self,
+        payer: usize,
+        by: AccountId,
+        is_limited: bool,
+        (cost, actual): (i64, i64),
+    ) -> Result<(), Broken> {
+        let before = self.balance(payer, by)?;
+        match self.try_now(payer, is_limited, cost, actual)? {
+            (Stage::Running | Stage::Done, account) if account == by => Ok(()),
             other => Err(format!(
-                "a false refusal: {before} was left, but a request for {cost} came to {other:?}"
+                "a false refusal: {before} was left in {by}, but a request for {cost} came to {other:?}"
             )),
         }
     }
 
+    fn must_not_pay(&mut self, payer: usize, is_limited: bool) -> Result<(), Broken> {
+        match self.try_now(payer, is_limited, 1, 1)? {
+            (Stage::Refused("exhausted" | "waited too long"), _) => Ok(()),
+            other => Err(format!(
+                "nothing is left, but a request for 1 came to {other:?}"
+            )),
+        }
+    }
+
+    /// First what is limited, for then the general account pays for that rule, too.
     fn spend_all(&mut self, payer: usize) -> Result<(), Broken> {
-        let mut left = self.balance(payer)?;
+        let (general, limited) = (self.payers[payer].account, self.payers[payer].limited);
+        let mut left = self.balance(payer, general)?;
+        if let Some(limited) = limited {
+            let left_there = self.balance(payer, limited)?;
+            self.spend(payer, limited, true, left_there)?;
+            if left > 0 {
+                self.must_pay(payer, general, true, (1, 1))?;
+                left -= 1;
+            }
+        }
+        self.spend(payer, general, false, left)?;
+        self.must_not_pay(payer, false)?;
+        self.must_not_pay(payer, true)?;
+        self.top_up_and_pay(payer, 0, general, false)?;
+        match limited {
+            // The wallet that was made last.
+            Some(limited) => {
+                let wallet = self.payers[payer].wallets.len() - 1;
+                self.top_up_and_pay(payer, wallet, limited, true)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Requests of different prices, until an account is empty.
+    fn spend(
+        &mut self,
+        payer: usize,
+        account: AccountId,
+        is_limited: bool,
+        mut left: i64,
+    ) -> Result<(), Broken> {
         for _ in 0..6 {
             if left < 2 {
                 break;
             }
-            let cost = i64::try_from(
-                self.random
-                    .between(1, u64::try_from(left / 2).unwrap_or(1).max(1)),
-            )
-            .unwrap_or(1);
+            let most = u64::try_from(left / 2).unwrap_or(1).max(1);
+            let cost = i64::try_from(self.random.between(1, most)).unwrap_or(1);
             let actual = if self.random.per_mille(700) {
                 cost
             } else {
                 cost / 2
             };
-            self.must_pay(payer, cost, actual)?;
+            self.must_pay(payer, account, is_limited, (cost, actual))?;
             left -= actual;
-            let pause_ms = self.random.between(6, 120);
+            // The general account pays at once rather than wait for what others have yet to
+            // report of a limited one.
+            let report_ms = match is_limited {
+                true => 2 * self.timing().sync_ms,
+                false => 0,
+            };
+            let pause_ms = self.random.between(6, 120) + report_ms;
             self.run_until(self.now_ms + pause_ms)?;
         }
         if left > 0 {
-            self.must_pay(payer, left, left)?;
+            self.must_pay(payer, account, is_limited, (left, left))?;
         }
-        match self.try_now(payer, 1, 1)? {
-            Stage::Refused("exhausted" | "waited too long") => {}
-            other => {
-                return Err(format!(
-                    "nothing is left, but a request for 1 came to {other:?}"
-                ));
-            }
-        }
+        Ok(())
+    }
+
+    fn top_up_and_pay(
+        &mut self,
+        payer: usize,
+        wallet: usize,
+        account: AccountId,
+        is_limited: bool,
+    ) -> Result<(), Broken> {
         let amount = self.random.between(1, 20);
-        self.top_up_by(payer, 0, amount, (None, None, None), false)?;
+        self.top_up_by(payer, wallet, amount, (None, None, None), false)?;
         let push_ms = 40;
         self.run_until(self.now_ms + push_ms)?;
         let cost = i64::try_from(amount).unwrap_or(1);
-        self.must_pay(payer, cost, cost)
+        self.must_pay(payer, account, is_limited, (cost, cost))
     }
 }

@@ -66,6 +66,7 @@ pub(super) struct Worker {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Credential {
     pub(super) account: AccountId,
+    pub(super) limited: Option<AccountId>,
     pub(super) generation: u32,
     pub(super) version: u32,
 }
@@ -85,6 +86,7 @@ pub(super) enum Step {
     /// Another worker has the lease; its cell should come before this.
     AwaitsCell {
         account: AccountId,
+        limited: Option<AccountId>,
         after: LeaseNumber,
         lost_at_ms: u64,
         version: u32,
@@ -111,6 +113,7 @@ pub(super) struct Watch {
 
 enum Verdict {
     Admitted,
+    /// By the general account; of a limited one it means that the general one is asked.
     Refused(&'static str),
     AwaitsLookup,
     AwaitsCredit(AccountId),
@@ -255,7 +258,7 @@ impl World {
             self.requests[request].payer,
             self.requests[request].cost
         );
-        let verdict = self.judge(request, false)?;
+        let verdict = self.judge(request, None)?;
         let waits = matches!(verdict, Verdict::AwaitsLookup | Verdict::AwaitsCredit(_));
         self.take(request, verdict, false);
         if waits && self.requests[request].stage == Stage::Waiting {
@@ -265,12 +268,11 @@ impl World {
         self.run(gateway, worker)
     }
 
-    fn judge(&mut self, request: usize, is_first: bool) -> Result<Verdict, Broken> {
+    /// `heads`: the account in whose line nobody waits before it.
+    fn judge(&mut self, request: usize, heads: Option<AccountId>) -> Result<Verdict, Broken> {
         let row = &self.requests[request];
         let (gateway, worker, payer, generation) =
             (row.gateway, row.worker, row.payer, row.generation);
-        let (cost, at_once) = (Amount::new(row.cost), row.at_once);
-        let now = self.clock(gateway);
         let place = &self.gateways[gateway];
         if place.barred.is_some() {
             return Ok(Verdict::Refused("barred"));
@@ -283,16 +285,70 @@ impl World {
         let Some(credential) = credential else {
             return Ok(Verdict::AwaitsLookup);
         };
-        let cell = place
+        if let Some(limited) = credential.limited.filter(|_| row.is_limited) {
+            let cell = self.limited_cell(gateway, worker, limited, credential.version)?;
+            if cell.credential_version > credential.version {
+                self.gateways[gateway].workers[worker].known.remove(&payer);
+                return Ok(Verdict::AwaitsLookup);
+            }
+            match self.judge_cell(request, cell, heads)? {
+                Verdict::Refused(_) => {}
+                verdict => return Ok(verdict),
+            }
+        }
+        self.judge_general(request, credential, heads)
+    }
+
+    fn judge_general(
+        &mut self,
+        request: usize,
+        credential: Credential,
+        heads: Option<AccountId>,
+    ) -> Result<Verdict, Broken> {
+        let row = &self.requests[request];
+        let (gateway, worker, payer) = (row.gateway, row.worker, row.payer);
+        let cell = self.gateways[gateway]
             .cell(credential.account)
             .filter(|cell| cell.credential_version == credential.version);
-        let Some(mut cell) = cell else {
+        let Some(cell) = cell else {
             self.gateways[gateway].workers[worker].known.remove(&payer);
             return Ok(Verdict::AwaitsLookup);
         };
-        let queue = place.workers[worker].queues.get(&credential.account);
-        if !is_first && queue.is_some_and(|queue| !queue.waiters.is_empty()) {
-            return Ok(Verdict::AwaitsCredit(credential.account));
+        self.judge_cell(request, cell, heads)
+    }
+
+    /// The cell of a limited account, made when a request first wants it.
+    fn limited_cell(
+        &mut self,
+        gateway: usize,
+        worker: usize,
+        account: AccountId,
+        version: u32,
+    ) -> Result<Cell, Broken> {
+        if let Some(cell) = self.gateways[gateway].cell(account) {
+            return Ok(cell);
+        }
+        let number = self.draw(gateway, LeaseNumber::NONE);
+        let mut cell = Cell::fresh(account, number);
+        cell.credential_version = version;
+        self.put(gateway, &cell)?;
+        self.watch(gateway, worker, account, true);
+        Ok(cell)
+    }
+
+    fn judge_cell(
+        &mut self,
+        request: usize,
+        mut cell: Cell,
+        heads: Option<AccountId>,
+    ) -> Result<Verdict, Broken> {
+        let row = &self.requests[request];
+        let (gateway, worker, account) = (row.gateway, row.worker, cell.account);
+        let (cost, at_once) = (Amount::new(row.cost), row.at_once);
+        let now = self.clock(gateway);
+        let queue = self.gateways[gateway].workers[worker].queues.get(&account);
+        if heads != Some(account) && queue.is_some_and(|queue| !queue.waiters.is_empty()) {
+            return Ok(Verdict::AwaitsCredit(account));
         }
         let admitted = if at_once {
             cell.charge(cost, now)
@@ -301,28 +357,7 @@ impl World {
         };
         match admitted {
             Ok(()) => {
-                self.auditor.admitted(
-                    self.gateways[gateway].id,
-                    &cell,
-                    (cost.get(), at_once),
-                    self.now_ms,
-                )?;
-                self.put(gateway, &cell)?;
-                self.watch(gateway, worker, cell.account, false);
-                let row = &mut self.requests[request];
-                (row.lease, row.admitted_at_ms, row.stage) =
-                    (cell.lease, self.now_ms, Stage::Running);
-                let takes_ms = row.takes_ms;
-                self.gateways[gateway].workers[worker]
-                    .running
-                    .insert(request);
-                self.tally.admitted += 1;
-                note!(
-                    self,
-                    "g{gateway}.{worker} request {request} admitted under {}",
-                    cell.lease
-                );
-                self.after(takes_ms, Event::End(request));
+                self.admit(request, &cell)?;
                 Ok(Verdict::Admitted)
             }
             Err(NotAdmitted::Blocked(_)) if self.is_current(gateway, now, &cell) => {
@@ -331,8 +366,41 @@ impl World {
             Err(NotAdmitted::AboveCeiling) if self.is_current(gateway, now, &cell) => {
                 Ok(Verdict::Refused("exhausted"))
             }
-            Err(_) => Ok(Verdict::AwaitsCredit(credential.account)),
+            Err(_) => Ok(Verdict::AwaitsCredit(account)),
         }
+    }
+
+    /// A request goes to the upstream, paid by the account of a cell that now stands so.
+    fn admit(&mut self, request: usize, cell: &Cell) -> Result<(), Broken> {
+        let row = &self.requests[request];
+        let (gateway, worker, cost, at_once) = (row.gateway, row.worker, row.cost, row.at_once);
+        let payer = &self.payers[row.payer];
+        if payer.limited == Some(cell.account) && !row.is_limited {
+            return Err(format!(
+                "request {request} of any rule is paid by the limited account"
+            ));
+        }
+        let instance = self.gateways[gateway].id;
+        self.auditor
+            .admitted(instance, cell, (cost, at_once), self.now_ms)?;
+        self.put(gateway, cell)?;
+        self.watch(gateway, worker, cell.account, false);
+        let row = &mut self.requests[request];
+        (row.account, row.lease) = (cell.account, cell.lease);
+        (row.admitted_at_ms, row.stage) = (self.now_ms, Stage::Running);
+        let takes_ms = row.takes_ms;
+        self.gateways[gateway].workers[worker]
+            .running
+            .insert(request);
+        self.tally.admitted += 1;
+        note!(
+            self,
+            "g{gateway}.{worker} request {request} admitted under {} of {}",
+            cell.lease,
+            cell.account
+        );
+        self.after(takes_ms, Event::End(request));
+        Ok(())
     }
 
     /// Whether what the cell says can be believed without asking.
@@ -377,10 +445,11 @@ impl World {
         note!(self, "request {request} refused: {why}");
     }
 
-    /// A request's time to wait is over.
-    pub(super) fn give_up(&mut self, request: usize) {
+    /// A request's time to wait is over. What a limited account could not be had for in time
+    /// the general one may pay.
+    pub(super) fn give_up(&mut self, request: usize) -> Result<(), Broken> {
         if self.requests[request].stage != Stage::Waiting {
-            return;
+            return Ok(());
         }
         let (gateway, worker) = (
             self.requests[request].gateway,
@@ -390,11 +459,23 @@ impl World {
         for lookup in worker.lookups.values_mut() {
             lookup.waiters.retain(|waiter| *waiter != request);
         }
-        for queue in worker.queues.values_mut() {
+        let mut waited_for = None;
+        for (account, queue) in &mut worker.queues {
+            if queue.waiters.contains(&request) {
+                waited_for = Some(*account);
+            }
             queue.waiters.retain(|waiter| *waiter != request);
         }
         worker.queues.retain(|_, queue| !queue.waiters.is_empty());
+        let credential = worker.known.get(&self.requests[request].payer).copied();
+        if let Some(credential) = credential
+            && waited_for.is_some_and(|account| credential.limited == Some(account))
+            && let Verdict::Admitted = self.judge_general(request, credential, None)?
+        {
+            return Ok(());
+        }
         self.refuse(request, "waited too long");
+        Ok(())
     }
 
     /// Asks those who wait for an account again, in order.
@@ -412,8 +493,8 @@ impl World {
                 queues.remove(&account);
                 return Ok(());
             };
-            let verdict = self.judge(request, true)?;
-            let stays = matches!(verdict, Verdict::AwaitsCredit(_));
+            let verdict = self.judge(request, Some(account))?;
+            let stays = matches!(verdict, Verdict::AwaitsCredit(same) if same == account);
             self.take(request, verdict, stays);
             if stays {
                 return Ok(());
@@ -432,7 +513,7 @@ impl World {
             .lookups
             .remove(&payer);
         for request in lookup.into_iter().flat_map(|lookup| lookup.waiters) {
-            let verdict = self.judge(request, false)?;
+            let verdict = self.judge(request, None)?;
             self.take(request, verdict, false);
         }
         Ok(())
@@ -452,7 +533,7 @@ impl World {
         self.gateways[row.gateway].workers[row.worker]
             .running
             .remove(&request);
-        let account = self.payers[row.payer].account;
+        let account = row.account;
         if row.at_once {
             return Ok(());
         }

@@ -5,6 +5,7 @@ use creditgate::command::{
 };
 use creditgate::storage::Target;
 use creditgate_core::amount::Currency;
+use creditgate_core::id::AccountId;
 use creditgate_ledger::customer::{CustomerChange, NewCustomer};
 use creditgate_ledger::registry::InstanceState;
 use creditgate_ledger::{CustomerStatus, LeaseState, ReasonCode, ResolutionKind, WalletStatus};
@@ -41,7 +42,8 @@ impl World {
         };
         let mut payer = Payer {
             id: customer.id,
-            account: creditgate_core::id::AccountId(0),
+            account: AccountId(0),
+            limited: None,
             wallets: Vec::new(),
             lots: Vec::new(),
             key: key.id,
@@ -189,6 +191,7 @@ impl World {
             22..=23 if self.options.allows(Fault::Rotation) => self.rotate(payer)?,
             24..=25 if self.options.allows(Fault::Operator) => self.decide_quarantine()?,
             26..=28 if self.options.allows(Fault::Reuse) => self.reuse(gateway, payer),
+            29..=30 if self.options.allows(Fault::Limit) => self.limit(payer)?,
             _ => self.tally.faults = before,
         }
         Ok(())
@@ -217,11 +220,7 @@ impl World {
         let running = std::mem::take(&mut self.gateways[gateway].workers[worker].running);
         for request in running {
             let row = self.requests[request].clone();
-            let key = (
-                self.gateways[gateway].id,
-                self.payers[row.payer].account,
-                row.lease,
-            );
+            let key = (self.gateways[gateway].id, row.account, row.lease);
             if !row.at_once {
                 self.auditor
                     .ended(key, row.admitted_at_ms, row.cost, row.actual);
@@ -257,15 +256,21 @@ impl World {
         };
     }
 
+    /// One of a customer's accounts.
+    fn any_account(&mut self, payer: usize) -> AccountId {
+        let accounts: Vec<_> = self.payers[payer].accounts().collect();
+        accounts[self.random.place(accounts.len())]
+    }
+
     fn lose_cell(&mut self, gateway: usize, payer: usize) {
-        let account = self.payers[payer].account;
+        let account = self.any_account(payer);
         note!(self, "g{gateway} loses the cell of {account}");
         self.erase(gateway, account);
     }
 
     /// A cell that holds nothing is given to another account.
     fn reuse(&mut self, gateway: usize, payer: usize) {
-        let account = self.payers[payer].account;
+        let account = self.any_account(payer);
         let now = self.clock(gateway);
         let cell = self.gateways[gateway].cell(account);
         if cell.is_some_and(|cell| cell.is_reusable(now, &self.timing())) {
@@ -457,6 +462,29 @@ impl World {
             )?;
         }
         Ok(())
+    }
+
+    /// A customer gets a wallet that is limited to a rule, and something in it.
+    fn limit(&mut self, payer: usize) -> Result<(), Broken> {
+        if self.payers[payer].limited.is_some() {
+            return Ok(());
+        }
+        let wallet = CreateWallet {
+            customer: Target::Customer(self.payers[payer].id),
+            currency: Currency::new("credits").map_err(|error| error.to_string())?,
+            name: Some("HACK".to_owned()),
+            conversion_rate: "1".to_owned(),
+            metadata: Default::default(),
+        };
+        let Outcome::Wallet(made) = self.execute("operator", Command::CreateWallet(wallet))? else {
+            return Err("no wallet was made".to_owned());
+        };
+        note!(self, "payer {payer} gets the limited account {}", made.1.id);
+        self.payers[payer].limited = Some(made.1.id);
+        self.payers[payer].wallets.push(made.0.id);
+        let wallet = self.payers[payer].wallets.len() - 1;
+        let amount = self.random.between(1, 150);
+        self.top_up_by(payer, wallet, amount, (None, None, None), false)
     }
 
     /// Operators undo what they did to customers.

@@ -18,6 +18,9 @@ use super::world::{Event, World, note};
 /// How long a gateway waits for an answer other than a poll's.
 pub(super) const CALL_TIMEOUT_MS: u64 = 150;
 
+/// The rule that accounts may be limited to.
+pub(super) const RULE: &str = "image";
+
 /// What is asked.
 #[derive(Debug, Clone)]
 pub(super) enum Question {
@@ -26,6 +29,7 @@ pub(super) enum Question {
         generation: u32,
         lease: LeaseNumber,
         need: Amount,
+        is_limited: bool,
         is_repeat: bool,
     },
     /// Reports, and the marks they were made with; none for credit that is in no cell.
@@ -133,6 +137,7 @@ impl World {
                 generation,
                 lease,
                 need,
+                is_limited,
                 ..
             } => {
                 let gateway = self.control_plane.gateway;
@@ -148,7 +153,7 @@ impl World {
                     credential,
                     lease,
                     need,
-                    rule: None,
+                    rule: is_limited.then(|| RULE.to_owned()),
                 };
                 match self.execute("gateway", command)? {
                     Outcome::Resolved(Some(resolved)) => {

@@ -38,11 +38,13 @@ pub enum Fault {
     Operator = 1 << 14,
     /// Cells that hold nothing are given to others.
     Reuse = 1 << 15,
+    /// Customers get wallets that are limited to a rule.
+    Limit = 1 << 16,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Loss,
         Self::Duplication,
         Self::Delay,
@@ -59,6 +61,7 @@ impl Fault {
         Self::Rotation,
         Self::Operator,
         Self::Reuse,
+        Self::Limit,
     ];
 }
 
@@ -81,7 +84,7 @@ impl Options {
     pub const fn seed(seed: u64) -> Self {
         Self {
             seed,
-            faults: 0xffff,
+            faults: 0x1_ffff,
             trace: false,
             defect: None,
         }

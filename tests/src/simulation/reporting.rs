@@ -177,9 +177,9 @@ impl World {
             }
             // A question that may have opened a lease is repeated until it is answered, also
             // when nobody waits any more: nobody else can put that lease into a cell.
-            let (generation, need) = match first {
-                Some(first) => (self.requests[first].generation, self.requests[first].cost),
-                None => (self.payers[payer].generation, 0),
+            let (generation, need, is_limited) = match first.map(|first| &self.requests[first]) {
+                Some(first) => (first.generation, first.cost, first.is_limited),
+                None => (self.payers[payer].generation, 0, false),
             };
             let need = Amount::new(need);
             let lease = match repeated {
@@ -195,6 +195,7 @@ impl World {
                     generation,
                     lease,
                     need,
+                    is_limited,
                     is_repeat,
                 },
             );
@@ -297,8 +298,10 @@ impl World {
         let (account, version) = (answer.account, answer.state.credential_version);
         let is_ours = answer.lease == lease && (resolved.opened || is_repeat);
         let reception = self.reception(call, None);
+        let limited = resolved.limited.first().map(|limited| limited.account);
         let credential = Credential {
             account,
+            limited,
             generation,
             version,
         };
@@ -307,6 +310,7 @@ impl World {
             let lost_at_ms = lost_at_ms(answer);
             let step = Step::AwaitsCell {
                 account,
+                limited,
                 after: answer.lease,
                 lost_at_ms,
                 version,
@@ -373,12 +377,13 @@ impl World {
             .filter_map(|(payer, lookup)| match lookup.step {
                 Step::AwaitsCell {
                     account,
+                    limited,
                     after,
                     lost_at_ms,
                     version,
                 } => Some((
                     *payer,
-                    account,
+                    (account, limited),
                     after,
                     lost_at_ms,
                     version,
@@ -387,7 +392,7 @@ impl World {
                 _ => None,
             })
             .collect();
-        for (payer, account, after, lost_at_ms, version, first) in awaited {
+        for (payer, (account, limited), after, lost_at_ms, version, first) in awaited {
             if self.gateways[gateway].cell(account).is_none() {
                 if now < lost_at_ms {
                     continue;
@@ -408,6 +413,7 @@ impl World {
                 payer,
                 Credential {
                     account,
+                    limited,
                     generation,
                     version,
                 },

@@ -26,7 +26,10 @@ use super::random::Random;
 #[derive(Debug, Clone)]
 pub(super) struct Payer {
     pub(super) id: CustomerId,
+    /// The general account.
     pub(super) account: AccountId,
+    /// The account that is limited to a rule, once there is one.
+    pub(super) limited: Option<AccountId>,
     pub(super) wallets: Vec<WalletId>,
     pub(super) lots: Vec<LotId>,
     pub(super) key: KeyId,
@@ -35,6 +38,13 @@ pub(super) struct Payer {
     pub(super) generation: u32,
     /// Σ of all top-ups, each once.
     pub(super) funded: u64,
+}
+
+impl Payer {
+    /// Every account.
+    pub(super) fn accounts(&self) -> impl Iterator<Item = AccountId> {
+        std::iter::once(self.account).chain(self.limited)
+    }
 }
 
 /// Where a request is.
@@ -58,6 +68,10 @@ pub(super) struct Request {
     pub(super) worker_life: u32,
     pub(super) cost: i64,
     pub(super) actual: i64,
+    /// It is of the rule that an account may be limited to.
+    pub(super) is_limited: bool,
+    /// Who paid.
+    pub(super) account: AccountId,
     /// The price is charged whatever comes: one step.
     pub(super) at_once: bool,
     pub(super) takes_ms: u64,
@@ -236,10 +250,7 @@ impl World {
     fn step(&mut self, event: Event) -> Result<(), Broken> {
         match event {
             Event::Arrive(request) => self.arrive(request),
-            Event::Deadline(request) => {
-                self.give_up(request);
-                Ok(())
-            }
+            Event::Deadline(request) => self.give_up(request),
             Event::End(request) => self.end(request),
             Event::Asked { call, life } => self.asked(call, life),
             Event::Answered { call, answer } => self.answered(call, answer),
@@ -358,6 +369,7 @@ impl World {
             self.random.between(1, 60)
         };
         let gateway = self.random.place(self.gateways.len());
+        let is_limited = self.random.per_mille(400);
         self.requests.push(Request {
             payer,
             generation: 0,
@@ -367,6 +379,8 @@ impl World {
             worker_life: 0,
             cost,
             actual: if at_once { cost } else { actual },
+            is_limited,
+            account: AccountId(0),
             at_once,
             takes_ms,
             stage: Stage::New,
