@@ -17,6 +17,7 @@ mod hooks;
 mod limited;
 mod journal;
 mod messages;
+mod midnight;
 mod plane;
 mod pushes;
 mod quarantine;

@@ -58,6 +58,16 @@ pub(crate) struct Down {
 }
 
 impl Down {
+    /// Its file.
+    pub(crate) fn path(&self) -> PathBuf {
+        database(&self.directory)
+    }
+
+    /// The clock of the one that is down, and of the next.
+    pub(crate) fn clock(&self) -> Hands {
+        self.hands.clone()
+    }
+
     /// Starts another on it, at an instant (RFC 3339).
     pub(crate) fn start_at(self, instant: &str) -> Plane {
         let now_ms = self.hands.0.as_ref().expect("a clock in the test's hand");
