@@ -97,7 +97,7 @@ impl Jobs {
             }
             let mut replies = Vec::with_capacity(some.len());
             for command in some {
-                match self.writer.submit(actor, command, None, None) {
+                match self.writer.submit_later(actor, command) {
                     Ok(reply) => replies.push(reply),
                     Err(_) => return false,
                 }

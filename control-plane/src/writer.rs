@@ -11,14 +11,16 @@ use std::sync::{Arc, RwLock};
 
 use creditgate_ledger::{Ids, Registry};
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use crate::clock::Clock;
 use crate::command::{Command, Failure, Outcome};
 use crate::notify::Changes;
 use crate::storage::{IdempotencyKey, LoadPlan, Storage, StorageError};
+use lanes::{Entrance, lanes};
 use worker::Worker;
 
+mod lanes;
 mod worker;
 
 /// Commands that may wait; one more is told to come back.
@@ -108,7 +110,7 @@ struct Job {
 /// Hands commands to the writer.
 #[derive(Clone)]
 pub struct Writer {
-    queue: mpsc::Sender<Job>,
+    entrance: Entrance,
     registry: Arc<RwLock<Arc<Registry>>>,
     changes: Changes,
 }
@@ -127,9 +129,9 @@ impl Writer {
         storage.abandon();
         let registry = Arc::new(RwLock::new(loaded.registry));
         let changes = Changes::default();
-        let (queue, jobs) = mpsc::channel(QUEUE_MAX);
+        let (entrance, lanes) = lanes();
         let writer = Self {
-            queue,
+            entrance,
             registry: Arc::clone(&registry),
             changes: changes.clone(),
         };
@@ -142,7 +144,7 @@ impl Writer {
                     registry,
                     changes,
                 };
-                worker.run(jobs, &clock);
+                worker.run(lanes, &clock);
             })
             .map_err(|error| StorageError::Unavailable(error.to_string()))?;
         Ok(writer)
@@ -168,15 +170,13 @@ impl Writer {
     /// How many commands wait.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.queue
-            .max_capacity()
-            .saturating_sub(self.queue.capacity())
+        self.entrance.waiting()
     }
 
     /// Waits until the writer's thread has ended. While a handle is held that can only be by
     /// a defect: nothing can be written then, and the service had better end too.
     pub async fn ended(&self) {
-        self.queue.closed().await;
+        self.entrance.ended().await;
     }
 
     /// Carries out a command for the service itself.
@@ -227,10 +227,28 @@ impl Writer {
             render,
             reply,
         };
-        match self.queue.try_send(job) {
-            Ok(()) => Ok(answer),
-            Err(mpsc::error::TrySendError::Full(_)) => Err(WriteError::Busy),
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(WriteError::Stopping),
-        }
+        self.entrance.urgent(job)?;
+        Ok(answer)
+    }
+
+    /// Queues a command that nobody outside waits for, behind all that somebody does.
+    ///
+    /// # Errors
+    /// [`WriteError::Busy`] when too many wait.
+    pub fn submit_later(
+        &self,
+        actor: &str,
+        command: Command,
+    ) -> Result<oneshot::Receiver<Result<Written, WriteError>>, WriteError> {
+        let (reply, answer) = oneshot::channel();
+        let job = Job {
+            actor: actor.to_owned(),
+            command,
+            idempotency: None,
+            render: None,
+            reply,
+        };
+        self.entrance.later(job)?;
+        Ok(answer)
     }
 }

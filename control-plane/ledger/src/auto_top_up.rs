@@ -17,6 +17,7 @@ use crate::top_up::FUNDED_MAX;
 use crate::wallet::Wallet;
 
 pub mod answer;
+pub mod bounds;
 mod calendar;
 
 /// The shortest cool-down.

@@ -61,20 +61,17 @@ pub(super) async fn run(mut jobs: Jobs) {
         }
         let last = due.last().copied();
         done.extend(due);
+        // The next look begins a little behind; what is before that need not be remembered.
+        let behind = Timestamp(now.0.saturating_sub(AGAIN_MS));
+        through = through.max((behind, CustomerId(u128::MAX)));
+        done = done.split_off(&through);
         // However many share an instant, the next page goes on behind this one's last.
         if let Some(last) = last.filter(|_| is_full && coming.is_empty()) {
             page = last;
             wait = Duration::ZERO;
             continue;
         }
-        // Once all is gone through, look again from a little behind.
-        let behind = (
-            Timestamp(now.0.saturating_sub(AGAIN_MS)),
-            CustomerId(u128::MAX),
-        );
-        through = through.max(behind);
         page = through;
-        done = done.split_off(&through);
         let until_next = coming
             .first()
             .map_or(LOOK_MS, |(instant, _)| instant.since_ms(now).max(1));

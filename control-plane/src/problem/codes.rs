@@ -171,6 +171,8 @@ pub const CODES: &[Code] = &[
         "The amount or the balance would be too large to count",
     ),
     code(422, "amount_negative", "The amount is below zero"),
+    code(422, "amount_zero", "The amount is zero"),
+    code(422, "bonus_without_purchase", "Only a purchase has a bonus"),
     code(422, "amount_too_long", "The number has too many digits"),
     code(
         422,
@@ -205,6 +207,11 @@ pub const CODES: &[Code] = &[
         422,
         "expiry_before_effective",
         "The expiry comes before the credit is effective",
+    ),
+    code(
+        422,
+        "reason_not_for_debits",
+        "The reason code is not one of debits",
     ),
     code(
         422,

@@ -11,9 +11,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use creditgate_core::id::InstanceId;
 use creditgate_ledger::{Book, Ids, Registry, Timestamp};
-use tokio::sync::mpsc;
+use tokio::time::Instant;
 
-use super::{BATCH_MAX, Idempotency, Job, WriteError, Written};
+use super::lanes::Lanes;
+use super::{Idempotency, Job, WriteError, Written};
 use crate::clock::Clock;
 use crate::command::{Failure, Outcome, Work};
 use crate::notify::Changes;
@@ -32,10 +33,11 @@ pub(super) struct Worker<'i, S> {
 type Results = Vec<Result<Written, WriteError>>;
 
 impl<S: Storage> Worker<'_, S> {
-    pub(super) fn run(&mut self, mut jobs: mpsc::Receiver<Job>, clock: &dyn Clock) {
-        let mut batch = Vec::with_capacity(BATCH_MAX);
-        while jobs.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
-            self.write(std::mem::take(&mut batch), clock.now());
+    pub(super) fn run(&mut self, mut lanes: Lanes, clock: &dyn Clock) {
+        while let Some(batch) = lanes.next() {
+            let began = Instant::now();
+            self.write(batch, clock.now());
+            lanes.took(began.elapsed());
         }
     }
 

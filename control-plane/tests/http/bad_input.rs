@@ -32,7 +32,12 @@ const TOP_UPS: &str = r##"
 422 body_invalid /priority POST /v1/wallets/{wallet}/top-up {"amount": 1, "priority": 1.5}
 422 body_invalid /reason_code POST /v1/wallets/{wallet}/top-up {"amount": 1, "reason_code": "BECAUSE"}
 422 reason_not_for_top_ups /reason_code POST /v1/wallets/{wallet}/top-up {"amount": 1, "reason_code": "USAGE"}
-422 not_supported_yet /reason_code POST /v1/wallets/{wallet}/top-up {"amount": 1, "reason_code": "PURCHASED_CREDIT_INVOICED"}
+422 body_invalid /paid POST /v1/wallets/{wallet}/top-up {"amount": 1, "paid": 5}
+422 field_missing /paid/amount POST /v1/wallets/{wallet}/top-up {"amount": 1, "paid": {}}
+422 amount_negative /paid/amount POST /v1/wallets/{wallet}/top-up {"amount": 1, "paid": {"amount": -1}}
+422 amount_negative /paid/tax POST /v1/wallets/{wallet}/top-up {"amount": 1, "paid": {"amount": 1, "tax": -1}}
+422 currency_invalid /paid/currency POST /v1/wallets/{wallet}/top-up {"amount": 1, "paid": {"amount": 1, "currency": "€"}}
+422 unknown_field /paid/vat POST /v1/wallets/{wallet}/top-up {"amount": 1, "paid": {"amount": 1, "vat": 1}}
 422 expiry_in_the_past /expires_at POST /v1/wallets/{wallet}/top-up {"amount": 1, "expires_at": "2001-01-01T00:00:00Z"}
 422 expiry_before_effective /expires_at POST /v1/wallets/{wallet}/top-up {"amount": 1, "expires_at": "2090-01-01T00:00:00Z", "effective_at": "2090-01-01T00:00:00Z"}
 422 body_invalid /expires_at POST /v1/wallets/{wallet}/top-up {"amount": 1, "expires_at": "tomorrow"}
@@ -40,8 +45,10 @@ const TOP_UPS: &str = r##"
 422 body_invalid /expires_at POST /v1/wallets/{wallet}/top-up {"amount": 1, "expires_at": 4102444800}
 422 body_invalid /effective_at POST /v1/wallets/{wallet}/top-up {"amount": 1, "effective_at": "+999999-01-01T00:00:00Z"}
 422 text_invalid /description POST /v1/wallets/{wallet}/top-up {"amount": 1, "description": "a\u0000b"}
-422 not_supported_yet /metadata POST /v1/wallets/{wallet}/top-up {"amount": 1, "metadata": {"a": "b"}}
-422 not_supported_yet /bonus_credits POST /v1/wallets/{wallet}/top-up {"amount": 1, "bonus_credits": 1}
+422 body_invalid /metadata/a POST /v1/wallets/{wallet}/top-up {"amount": 1, "metadata": {"a": 1}}
+422 amount_negative /bonus_credits POST /v1/wallets/{wallet}/top-up {"amount": 1, "bonus_credits": -1}
+422 bonus_without_purchase /bonus_credits POST /v1/wallets/{wallet}/top-up {"amount": 1, "bonus_credits": 1, "reason_code": "FREE_CREDIT_GRANT"}
+422 external_id_reserved /external_id POST /v1/wallets/{wallet}/top-up {"amount": 1, "external_id": "lot_{none}"}
 422 body_invalid - POST /v1/wallets/{wallet}/top-up [{"amount": 1}]
 422 body_invalid - POST /v1/wallets/{wallet}/top-up "amount"
 400 idempotency_key_invalid /idempotency_key POST /v1/wallets/{wallet}/top-up {"amount": 1, "idempotency_key": ""}
@@ -82,7 +89,15 @@ const CUSTOMERS_WALLETS_KEYS: &str = r##"
 422 conversion_rate_not_positive /conversion_rate POST /v1/wallets {"customer_id": "ada", "currency": "usd", "conversion_rate": 0}
 422 conversion_rate_not_positive /conversion_rate POST /v1/wallets {"customer_id": "ada", "currency": "usd", "conversion_rate": -2}
 422 amount_invalid /conversion_rate POST /v1/wallets {"customer_id": "ada", "currency": "usd", "conversion_rate": "x"}
-422 not_supported_yet /wallet_type POST /v1/wallets {"customer_id": "ada", "currency": "usd", "wallet_type": "POST_PAID"}
+422 conversion_rate_not_positive /topup_conversion_rate POST /v1/wallets {"customer_id": "ada", "currency": "usd", "topup_conversion_rate": 0}
+422 wallet_not_post_paid /credit_limit POST /v1/wallets {"customer_id": "ada", "currency": "usd", "credit_limit": 5}
+422 amount_negative /credit_limit POST /v1/wallets {"customer_id": "ada", "currency": "usd", "wallet_type": "post_paid", "credit_limit": -5}
+422 amount_overflow - POST /v1/wallets {"customer_id": "ada", "currency": "usd", "wallet_type": "post_paid", "credit_limit": 1e30}
+422 rule_id_invalid /rules/1 POST /v1/wallets {"customer_id": "ada", "currency": "usd", "rules": ["a", "b c"]}
+422 body_invalid /rules POST /v1/wallets {"customer_id": "ada", "currency": "usd", "rules": "a"}
+422 rules_max /rules POST /v1/wallets {"customer_id": "ada", "currency": "usd", "rules": [{rules}]}
+422 body_invalid /priority POST /v1/wallets {"customer_id": "ada", "currency": "usd", "priority": "first"}
+422 external_id_reserved /external_id POST /v1/wallets {"customer_id": "ada", "currency": "usd", "external_id": "wal_{none}"}
 422 body_invalid /wallet_type POST /v1/wallets {"customer_id": "ada", "currency": "usd", "wallet_type": "FREE"}
 422 field_missing /auto_topup/threshold POST /v1/wallets {"customer_id": "ada", "currency": "usd", "auto_topup": {"amount": 1}}
 422 auto_topup_invalid /auto_topup POST /v1/wallets {"customer_id": "ada", "currency": "usd", "auto_topup": {"threshold": 1}}
@@ -104,6 +119,10 @@ const CUSTOMERS_WALLETS_KEYS: &str = r##"
 422 unknown_field /alert_settings/fatal POST /v1/wallets {"customer_id": "ada", "currency": "usd", "alert_settings": {"fatal": {"threshold": 1, "condition": "below"}}}
 422 body_invalid /alert_settings/alert_enabled POST /v1/wallets {"customer_id": "ada", "currency": "usd", "alert_settings": {"alert_enabled": 1}}
 404 not_found - GET /v1/wallets/wal_x/balance
+404 not_found - GET /v1/wallets/wal_x/breakdown
+404 not_found - GET /v1/wallets?customer_id=nobody
+400 query_invalid - GET /v1/wallets?status=lost
+400 query_invalid - GET /v1/wallets?currency=%20
 404 not_found - GET /v1/customers/nobody/balance?currency=usd
 400 query_invalid - GET /v1/customers/ada/balance
 400 query_invalid - GET /v1/customers/ada/balance?currency=%20
@@ -119,6 +138,45 @@ const CUSTOMERS_WALLETS_KEYS: &str = r##"
 422 amount_too_precise /conversion_rate POST /v1/wallets {"customer_id": "ada", "currency": "usd", "conversion_rate": 0.0000000001}
 404 not_found - GET /v1/customers/%FF%FE
 405 method_not_allowed - DELETE /v1/customers
+"##;
+
+const CLAIMS: &str = r##"
+422 field_missing /reason POST /v1/wallets/{wallet}/debit {"amount": 1}
+422 amount_ambiguous - POST /v1/wallets/{wallet}/debit {"reason": "r"}
+422 amount_ambiguous - POST /v1/wallets/{wallet}/debit {"amount": 1, "credits": 1, "reason": "r"}
+422 amount_not_positive /amount POST /v1/wallets/{wallet}/debit {"amount": 0, "reason": "r"}
+422 amount_not_positive /credits POST /v1/wallets/{wallet}/debit {"credits": -1, "reason": "r"}
+409 balance_insufficient - POST /v1/wallets/{wallet}/debit {"amount": 8, "reason": "r"}
+422 reason_not_for_debits /reason_code POST /v1/wallets/{wallet}/debit {"amount": 1, "reason_code": "USAGE", "reason": "r"}
+404 not_found - POST /v1/wallets/{wallet}/debit {"amount": 1, "lot_id": "lot_{none}", "reason": "r"}
+404 not_found - POST /v1/wallets/{wallet}/debit {"amount": 1, "lot_id": "nobodys", "reason": "r"}
+404 not_found - POST /v1/wallets/nobodys/debit {"amount": 1, "reason": "r"}
+422 amount_zero /amount POST /v1/wallets/{wallet}/adjust {"amount": 0, "reason": "r"}
+422 amount_zero /credits POST /v1/wallets/{wallet}/adjust {"credits": "-0", "reason": "r"}
+409 balance_insufficient - POST /v1/wallets/{wallet}/adjust {"amount": -8, "reason": "r"}
+422 field_missing /to POST /v1/wallets/{wallet}/transfer {"amount": 1, "reason": "r"}
+422 transfer_to_itself /to POST /v1/wallets/{wallet}/transfer {"amount": 1, "to": "{wallet}", "reason": "r"}
+404 not_found - POST /v1/wallets/{wallet}/transfer {"amount": 1, "to": "elsewhere", "reason": "r"}
+422 field_missing /transfer_to POST /v1/wallets/{wallet}/close {"reason": "r", "purchased": "transfer"}
+422 body_invalid /transfer_to POST /v1/wallets/{wallet}/close {"reason": "r", "transfer_to": "x"}
+422 transfer_to_itself /transfer_to POST /v1/wallets/{wallet}/close {"reason": "r", "purchased": "transfer", "transfer_to": "{wallet}"}
+422 body_invalid /purchased POST /v1/wallets/{wallet}/close {"reason": "r", "purchased": "burn"}
+422 field_missing /reason POST /v1/wallets/{wallet}/close {}
+422 wallet_not_post_paid - PATCH /v1/wallets/{wallet} {"credit_limit": 1}
+422 unknown_field /external_id PATCH /v1/wallets/{wallet} {"external_id": "x"}
+422 unknown_field /conversion_rate PATCH /v1/wallets/{wallet} {"conversion_rate": 2}
+422 body_invalid /metadata PATCH /v1/wallets/{wallet} {"metadata": null}
+422 field_missing /priority PATCH /v1/lots/lot_{none} {}
+404 not_found - PATCH /v1/lots/lot_{none} {"priority": 1}
+404 not_found - POST /v1/lots/lot_{none}/pay {}
+404 not_found - GET /v1/claims/clm_{none}
+404 not_found - GET /v1/lots/lot_{none}/transactions
+400 query_invalid - GET /v1/wallets/{wallet}/lots?kind=gold
+400 query_invalid - GET /v1/wallets/{wallet}/lots?status=new
+400 query_invalid - GET /v1/wallets/{wallet}/transactions?kind=theft
+400 query_invalid - GET /v1/wallets/{wallet}/transactions?reason_code=because
+400 query_invalid - GET /v1/wallets/{wallet}/transactions?from=yesterday
+400 query_invalid - GET /v1/wallets/{wallet}/claims?open=perhaps
 "##;
 
 const SETTINGS_PRICES_GATEWAYS: &str = r##"
@@ -260,11 +318,13 @@ const PLANS_SUBSCRIPTIONS: &str = r##"
 
 /// Sends each request of a table; `{wallet}` stands for that wallet.
 pub(crate) async fn each_is_refused(plane: &Plane, table: &str, wallet: &str) {
+    let rules: Vec<String> = (0..51).map(|number| format!("\"rule-{number}\"")).collect();
     let table = table
         .replace("{wallet}", wallet)
         .replace("{none}", "00000000000000000000000000000001")
         .replace("{digits}", &"1".repeat(65))
-        .replace("{letters}", &"x".repeat(501));
+        .replace("{letters}", &"x".repeat(501))
+        .replace("{rules}", &rules.join(", "));
     let before = plane.dump();
     for line in table.trim().lines() {
         let mut words = line.splitn(6, ' ');
@@ -297,6 +357,18 @@ async fn a_bad_top_up_adds_nothing() {
     assert_eq!(
         plane.balance(&wallet, ["balance", "funded"]).await,
         ["5", "5"]
+    );
+    plane.assert_clean();
+}
+
+#[tokio::test]
+async fn a_bad_debit_transfer_or_closing_takes_nothing() {
+    let plane = Plane::start();
+    let wallet = plane.funded("ada", "usd", "5").await;
+    each_is_refused(&plane, CLAIMS, &wallet).await;
+    assert_eq!(
+        plane.balance(&wallet, ["balance", "withdrawn"]).await,
+        ["5", "0"]
     );
     plane.assert_clean();
 }

@@ -45,6 +45,28 @@ const READS: &str = "
 /v1/accounts/{id} /v1/accounts/{account}
 /v1/accounts/{id}/journal /v1/accounts/{account}/journal?limit=1
 /v1/audit /v1/audit?limit=2
+/v1/wallets /v1/wallets?limit=1
+/v1/wallets/{id}/breakdown /v1/wallets/{wallet}/breakdown
+/v1/wallets/{id}/claims /v1/wallets/{wallet}/claims
+/v1/claims/{id} /v1/claims/{claim}
+/v1/lots/{id}/transactions /v1/lots/{lot}/transactions?limit=1
+/v1/plans
+/v1/plans/{id} /v1/plans/p
+/v1/subscriptions
+/v1/subscriptions/{id} /v1/subscriptions/s
+/v1/subscriptions/{id}/upcoming-applications /v1/subscriptions/s/upcoming-applications?limit=1
+/v1/customers/{id}/upcoming-applications /v1/customers/bob/upcoming-applications?limit=1
+/v1/credit-grants
+/v1/credit-grants/{id} /v1/credit-grants/g
+/v1/credit-grant-applications /v1/credit-grant-applications?limit=1
+/v1/credit-grant-applications/{id} /v1/credit-grant-applications/{application}
+/v1/webhook-endpoints
+/v1/webhook-endpoints/{id} /v1/webhook-endpoints/{endpoint}
+/v1/webhook-endpoints/{id}/secret /v1/webhook-endpoints/{endpoint}/secret
+/v1/webhook-deliveries /v1/webhook-deliveries?limit=1
+/v1/webhook-deliveries/{id} /v1/webhook-deliveries/{delivery}
+/v1/events /v1/events?limit=1
+/v1/events/{id} /v1/events/{event}
 ";
 
 /// One line of [`WRITES`].
@@ -234,8 +256,16 @@ async fn no_write_takes_nonsense_in_any_of_its_fields() {
         json!([[]]),
         json!({ "x": {} }),
     ];
+    // What jobs do meanwhile is not the requests' doing.
+    let dump = || {
+        let mut dump = plane.dump();
+        for table in ["delivery", "attempt", "endpoint", "event", "meta"] {
+            dump.remove(table);
+        }
+        dump
+    };
     let mut refused = 0;
-    let mut before = plane.dump();
+    let mut before = dump();
     for line in WRITES.trim().lines() {
         let line = Line::read(line, &names);
         let example: Value = serde_json::from_str(line.body).unwrap();
@@ -255,7 +285,7 @@ async fn no_write_takes_nonsense_in_any_of_its_fields() {
             let what = format!("{} {} {text}: {}", line.method, line.path, answer.body);
             assert!(answer.status < 500, "{what}");
             if answer.status < 300 {
-                before = plane.dump();
+                before = dump();
                 continue;
             }
             refused += 1;
@@ -263,7 +293,7 @@ async fn no_write_takes_nonsense_in_any_of_its_fields() {
             if answer.code() == "unknown_field" || answer.code() == "body_invalid" {
                 assert!(answer.body["pointer"].is_string(), "{what}");
             }
-            assert_eq!(plane.dump(), before, "{what}");
+            assert_eq!(dump(), before, "{what}");
         }
     }
     assert!(refused > 100, "{refused}");

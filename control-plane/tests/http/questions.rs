@@ -106,6 +106,8 @@ async fn an_unpaid_automatic_top_up_lapses_and_the_next_one_may_come() {
     plane.set("2027-03-08T00:00:01Z");
     let lapsed = format!("/v1/lots/{}", first[0]);
     plane.until(&lapsed, |lot| lot["status"] == "voided").await;
+    // After the cool-down, by itself.
+    plane.pass_ms(60_000);
     let second = plane
         .until(&format!("{path}/lots?status=pending"), |lots| {
             lots["data"].as_array().is_some_and(|lots| lots.len() == 1)
@@ -180,12 +182,14 @@ async fn a_top_up_is_money_and_a_grant_is_a_template_that_makes_lots() {
         "cadence": "RECURRING", "period": "weekly", "expire_in_days": 7,
     });
     made(&plane, "/v1/credit-grants", grant).await;
+    let path = format!("/v1/wallets/{wallet}/lots");
+    let has = |count: usize| {
+        move |lots: &Value| lots["data"].as_array().is_some_and(|lots| lots.len() == count)
+    };
+    plane.set("2027-03-08T00:00:00Z");
+    plane.until(&path, has(3)).await;
     plane.set("2027-03-15T00:00:00Z");
-    let lots = plane
-        .until(&format!("/v1/wallets/{wallet}/lots"), |lots| {
-            lots["data"].as_array().is_some_and(|lots| lots.len() == 4)
-        })
-        .await;
+    let lots = plane.until(&path, has(4)).await;
     let rows = lots.body["data"].as_array().unwrap();
     for row in &rows[1..] {
         assert_eq!(

@@ -111,9 +111,16 @@ POST /v1/keys/{id}/rotate /v1/keys/{key}/rotate {}
 POST /v1/keys/{id}/move /v1/keys/{other}/move {"customer_id": "bob"}
 POST /v1/keys/{id}/revoke /v1/keys/{other}/revoke {}
 POST /v1/wallets {"customer_id": "bob", "currency": "usd"}
-POST /v1/wallets/{id}/top-up /v1/wallets/{wallet}/top-up {"amount": 1}
+PATCH /v1/wallets/{id} /v1/wallets/{wallet} {"priority": 3}
+POST /v1/wallets/{id}/top-up /v1/wallets/{wallet}/top-up {"amount": 1, "external_id": "due", "reason_code": "purchased_credit_invoiced"}
+POST /v1/lots/{id}/pay /v1/lots/due/pay {"reference": "r"}
+PATCH /v1/lots/{id} /v1/lots/due {"priority": 3}
+POST /v1/wallets/{id}/debit /v1/wallets/{wallet}/debit {"amount": 1, "reason": "r"}
+POST /v1/wallets/{id}/adjust /v1/wallets/{wallet}/adjust {"amount": 1, "reason": "r"}
+POST /v1/wallets/{id}/transfer /v1/wallets/{wallet}/transfer {"amount": 1, "to": "second", "reason": "r"}
 POST /v1/wallets/{id}/freeze /v1/wallets/{wallet}/freeze {}
 POST /v1/wallets/{id}/unfreeze /v1/wallets/{wallet}/unfreeze {}
+POST /v1/wallets/{id}/close /v1/wallets/second/close {"reason": "r"}
 POST /v1/lots/{id}/void /v1/lots/{lot}/void {"reason": "r"}
 POST /v1/currencies {"code": "gold", "scale": 2}
 PUT /v1/rate-cards/{name} /v1/rate-cards/n {"name": "n", "currency": "usd", "default": "deny"}
@@ -171,6 +178,8 @@ pub(crate) async fn furnished() -> (Plane, Receiver, Vec<(&'static str, String)>
     };
     let made = |answer: Answer| answer.text("id");
     let lots = plane.get(&format!("/v1/wallets/{wallet}/lots")).await;
+    let second = json!({ "customer_id": "ada", "currency": "tokens", "external_id": "second" });
+    plane.post("/v1/wallets", second).await;
     let key = plane.post("/v1/customers/ada/keys", json!({})).await;
     let other = plane.post("/v1/customers/ada/keys", json!({})).await;
     let gateway_key = plane.post("/v1/gateways/edge/keys", json!({})).await;

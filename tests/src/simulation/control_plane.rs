@@ -260,13 +260,16 @@ impl ControlPlane {
     pub(super) fn due(&mut self, now_ms: u64) -> Result<Vec<Command>, StorageError> {
         let mut commands = Vec::new();
         let now = wall_clock(now_ms);
-        let instants = self
-            .storage
-            .next_instants((wall_clock(self.passed_ms), CustomerId(u128::MAX)), 100)?;
-        for (_, customer) in instants.into_iter().filter(|(instant, _)| *instant <= now) {
-            commands.push(Command::PassTime {
+        let mut after = (wall_clock(self.passed_ms), CustomerId(u128::MAX));
+        loop {
+            let instants = self.storage.next_instants(after, 100)?;
+            let due = instants.into_iter().filter(|(instant, _)| *instant <= now);
+            let due: Vec<_> = due.collect();
+            let Some(last) = due.last() else { break };
+            after = *last;
+            commands.extend(due.into_iter().map(|(_, customer)| Command::PassTime {
                 customer: Target::Customer(customer),
-            });
+            }));
         }
         self.passed_ms = now_ms;
         for instance in self.storage.outstanding_instances()? {

@@ -13,6 +13,7 @@ use creditgate_ledger::{CustomerStatus, LeaseState, ReasonCode, ResolutionKind, 
 use super::auditor::Broken;
 use super::control_plane::wall_clock;
 use super::gateway::hash;
+use super::network::RULE;
 use super::options::Fault;
 use super::world::{Event, Payer, Stage, World, note};
 
@@ -469,19 +470,17 @@ impl World {
         if self.payers[payer].limited.is_some() {
             return Ok(());
         }
-        let wallet = CreateWallet {
-            customer: Target::Customer(self.payers[payer].id),
-            currency: Currency::new("credits").map_err(|error| error.to_string())?,
-            name: Some("HACK".to_owned()),
-            conversion_rate: "1".to_owned(),
-            metadata: Default::default(),
-        };
-        let Outcome::Wallet(made) = self.execute("operator", Command::CreateWallet(wallet))? else {
+        let currency = Currency::new("credits").map_err(|error| error.to_string())?;
+        let mut wallet = CreateWallet::plain(Target::Customer(self.payers[payer].id), currency);
+        wallet.rules.insert(RULE.to_owned());
+        let command = WalletCommand::Create(Box::new(wallet));
+        let Outcome::Wallet(made) = self.execute("operator", command.into())? else {
             return Err("no wallet was made".to_owned());
         };
-        note!(self, "payer {payer} gets the limited account {}", made.1.id);
-        self.payers[payer].limited = Some(made.1.id);
-        self.payers[payer].wallets.push(made.0.id);
+        let (account, wallet) = (made.wallet().account, made.wallet().id);
+        note!(self, "payer {payer} gets the limited account {account}");
+        self.payers[payer].limited = Some(account);
+        self.payers[payer].wallets.push(wallet);
         let wallet = self.payers[payer].wallets.len() - 1;
         let amount = self.random.between(1, 150);
         self.top_up_by(payer, wallet, amount, (None, None, None), false)

@@ -1,8 +1,9 @@
 //! Days and months of a customer's zone.
 
-use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, TimeZone, Utc};
+use chrono::{Datelike, Days, Months, NaiveDate};
 use chrono_tz::Tz;
 
+use crate::grant::calendar::{first_instant, local, zone};
 use crate::time::Timestamp;
 
 /// A day as clocks in the zone show it.
@@ -13,12 +14,10 @@ pub(super) struct Day {
 }
 
 impl Day {
-    /// The day of an instant. An unknown zone counts as UTC; names are checked when they are
-    /// taken in.
-    pub(super) fn of(instant: Timestamp, zone: &str) -> Self {
-        let zone: Tz = zone.parse().unwrap_or(Tz::UTC);
-        let utc = DateTime::<Utc>::from_timestamp_millis(instant.0).unwrap_or_default();
-        let date = utc.with_timezone(&zone).date_naive();
+    /// The day of an instant in the zone of this name.
+    pub(super) fn of(instant: Timestamp, name: &str) -> Self {
+        let zone = zone(name);
+        let date = local(instant, zone).unwrap_or_default().date();
         Self { date, zone }
     }
 
@@ -34,37 +33,14 @@ impl Day {
 
     /// When the next day begins.
     pub(super) fn next(self) -> Option<Timestamp> {
-        first_instant(self.date.checked_add_days(Days::new(1))?, self.zone)
+        first_instant(self.date.checked_add_days(Days::new(1))?.into(), self.zone)
     }
 
     /// When the next month begins.
     pub(super) fn next_month(self) -> Option<Timestamp> {
         let next = self.date.with_day(1)?.checked_add_months(Months::new(1))?;
-        first_instant(next, self.zone)
+        first_instant(next.into(), self.zone)
     }
-}
-
-/// The first instant at which clocks in the zone show the beginning of the day, or later:
-/// some zones leave midnights out, one left out a day.
-fn first_instant(date: NaiveDate, zone: Tz) -> Option<Timestamp> {
-    let wanted = NaiveDateTime::from(date);
-    if let Some(instant) = zone.from_local_datetime(&wanted).earliest() {
-        return Some(Timestamp(instant.timestamp_millis()));
-    }
-    // No zone is further from UTC than a day, so the end of the gap lies in these two.
-    let utc_ms = wanted.and_utc().timestamp_millis();
-    let day_ms = 24 * 60 * 60 * 1_000;
-    let (mut before, mut from) = (utc_ms.checked_sub(day_ms)?, utc_ms.checked_add(day_ms)?);
-    while from - before > 1 {
-        let middle = before + (from - before) / 2;
-        let utc = DateTime::<Utc>::from_timestamp_millis(middle)?;
-        if utc.with_timezone(&zone).naive_local() >= wanted {
-            from = middle;
-        } else {
-            before = middle;
-        }
-    }
-    Some(Timestamp(from))
 }
 
 #[cfg(test)]

@@ -149,7 +149,7 @@ fn months_between(from: NaiveDateTime, to: NaiveDateTime) -> u32 {
     u32::try_from(months).unwrap_or(0)
 }
 
-fn local(at: Timestamp, zone: Tz) -> Option<NaiveDateTime> {
+pub(crate) fn local(at: Timestamp, zone: Tz) -> Option<NaiveDateTime> {
     let utc = DateTime::<Utc>::from_timestamp_millis(at.0)?.naive_utc();
     local_of(utc, zone)
 }
@@ -161,7 +161,7 @@ fn local_of(utc: NaiveDateTime, zone: Tz) -> Option<NaiveDateTime> {
 }
 
 /// The first instant at which clocks in the zone show `wanted` or later.
-fn first_instant(wanted: NaiveDateTime, zone: Tz) -> Option<Timestamp> {
+pub(crate) fn first_instant(wanted: NaiveDateTime, zone: Tz) -> Option<Timestamp> {
     if let Some(instant) = zone.from_local_datetime(&wanted).earliest() {
         return Some(Timestamp(instant.timestamp_millis()));
     }

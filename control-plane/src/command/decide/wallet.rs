@@ -160,7 +160,7 @@ impl Work<'_> {
             let asked = amount_of(book, wallet, value)?;
             let id = wallet.id;
             let lots = match lot {
-                Some(lot) => ClaimLots::One(lot_of(book, lot)?),
+                Some(lot) => ClaimLots::One(named_lot(book, lot).ok_or_else(|| not_found(lot))?),
                 None => ClaimLots::Any,
             };
             let new = NewClaim {
@@ -267,22 +267,28 @@ pub(super) fn wallet_of<'b>(book: &'b Book, target: &Target) -> Result<&'b Walle
     wallet.ok_or_else(|| not_found(target))
 }
 
-/// A lot of a book, by id or by the operator's name.
+/// A lot by id or by the operator's name, whose book the name led to.
 fn lot_of(book: &Book, target: &Target) -> Result<LotId, Refusal> {
-    let is_meant = |lot: &&creditgate_ledger::Lot| match target {
-        Target::Lot(id) => lot.id == *id,
-        Target::LotName(name) => lot.external_id.as_ref() == Some(name),
-        _ => false,
-    };
-    let lot = book.lots.iter().find(is_meant).map(|lot| lot.id);
-    // The target led to this book, so there is such a lot; but it is history.
-    lot.ok_or_else(|| Refusal::Conflict {
+    // There is such a lot; if it is not in the book it is history.
+    named_lot(book, target).ok_or_else(|| Refusal::Conflict {
         code: "lot_not_live",
         problem: match not_found(target) {
             Refusal::NotFound { id, .. } => format!("nothing of lot {id:?} is left"),
             other => other.to_string(),
         },
     })
+}
+
+fn named_lot(book: &Book, target: &Target) -> Option<LotId> {
+    match target {
+        Target::Lot(id) => Some(*id),
+        Target::LotName(name) => {
+            let mut lots = book.lots.iter();
+            let lot = lots.find(|lot| lot.external_id.as_ref() == Some(name))?;
+            Some(lot.id)
+        }
+        _ => None,
+    }
 }
 
 fn scale_of(book: &Book, wallet: &Wallet) -> Result<Scale, Refusal> {

@@ -1,6 +1,6 @@
 //! Auto top-up on the wire: the terms of a wallet, and how it went so far.
 
-use creditgate_ledger::auto_top_up::{AutoTopUp, Fill, answer};
+use creditgate_ledger::auto_top_up::{AutoTopUp, Fill, bounds};
 use creditgate_ledger::{Timestamp, Wallet};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -127,7 +127,7 @@ impl AutoTopupStateView {
     /// As of an instant, in the customer's time zone.
     pub(crate) fn of(wallet: &Wallet, (zone, now): (&str, Timestamp)) -> Self {
         let state = &wallet.auto_topup_state;
-        let (in_day, in_month) = answer::made_by_now(wallet, zone, now);
+        let (in_day, in_month) = bounds::made_by_now(wallet, zone, now);
         Self {
             last_at: state.last_at.map(|at| at.to_string()),
             in_day,
