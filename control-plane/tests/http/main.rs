@@ -2,8 +2,8 @@
 
 mod access;
 mod alerts;
-mod auto_top_ups;
 mod audit;
+mod auto_top_ups;
 mod bad_input;
 mod busy;
 mod document;
@@ -14,8 +14,8 @@ mod first_credit;
 mod grant_time;
 mod grants;
 mod hooks;
-mod limited;
 mod journal;
+mod limited;
 mod messages;
 mod midnight;
 mod plane;

@@ -184,7 +184,11 @@ async fn a_top_up_is_money_and_a_grant_is_a_template_that_makes_lots() {
     made(&plane, "/v1/credit-grants", grant).await;
     let path = format!("/v1/wallets/{wallet}/lots");
     let has = |count: usize| {
-        move |lots: &Value| lots["data"].as_array().is_some_and(|lots| lots.len() == count)
+        move |lots: &Value| {
+            lots["data"]
+                .as_array()
+                .is_some_and(|lots| lots.len() == count)
+        }
     };
     plane.set("2027-03-08T00:00:00Z");
     plane.until(&path, has(3)).await;

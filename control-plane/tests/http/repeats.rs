@@ -201,7 +201,16 @@ pub(crate) async fn furnished() -> (Plane, Receiver, Vec<(&'static str, String)>
     let failed = plane
         .get("/v1/credit-grant-applications?state=failed")
         .await;
+    let debit = json!({ "amount": 1, "reason": "r" });
+    let path = format!("/v1/wallets/{wallet}/debit");
+    let claim = plane.post(&path, debit);
+    let claim = made(claim.await);
+    let accounts = plane.get("/v1/customers/ada/accounts").await;
+    let events = plane.get("/v1/events").await;
     let names = vec![
+        ("{account}", first(accounts)),
+        ("{claim}", claim),
+        ("{event}", first(events)),
         ("{endpoint}", endpoint),
         ("{delivery}", delivery),
         ("{wallet}", wallet),
