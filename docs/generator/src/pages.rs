@@ -98,14 +98,10 @@ fn codes() -> Page {
     page(
         "codes.md",
         &[
-            "# Reason codes and events",
-            "## Reason codes",
+            "# Reason codes",
             "Why a lot or an entry of the journal exists: `reason_code`. The words of what came from outside are those \
              that billing systems share, so that revenue can be recognised by them.",
             &plane::reasons(),
-            "## Events",
-            "What [webhooks](../webhooks.md) tell: `type` of the message.",
-            &plane::events(),
         ],
     )
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use anyhow::{Context, Result};
 use creditgate::problem::CODES;
-use creditgate_ledger::{EventKind, ReasonCode, Settings};
+use creditgate_ledger::{ReasonCode, Settings};
 use serde_json::Value;
 
 use crate::markdown::{cell, table};
@@ -163,12 +163,4 @@ pub(crate) fn reasons() -> String {
         .iter()
         .map(|(_, name, meaning)| vec![format!("`{name}`"), cell(&sentence(meaning.trim()))]);
     table(&["code", "why"], rows)
-}
-
-/// Every kind of event.
-pub(crate) fn events() -> String {
-    let rows = EventKind::ALL
-        .iter()
-        .map(|(_, name, meaning)| vec![format!("`{name}`"), cell(&sentence(meaning.trim()))]);
-    table(&["event", "what happened"], rows)
 }
