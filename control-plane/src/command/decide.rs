@@ -20,6 +20,7 @@ use crate::storage::{BookChange, ChangeSet, Loaded, Target};
 
 mod grant;
 mod lease;
+mod places;
 mod registry;
 mod restored;
 mod wallet;
@@ -262,13 +263,6 @@ impl<'a> Work<'a> {
     /// The registry, to be changed; copied at the first change of the batch.
     fn registry_mut(&mut self) -> &mut Registry {
         Arc::make_mut(&mut self.registry)
-    }
-
-    fn place(&self, target: &Target) -> Result<usize, Refusal> {
-        self.places
-            .get(target)
-            .copied()
-            .ok_or_else(|| not_found(target))
     }
 
     /// From now on the name leads to the same book as `target` does.
