@@ -6,6 +6,7 @@
 //! Everything a test starts ends with it; ports are the system's choice, folders temporary.
 
 pub mod admin;
+pub mod auditor;
 pub mod certificate;
 pub mod client;
 pub mod clock;
