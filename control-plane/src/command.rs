@@ -294,6 +294,8 @@ pub enum Outcome {
     Deliveries(Vec<Delivery>),
     /// A plan, a subscription, a credit grant or an application.
     Grant(Box<GrantOutcome>),
+    /// A part is done; the same command does the next.
+    Unfinished,
     /// Done; there is nothing to say.
     Done,
 }

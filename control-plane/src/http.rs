@@ -10,13 +10,15 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use creditgate_core::key::CredentialHash;
+use creditgate_ledger::grant;
 use tokio::sync::watch;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::clock::Clock;
+use crate::command::Command;
 use crate::jobs::Presence;
 use crate::problem::Problem;
-use crate::storage::Reader;
+use crate::storage::{Reader, Target};
 use crate::webhooks::Guard;
 use crate::writer::Writer;
 
@@ -66,6 +68,23 @@ impl App {
         tokio::task::spawn_blocking(move || look(&*reader))
             .await
             .unwrap_or_else(|error| Err(Problem::new("internal", error.to_string())))
+    }
+
+    /// Has booked what time has brought about for a customer, if that is more than instants
+    /// that every look sees by itself: a grant that is due is in the balance at its instant,
+    /// not when a job has come to it.
+    pub(crate) async fn catch_up(&self, target: Target) -> Result<(), Problem> {
+        let now = self.clock.now();
+        let looked = target.clone();
+        let is_behind = self.read(move |reader| {
+            let book = reader.book(&looked)?;
+            Ok(book.is_some_and(|book| grant::is_behind(&book, now)))
+        });
+        if is_behind.await? {
+            let command = Command::PassTime { customer: target };
+            self.writer.execute("time", command).await?;
+        }
+        Ok(())
     }
 }
 

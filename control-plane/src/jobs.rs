@@ -14,11 +14,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::command::Command;
+use crate::command::{Command, Outcome};
 use crate::problem::Problem;
 use crate::storage::Reader;
 use crate::webhooks::Webhooks;
-use crate::writer::{WriteError, Writer};
+use crate::writer::{WriteError, Writer, Written};
 
 mod passing;
 mod policy;
@@ -87,23 +87,22 @@ impl Jobs {
 
     /// Gives commands and waits for them. Answers false if they must be given again: there was
     /// no room for them, or the database can't be reached. One that fails for another reason
-    /// is told and left alone, so that it does not keep the others from being done.
-    async fn give(&self, actor: &str, commands: Vec<Command>) -> bool {
-        let mut commands = commands.into_iter();
-        loop {
-            let some: Vec<Command> = commands.by_ref().take(GIVEN_AT_ONCE).collect();
-            if some.is_empty() {
-                return true;
-            }
-            let mut replies = Vec::with_capacity(some.len());
-            for command in some {
-                match self.writer.submit_later(actor, command) {
-                    Ok(reply) => replies.push(reply),
+    /// is told and left alone, so that it does not keep the others from being done; one that
+    /// was done in part is given until it is done.
+    async fn give(&self, actor: &str, mut commands: Vec<Command>) -> bool {
+        while !commands.is_empty() {
+            let rest = commands.split_off(commands.len().min(GIVEN_AT_ONCE));
+            let mut replies = Vec::with_capacity(commands.len());
+            for command in commands {
+                match self.writer.submit_later(actor, command.clone()) {
+                    Ok(reply) => replies.push((reply, command)),
                     Err(_) => return false,
                 }
             }
-            for reply in replies {
+            commands = rest;
+            for (reply, command) in replies {
                 match reply.await.unwrap_or(Err(WriteError::Stopping)) {
+                    Ok(Written::Outcome(Outcome::Unfinished)) => commands.push(command),
                     Ok(_) => {}
                     Err(WriteError::Failed(failure)) => {
                         tracing::debug!(actor, ?failure, "a job's command was refused");
@@ -113,6 +112,7 @@ impl Jobs {
                 }
             }
         }
+        true
     }
 
     /// Sleeps; answers false if the service is to end.

@@ -37,7 +37,7 @@ impl Outcome {
             Self::Endpoint(endpoint) => endpoint.id.to_string(),
             Self::Deliveries(deliveries) => deliveries.first()?.endpoint.to_string(),
             Self::Grant(outcome) => outcome.subject(),
-            Self::Resolved(_) | Self::Answer(_) | Self::Done => return None,
+            Self::Resolved(_) | Self::Answer(_) | Self::Unfinished | Self::Done => return None,
         })
     }
 
@@ -61,6 +61,7 @@ impl Outcome {
             | Self::Deliveries(_)
             | Self::Resolved(_)
             | Self::Answer(_)
+            | Self::Unfinished
             | Self::Done => None,
         }
     }

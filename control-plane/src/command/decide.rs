@@ -6,6 +6,7 @@ use std::sync::Arc;
 use creditgate_core::amount::Amount;
 use creditgate_ledger::audit::AuditRecord;
 use creditgate_ledger::context::{Context, Ids};
+use creditgate_ledger::grant as grants;
 use creditgate_ledger::id::{AccountId, AuditId, LeaseId};
 use creditgate_ledger::registry::Registry;
 use creditgate_ledger::report::Impossible;
@@ -192,7 +193,12 @@ impl<'a> Work<'a> {
                         expiry::pass(book, journal, context, place);
                         lend::settle_waiters(book, journal, context, place);
                     }
-                    Ok(Outcome::Done)
+                    let is_behind = grants::is_behind(book, context.now);
+                    Ok(if is_behind {
+                        Outcome::Unfinished
+                    } else {
+                        Outcome::Done
+                    })
                 })
             }
             Command::ForgetAnswers { before } => {

@@ -294,6 +294,7 @@ async fn list_upcoming_of_subscription(
     Params(page): Params<PageQuery>,
 ) -> Result<Json<List<UpcomingView>>, Problem> {
     let page = page.request()?;
+    app.catch_up(subscription(&named)).await?;
     let list = app.read(move |reader| {
         let reader = reader.snapshot()?;
         let found = reader.subscription(&subscription(&named))?;
@@ -319,6 +320,7 @@ async fn list_upcoming_of_customer(
     Params(page): Params<PageQuery>,
 ) -> Result<Json<List<UpcomingView>>, Problem> {
     let page = page.request()?;
+    app.catch_up(customer(&named)).await?;
     let list = app.read(move |reader| {
         let reader = reader.snapshot()?;
         let found = reader.customer(&customer(&named))?;

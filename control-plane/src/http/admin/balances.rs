@@ -248,6 +248,7 @@ async fn get_wallet_balance(
     State(app): State<Shared>,
     Path(named): Path,
 ) -> Result<Json<Balance>, Problem> {
+    app.catch_up(wallet(&named)).await?;
     let now = app.clock.now();
     let balance = app
         .read(move |reader| {
@@ -282,6 +283,7 @@ async fn get_customer_balance(
     };
     let currency = Currency::new(&query.currency).map_err(wrong)?;
     let scale = app.writer.registry().scale(&currency);
+    app.catch_up(customer(&named)).await?;
     let now = app.clock.now();
     let book = app
         .read(move |reader| {

@@ -270,6 +270,7 @@ async fn get_subscription(
     State(app): State<Shared>,
     Path(named): Path,
 ) -> Result<Json<SubscriptionView>, Problem> {
+    app.catch_up(subscription(&named)).await?;
     let at = app.clock.now();
     let found = app.read(move |reader| {
         let reader = reader.snapshot()?;

@@ -74,6 +74,7 @@ async fn get_wallet(
     State(app): State<Shared>,
     Path(named): Path,
 ) -> Result<Json<WalletView>, Problem> {
+    app.catch_up(wallet(&named)).await?;
     let now = app.clock.now();
     let view = app
         .read(move |reader| {
@@ -92,6 +93,7 @@ async fn list_wallets_of_customer(
     State(app): State<Shared>,
     Path(named): Path,
 ) -> Result<Json<List<WalletView>>, Problem> {
+    app.catch_up(customer(&named)).await?;
     let now = app.clock.now();
     let book = app
         .read(move |reader| {
