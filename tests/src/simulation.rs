@@ -11,6 +11,7 @@ mod auditor;
 mod control_plane;
 mod ending;
 mod gateway;
+mod judging;
 mod lots;
 mod mischief;
 mod network;
