@@ -1,10 +1,10 @@
 //! A random history: acts that are turned into commands against what there is at that moment,
 //! carried out one by one, and remembered as commands with their instants.
 
-use creditgate::command::{Command, CreateWallet, HowMuch, TopUpCommand, WalletCommand, Work};
+use creditgate::command::{Command, WalletCommand, Work};
 use creditgate::storage::memory::MemoryStorage;
 use creditgate::storage::{ChangeSet, LoadPlan, Reader, Storage, StorageError, Target};
-use creditgate_core::amount::{Amount, Currency};
+use creditgate_core::amount::Amount;
 use creditgate_core::id::InstanceId;
 use creditgate_core::key::credential_hash;
 use creditgate_core::lease::{Counters, LeaseNumber};
@@ -12,11 +12,13 @@ use creditgate_core::protocol::{PreviousReport, Report};
 use creditgate_ledger::customer::{CustomerChange, NewCustomer};
 use creditgate_ledger::registry::Settings;
 use creditgate_ledger::{
-    Book, CustomerStatus, Ids, Lease, LeaseState, QuarantineCause, ReasonCode, ResolutionKind,
-    Timestamp, WalletStatus,
+    Book, CustomerStatus, Ids, Lease, LeaseState, QuarantineCause, ResolutionKind, Timestamp,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
+
+use crate::credit::{CreditAct, credit_act, credit_command};
+use crate::terms::{TermsAct, terms_act, terms_command};
 
 /// Ids in the order in which they are drawn.
 pub(crate) struct Counter(pub(crate) u128);
@@ -40,24 +42,23 @@ pub(crate) enum Act {
     Pass {
         ms: u64,
     },
-    Wallet {
-        of: Index,
-        priority: Option<i32>,
-    },
-    TopUp {
-        wallet: Index,
-        units: i64,
-        priority: Option<i32>,
-        starts_ms: Option<u64>,
-        lives_ms: Option<u64>,
+    /// Something about the wallet of this number; see [`crate::credit`].
+    Credit {
+        wallet: u8,
+        act: CreditAct,
     },
     Void {
         lot: Index,
     },
-    Freeze {
-        wallet: Index,
-        frozen: bool,
+    Pay {
+        lot: Index,
     },
+    Rank {
+        lot: Index,
+        priority: Option<i32>,
+    },
+    /// Something about plans, subscriptions and grants; see [`crate::terms`].
+    Terms(TermsAct),
     Suspend {
         of: Index,
         suspended: bool,
@@ -113,16 +114,14 @@ pub(crate) fn act() -> impl Strategy<Value = Act> {
     let index = any::<Index>;
     let instance = || 1_u128..3;
     let priority = || proptest::option::of(-2_i32..3);
-    let ms = || proptest::option::of(1_u64..40_000);
     let kinds = vec![ResolutionKind::Release, ResolutionKind::Consume];
     prop_oneof![
-        4 => (1_u64..8_000).prop_map(|ms| Act::Pass { ms }),
-        1 => (index(), priority()).prop_map(|(of, priority)| Act::Wallet { of, priority }),
-        8 => (index(), 1_i64..100, priority(), ms(), ms()).prop_map(
-            |(wallet, units, priority, starts_ms, lives_ms)| Act::TopUp { wallet, units, priority, starts_ms, lives_ms }
-        ),
+        4 => prop_oneof![3 => 1_u64..8_000, 1 => 1_u64..200_000_000].prop_map(|ms| Act::Pass { ms }),
+        12 => (0_u8..6, credit_act()).prop_map(|(wallet, act)| Act::Credit { wallet, act }),
         2 => index().prop_map(|lot| Act::Void { lot }),
-        1 => (index(), any::<bool>()).prop_map(|(wallet, frozen)| Act::Freeze { wallet, frozen }),
+        1 => index().prop_map(|lot| Act::Pay { lot }),
+        1 => (index(), priority()).prop_map(|(lot, priority)| Act::Rank { lot, priority }),
+        5 => terms_act().prop_map(Act::Terms),
         1 => (index(), any::<bool>()).prop_map(|(of, suspended)| Act::Suspend { of, suspended }),
         1 => (index(), 0_u8..4).prop_map(|(of, hash)| Act::Key { of, hash }),
         1 => index().prop_map(|key| Act::Revoke { key }),
@@ -181,7 +180,9 @@ impl Recorder {
                 time_zone: "UTC".to_owned(),
                 metadata: Default::default(),
             }));
-            self.carry_out(wallet(Target::ExternalId(name.to_owned()), None));
+        }
+        for wallet in 0..3 {
+            self.carry_out(credit_command(wallet, CreditAct::plain(), self.now()));
         }
         let document =
             serde_json::json!({ "name": "card", "currency": "usd", "default": { "price": "1" } });
@@ -245,7 +246,6 @@ impl Recorder {
     fn command(&mut self, act: Act) -> Option<Command> {
         let books = self.books();
         let customer = |of: Index| Target::ExternalId((*of.get(&CUSTOMERS)).to_owned());
-        let wallets: Vec<_> = books.iter().flat_map(|book| &book.wallets).collect();
         let accounts: Vec<_> = books.iter().flat_map(|book| &book.accounts).collect();
         let lots: Vec<_> = books.iter().flat_map(|book| &book.lots).collect();
         let keys: Vec<_> = books.iter().flat_map(|book| &book.keys).collect();
@@ -254,49 +254,27 @@ impl Recorder {
             Act::Pass { .. } => return None,
             Act::Again { back } => {
                 let commands: Vec<_> = self.moments.iter().flat_map(|m| &m.commands).collect();
-                let again = *commands.get(commands.len().checked_sub(back)?)?;
-                if matches!(again, Command::Wallet(WalletCommand::VoidLot { .. })) {
-                    return None;
-                }
-                again.clone()
+                (*commands.get(commands.len().checked_sub(back)?)?).clone()
             }
-            Act::Wallet { of, priority } => wallet(customer(of), priority),
-            Act::TopUp {
-                wallet,
-                units,
-                priority,
-                starts_ms,
-                lives_ms,
-            } => {
-                let effective_at = starts_ms.map(|ms| now.plus_ms(ms));
-                let from = effective_at.unwrap_or(now);
-                let wallet = Target::Wallet(wallet.get(&wallets).id);
-                let value = HowMuch::Credits(units.to_string());
-                let reason = ReasonCode::PurchasedCreditDirect;
-                let top_up = TopUpCommand {
-                    priority,
-                    effective_at,
-                    expires_at: lives_ms.map(|ms| from.plus_ms(ms)),
-                    ..TopUpCommand::new(wallet, value, reason)
-                };
-                WalletCommand::TopUp(Box::new(top_up)).into()
-            }
-            Act::Void { lot } if !lots.is_empty() => WalletCommand::VoidLot {
+            Act::Credit { wallet, act } => credit_command(wallet, act, now),
+            Act::Terms(act) => terms_command(act),
+            Act::Void { lot } if !lots.is_empty() => Command::from(WalletCommand::VoidLot {
                 lot: Target::Lot(lot.get(&lots).id),
                 reason: "chance".to_owned(),
-            }
-            .into(),
-            Act::Void { .. } => return None,
-            Act::Freeze { wallet, frozen } => WalletCommand::SetStatus {
-                wallet: Target::Wallet(wallet.get(&wallets).id),
-                status: if frozen {
-                    WalletStatus::Frozen
-                } else {
-                    WalletStatus::Active
-                },
+            }),
+            Act::Pay { lot } if !lots.is_empty() => Command::from(WalletCommand::PayLot {
+                lot: Target::Lot(lot.get(&lots).id),
+                reference: Some("wire 7".to_owned()),
                 reason: None,
+            }),
+            Act::Rank { lot, priority } if !lots.is_empty() => {
+                Command::from(WalletCommand::RankLot {
+                    lot: Target::Lot(lot.get(&lots).id),
+                    priority,
+                    reason: None,
+                })
             }
-            .into(),
+            Act::Void { .. } | Act::Pay { .. } | Act::Rank { .. } => return None,
             Act::Suspend { of, suspended } => Command::ChangeCustomer {
                 customer: customer(of),
                 change: CustomerChange {
@@ -453,18 +431,10 @@ fn question(
     }
 }
 
-fn wallet(customer: Target, priority: Option<i32>) -> Command {
-    let new = CreateWallet {
-        priority,
-        ..CreateWallet::plain(customer, Currency::new("usd").unwrap())
-    };
-    WalletCommand::Create(Box::new(new)).into()
-}
-
 /// Carries out commands as the writer's thread does: one load, one commit; a batch that fails
 /// for one command's sake is taken apart. Answers what each came to, and what was written.
 pub(crate) fn batch(
-    storage: &mut MemoryStorage,
+    storage: &mut impl Storage,
     ids: &mut Counter,
     at: Timestamp,
     commands: &[Command],
@@ -493,11 +463,13 @@ pub(crate) fn batch(
             if commands.len() == 1 {
                 return (vec![problem], Vec::new());
             }
-            let alone = commands
-                .iter()
-                .map(|command| batch(storage, ids, at, std::slice::from_ref(command)));
-            let (answers, changes): (Vec<_>, Vec<_>) = alone.unzip();
-            (answers.concat(), changes.into_iter().flatten().collect())
+            let (mut answers, mut changes) = (Vec::new(), Vec::new());
+            for command in commands {
+                let alone = batch(storage, ids, at, std::slice::from_ref(command));
+                answers.extend(alone.0);
+                changes.extend(alone.1);
+            }
+            (answers, changes)
         }
         Err(error) => panic!("{error}"),
     }

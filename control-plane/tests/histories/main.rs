@@ -1,4 +1,6 @@
 //! Random histories of commands, through the real decisions and a storage.
 
 mod batches;
+mod credit;
 mod history;
+mod terms;

@@ -1,5 +1,6 @@
 //! Which book of the batch a command is about.
 
+use creditgate_ledger::credential::ConsumerKey;
 use creditgate_ledger::{Book, Refusal};
 
 use super::{Work, not_found};
@@ -18,7 +19,10 @@ impl Work<'_> {
             return Ok(place);
         }
         let made = self.books.iter().position(|(_, book)| has(book, target));
-        made.or(loaded).ok_or_else(|| not_found(target))
+        // A book need not hold what is over, so where storage found it counts; but what it
+        // found by a live key is nobody's once the key is revoked.
+        let ended = loaded.filter(|_| !is_live_key(target));
+        made.or(ended).ok_or_else(|| not_found(target))
     }
 }
 
@@ -44,6 +48,15 @@ const fn may_move(target: &Target) -> bool {
     }
 }
 
+const fn is_live_key(target: &Target) -> bool {
+    matches!(target, Target::Credential(_) | Target::Key(_))
+}
+
+fn live_keys(book: &Book) -> impl Iterator<Item = &ConsumerKey> {
+    let keys = book.keys.iter();
+    keys.filter(|key| key.revoked_at.is_none())
+}
+
 fn has(book: &Book, target: &Target) -> bool {
     let is = |known: &Option<String>, name: &String| known.as_ref() == Some(name);
     match target {
@@ -55,8 +68,8 @@ fn has(book: &Book, target: &Target) -> bool {
         Target::Lot(id) => book.lots.iter().any(|row| row.id == *id),
         Target::LotName(name) => book.lots.iter().any(|row| is(&row.external_id, name)),
         Target::Lease(id) => book.leases.iter().any(|row| row.id == *id),
-        Target::Credential(hash) => book.keys.iter().any(|row| row.hash == *hash),
-        Target::Key(id) => book.keys.iter().any(|row| row.id == *id),
+        Target::Credential(hash) => live_keys(book).any(|row| row.hash == *hash),
+        Target::Key(id) => live_keys(book).any(|row| row.id == *id),
         Target::Claim(id) => book.claims.iter().any(|row| row.id == *id),
         Target::Subscription(id) => book.subscriptions.iter().any(|row| row.id == *id),
         Target::SubscriptionName(name) => {

@@ -8,8 +8,7 @@ use creditgate_ledger::claim::{ClaimLots, ClaimPurpose, NewClaim};
 use creditgate_ledger::id::{ClaimId, LotId, WalletId};
 use creditgate_ledger::wallet::{PaidCredit, WalletChange};
 use creditgate_ledger::{
-    Book, LotSource, ReasonCode, Refusal, Wallet, balance, claim, credit_limit, lot, payment, void,
-    wallet,
+    Book, ReasonCode, Refusal, Wallet, balance, claim, credit_limit, lot, payment, void, wallet,
 };
 
 use super::{Failure, Work, account_of, not_found};
@@ -230,12 +229,10 @@ impl Work<'_> {
         let book = self.book(target)?;
         let lot = book.lot(id).cloned();
         let lot = lot.ok_or_else(|| not_found(&Target::Lot(id)))?;
-        let of_it = LotSource::Bonus(id);
-        let bonus = book.lots.iter().find(|lot| lot.source == of_it).cloned();
         Ok(LotNow {
             wallet: wallet_of(book, &Target::Wallet(lot.wallet))?.clone(),
             account: account_of(book, lot.account)?,
-            bonus,
+            bonus: None,
             at: book.instant(self.clock),
             lot,
         })
@@ -279,11 +276,12 @@ fn lot_of(book: &Book, target: &Target) -> Result<LotId, Refusal> {
     })
 }
 
+/// A name leads to a lot that is live; the book need not hold others.
 fn named_lot(book: &Book, target: &Target) -> Option<LotId> {
     match target {
         Target::Lot(id) => Some(*id),
         Target::LotName(name) => {
-            let mut lots = book.lots.iter();
+            let mut lots = book.lots.iter().filter(|lot| lot.is_live());
             let lot = lots.find(|lot| lot.external_id.as_ref() == Some(name))?;
             Some(lot.id)
         }

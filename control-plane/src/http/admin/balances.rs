@@ -15,8 +15,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::breakdown::KindView;
-use super::customer;
 use super::wallets::in_book;
+use super::{customer, wallet};
 use crate::http::Shared;
 use crate::http::body::{Params, Path};
 use crate::http::money::decimal;

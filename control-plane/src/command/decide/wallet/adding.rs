@@ -4,11 +4,13 @@ use creditgate_core::amount::{Amount, Currency, format, parse_decimal};
 use creditgate_ledger::registry::Registry;
 use creditgate_ledger::top_up::{self, TopUp};
 use creditgate_ledger::wallet::{self, NewWallet};
-use creditgate_ledger::{Book, CostBasis, LotKind, Rate, ReasonCode, Refusal, Scope, Wallet, cost};
+use creditgate_ledger::{
+    Book, CostBasis, LotKind, LotSource, Rate, ReasonCode, Refusal, Scope, Wallet, cost,
+};
 
 use super::{amount_of, at, scale_of, wallet_of};
 use crate::command::decide::{Failure, Work};
-use crate::command::wallet::{CreateWallet, HowMuch, Paid, TopUpCommand, WalletOutcome};
+use crate::command::wallet::{CreateWallet, HowMuch, LotNow, Paid, TopUpCommand, WalletOutcome};
 use crate::storage::Target;
 
 impl Work<'_> {
@@ -67,7 +69,12 @@ impl Work<'_> {
             Ok(made?.id)
         })?;
         self.take_name(&target, name)?;
-        Ok(WalletOutcome::Lot(self.lot_now(&target, id)?))
+        // Only here: whether a later command finds the bonus depends on what is left of it.
+        let of_it = LotSource::Bonus(id);
+        let lots = &self.book(&target)?.lots;
+        let bonus = lots.iter().find(|lot| lot.source == of_it).cloned();
+        let lot = self.lot_now(&target, id)?;
+        Ok(WalletOutcome::Lot(LotNow { bonus, ..lot }))
     }
 
     /// Adds credit, or takes some out.
