@@ -209,3 +209,43 @@ async fn a_customer_that_moves_gets_no_application_twice() {
     assert_eq!(rows[4], line(4, "2027-05-31T04:00:00.000Z", "applied"));
     plane.assert_clean();
 }
+
+#[tokio::test]
+async fn a_balance_read_at_midnight_has_the_grant_of_that_midnight() {
+    let plane = Plane::at("2027-01-01T00:00:00Z");
+    let daily = json!({ "credit_amount": 10, "period": "DAILY", "expire_in_days": 1 });
+    subscribed(&plane, "UTC", daily).await;
+    let wallet = wallet_of(&plane).await;
+    plane.set("2027-01-02T00:00:00Z");
+    assert_eq!(plane.balance(&wallet, ["balance"]).await, ["10"]);
+    plane.set("2027-01-03T00:00:00Z");
+    let upcoming = plane
+        .get("/v1/subscriptions/s/upcoming-applications?limit=1")
+        .await;
+    assert_eq!(
+        upcoming.body["data"][0]["scheduled_for"], "2027-01-04T00:00:00.000Z",
+        "{upcoming:?}"
+    );
+    plane.set("2027-01-04T00:00:00Z");
+    let found = plane.get("/v1/customers/ada/wallets").await;
+    assert_eq!(found.body["data"][0]["balance"], "10", "{found:?}");
+    plane.assert_clean();
+}
+
+#[tokio::test]
+async fn a_catch_up_longer_than_one_decision_goes_on_until_it_is_done() {
+    let plane = Plane::at("2027-01-01T00:00:00Z");
+    let daily = json!({ "credit_amount": 10, "period": "DAILY", "expire_in_days": 1 });
+    subscribed(&plane, "UTC", daily).await;
+    let plane = plane.stop().await.start_at("2057-01-01T12:00:00Z");
+    let path = "/v1/credit-grant-applications?subscription_id=s&limit=1";
+    let last = plane
+        .until(path, |body| body["data"][0]["occurrence"] == 10_958)
+        .await;
+    assert_eq!(last.body["data"][0]["state"], "applied");
+    assert_eq!(
+        plane.balance(&wallet_of(&plane).await, ["balance"]).await,
+        ["10"]
+    );
+    plane.assert_clean();
+}

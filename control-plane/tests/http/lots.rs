@@ -71,7 +71,7 @@ async fn an_invoice_that_goes_unpaid_lapses_by_itself_at_its_instant() {
         "PAYMENT_LAPSED"
     );
     let late = plane.post("/v1/lots/inv-1/pay", json!({})).await;
-    assert_eq!((late.status, late.code()), (409, "lot_not_unpaid"));
+    assert_eq!((late.status, late.code()), (409, "lot_not_live"));
     plane.assert_clean();
 }
 

@@ -256,6 +256,10 @@ async fn a_post_paid_wallet_is_spent_up_to_its_limit_and_repaid_first() {
     let edge = Edge::of(&plane, "edge", "tokens").await;
     let lent = edge.know(&plane, &key, 1, 4_000).await.answer;
     assert_eq!(lent.granted.get(), 4_000);
+    // So that nothing more is lent to it.
+    let drain = format!("/v1/instances/{}/drain", edge.hello.instance);
+    let drained = plane.post(&drain, json!({ "reason": "done" })).await;
+    assert_eq!(drained.status, 200, "{drained:?}");
     edge.report(&plane, &lent, counters([4_000, 0, 4_000, 0, 4_000]), 0)
         .await;
     let parts = ["balance", "owed", "credit_limit", "spent", "funded"];

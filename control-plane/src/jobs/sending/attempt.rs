@@ -11,6 +11,7 @@ use crate::clock::random_bytes;
 use crate::command::{Command, WebhookCommand};
 use crate::jobs::Jobs;
 use crate::webhooks::{Message, Sent};
+use crate::writer::WriteError;
 
 /// In whose name attempts are booked.
 const ACTOR: &str = "webhooks";
@@ -35,8 +36,8 @@ pub(super) async fn deliver(mut jobs: Jobs, endpoint: Endpoint, delivery: Delive
         jitter: Jitter::of(u32::from_be_bytes(random_bytes())),
     });
     let wait = loop {
-        match jobs.writer.execute(ACTOR, command.clone()).await {
-            Ok(_) => break Duration::ZERO,
+        match book(&jobs, command.clone()).await {
+            Ok(()) => break Duration::ZERO,
             Err(error) if error.may_pass() => {
                 if !jobs.sleep(AGAIN).await {
                     return;
@@ -55,6 +56,12 @@ pub(super) async fn deliver(mut jobs: Jobs, endpoint: Endpoint, delivery: Delive
         tracing::warn!(endpoint = %endpoint.id, reason, "a webhook endpoint is disabled");
     }
     jobs.sleep(wait).await;
+}
+
+/// Behind all that someone outside waits for.
+async fn book(jobs: &Jobs, command: Command) -> Result<(), WriteError> {
+    let reply = jobs.writer.submit_later(ACTOR, command)?.await;
+    reply.unwrap_or(Err(WriteError::Stopping)).map(drop)
 }
 
 fn booked(delivery: &Delivery, at: Timestamp, sent: Sent) -> Attempt {
