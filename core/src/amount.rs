@@ -12,7 +12,9 @@ mod currency;
 mod decimal;
 
 pub use currency::{CURRENCY_LENGTH_MAX, Currency, default_scale};
-pub use decimal::{DECIMAL_LENGTH_MAX, Decimal, format, parse_decimal, parse_exact, parse_wide};
+pub use decimal::{
+    DECIMAL_LENGTH_MAX, Decimal, format, parse_decimal, parse_exact, parse_fine, parse_wide,
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;

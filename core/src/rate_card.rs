@@ -1,37 +1,77 @@
 //! What a request costs: the document operators write, and the card made from it.
 //!
 //! [`RateCard::compile`] turns a [`RateCardDocument`] into a card that prices a request by
-//! method and path without allocating. Which rule is taken is decided in this order:
+//! method, path and further conditions without allocating. Which rule is taken is decided in
+//! this order:
 //!
 //! 1. a CORS preflight or a free path: free;
 //! 2. an exact path, before a template (more literal segments first), before a prefix
 //!    (longest first), each only if the rule's methods fit;
 //! 3. among rules for the same path: those that name the method, before `HEAD` by a rule
 //!    for `GET`, before those for any method;
-//! 4. the rule that stands first in the document;
-//! 5. no rule: the card's default.
+//! 4. among those: the rule with the most conditions, all of which must hold;
+//! 5. the rule that stands first in the document;
+//! 6. no rule: the card's default.
 //!
 //! A path that readers could take for different ones is refused, whatever the default; see
-//! [`normalize`].
+//! [`normalize`]. So is a request whose rule hangs on a header or a parameter that readers
+//! could take for different ones.
+//!
+//! A rule is a fixed price, or besides prices what was measured or the tokens of language
+//! models: [`Rule::estimate`] says what to reserve before a request is served,
+//! [`Rule::cost`] what it cost, and [`Rule::verdict`] whether that is charged.
 
 mod compile;
+mod conditions;
+mod cost;
 mod document;
 mod error;
+mod estimate;
+mod glob;
 mod matcher;
+mod meters;
+mod models;
 mod path;
 mod pattern;
+mod price;
+mod request;
+mod rule;
+mod settling;
+mod sum;
+mod tokens;
 
 pub use compile::{
     DEFAULT_RULE_ID, FREE_PATHS_MAX, METHODS_MAX, NAME_LENGTH_MAX, PRICE_MAX, RULE_ID_LENGTH_MAX,
     RULES_MAX,
 };
-pub use document::{Charge, Mode, PathPattern, Price, RateCardDocument, RuleDocument, Unmatched};
+pub use conditions::{CONDITION_LENGTH_MAX, CONDITIONS_MAX};
+pub use cost::{CostError, Measures, Models};
+pub use document::{
+    Cause, Charge, ConditionsDocument, ContextTierDocument, EndingDocument, EstimateDocument,
+    FieldConditionDocument, GrpcPath, MeterDocument, MeterSource, Mode, ModelDocument, OverMax,
+    PathPattern, Per, Price, PricedBy, Promise, RateCardDocument, RuleDocument, SettleDocument,
+    TokensDocument, UnknownModel, Unmatched, Verdict,
+};
 pub use error::RateCardError;
+pub use estimate::{EstimateError, Foreseen};
+pub use glob::{GLOB_STARS_MAX, MODEL_LENGTH_MAX};
+pub use meters::{COUNT_MAX, METERS_MAX, Meter, Readings, reading};
+pub use models::{CONTEXT_TIERS_MAX, MODELS_MAX, ModelPrices};
 pub use path::{AmbiguousPath, normalize};
 pub use pattern::{PATH_LENGTH_MAX, PATH_SEGMENTS_MAX};
+pub use request::{Ambiguity, AskedModel, Decision, Facts, NoFacts, Request};
+pub use rule::Rule;
+pub use settling::{Causes, ENDINGS_MAX, Ending, SETTLE_RULES_MAX};
+pub use sum::{Discount, DiscountOutOfRange, Rounding};
+pub use tokens::{
+    BYTES_PER_TOKEN_MAX, OutputLimit, REQUEST_BODY_BYTES_DEFAULT, REQUEST_BODY_BYTES_MAX,
+    TOKENS_MAX, TokenTerms,
+};
 
-use crate::amount::{Amount, Currency, Scale};
-use matcher::{Matcher, MethodFit};
+use crate::amount::{Currency, Scale};
+use conditions::Holds;
+use matcher::{Found, Matcher};
+use models::ModelTable;
 use std::sync::Arc;
 
 /// A rate card, checked and ready to price requests.
@@ -45,6 +85,7 @@ pub struct RateCard {
     free: Matcher,
     matcher: Matcher,
     rules: Vec<Rule>,
+    models: Arc<ModelTable>,
 }
 
 #[derive(Debug)]
@@ -52,41 +93,6 @@ enum Default {
     Deny,
     Free,
     Price(Rule),
-}
-
-/// One rule of a card. Cloning it allocates nothing, so that a request can keep the terms
-/// it was admitted by.
-#[derive(Debug, Clone)]
-pub struct Rule {
-    id: Arc<str>,
-    methods: Arc<[Box<str>]>,
-    price: Amount,
-    charge: Charge,
-    mode: Mode,
-}
-
-/// What a price depends on, as it stands in the request.
-#[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
-    /// The method.
-    pub method: &'a [u8],
-    /// The request target, with its query; empty if there is none (`CONNECT`).
-    pub path: &'a [u8],
-    /// Whether it has both `origin` and `access-control-request-method`.
-    pub is_cors_preflight: bool,
-}
-
-/// What a card says of a request.
-#[derive(Debug, Clone, Copy)]
-pub enum Decision<'a> {
-    /// It costs what this rule says.
-    Rule(&'a Rule),
-    /// It costs nothing and needs no credential.
-    Free,
-    /// It is refused: no rule is for it.
-    Deny,
-    /// It is refused: its path could mean different things to different readers.
-    Ambiguous(AmbiguousPath),
 }
 
 impl RateCard {
@@ -108,19 +114,33 @@ impl RateCard {
             {
                 return self.unmatched();
             }
-            Err(reason) => return Decision::Ambiguous(reason),
+            Err(reason) => return Decision::Ambiguous(Ambiguity::Path(reason)),
         };
-        if self.free.find(&path, |_| Some(MethodFit::Any)).is_some() {
+        if self.free.has(&path) {
             return Decision::Free;
         }
-        let fit = |rule: usize| self.rules.get(rule)?.fit(request.method);
-        match self
-            .matcher
-            .find(&path, fit)
-            .and_then(|rule| self.rules.get(rule))
-        {
-            Some(rule) => Decision::Rule(rule),
-            None => self.unmatched(),
+        let fit = |rule: usize| {
+            let rule = self.rules.get(rule)?;
+            let conditions = rule.conditions.as_ref().map_or(0, |own| own.count());
+            Some((rule.fit(request.method)?, conditions))
+        };
+        let hold = |rule: usize| {
+            let conditions = self
+                .rules
+                .get(rule)
+                .and_then(|rule| rule.conditions.as_ref());
+            conditions.map_or(Holds::Yes, |own| own.hold(request))
+        };
+        match self.matcher.find(&path, fit, hold) {
+            Found::Rule(rule) => match self.rules.get(rule) {
+                Some(rule) => Decision::Rule(rule),
+                None => self.unmatched(),
+            },
+            Found::Nothing => self.unmatched(),
+            Found::Ambiguous(reason) => Decision::Ambiguous(reason),
+            Found::NeedsModel { body_bytes_max } => Decision::NeedsBody {
+                bytes_max: body_bytes_max,
+            },
         }
     }
 
@@ -161,48 +181,12 @@ impl RateCard {
     pub fn rules(&self) -> &[Rule] {
         &self.rules
     }
-}
 
-impl Rule {
-    /// What names it in logs, metrics and usage; `default` for the card's default.
+    /// What the tokens of a model cost: by its exact name, else by the glob that spells out
+    /// most, else nothing is known of it.
     #[must_use]
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// The price of one request, in smallest units; never negative.
-    #[must_use]
-    pub const fn price(&self) -> Amount {
-        self.price
-    }
-
-    /// Whether a failure of the upstream is charged too.
-    #[must_use]
-    pub const fn charge(&self) -> Charge {
-        self.charge
-    }
-
-    /// Whether it refuses, only watches, or rests.
-    #[must_use]
-    pub const fn mode(&self) -> Mode {
-        self.mode
-    }
-
-    /// Methods are told apart without regard to case: `get` must not be cheaper than `GET`.
-    fn fit(&self, method: &[u8]) -> Option<MethodFit> {
-        let named = |method: &[u8]| {
-            let mut methods = self.methods.iter();
-            methods.any(|own| own.as_bytes().eq_ignore_ascii_case(method))
-        };
-        if self.methods.is_empty() {
-            Some(MethodFit::Any)
-        } else if named(method) {
-            Some(MethodFit::Named)
-        } else if method.eq_ignore_ascii_case(b"HEAD") && named(b"GET") {
-            Some(MethodFit::HeadByGet)
-        } else {
-            None
-        }
+    pub fn model(&self, name: &str) -> Option<&ModelPrices> {
+        self.models.find(name)
     }
 }
 

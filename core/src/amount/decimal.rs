@@ -10,7 +10,7 @@ use std::fmt;
 /// The longest decimal that is read, in characters.
 pub const DECIMAL_LENGTH_MAX: usize = 64;
 
-/// The most units that [`parse_wide`] counts.
+/// The most units that [`parse_wide`] and [`parse_fine`] count.
 const WIDE_MAX: i128 = 10_i128.pow(37);
 
 /// Far beyond what any amount needs, and far from overflowing the sums below.
@@ -41,7 +41,17 @@ pub fn parse_exact(text: &str, scale: Scale) -> Result<Amount, AmountError> {
 /// # Errors
 /// As [`parse_decimal`].
 pub fn parse_wide(text: &str, scale: Scale) -> Result<i128, AmountError> {
-    Parts::read(text)?.to_units(scale, Excess::RoundHalfEven, WIDE_MAX)
+    Parts::read(text)?.to_units(scale.digits(), Excess::RoundHalfEven, WIDE_MAX)
+}
+
+/// Reads a decimal as [`parse_exact`] does, but counts up to 10³⁷ units of 10 to the minus
+/// `digits`: for prices of things so cheap that one of them costs less than the smallest
+/// unit of any scale.
+///
+/// # Errors
+/// As [`parse_exact`].
+pub fn parse_fine(text: &str, digits: u8) -> Result<i128, AmountError> {
+    Parts::read(text)?.to_units(digits, Excess::Refuse, WIDE_MAX)
 }
 
 /// Writes an amount as a canonical decimal: no exponent, no plus, no trailing zeros
@@ -114,19 +124,19 @@ impl<'a> Parts<'a> {
     }
 
     fn to_amount(&self, scale: Scale, excess: Excess) -> Result<Amount, AmountError> {
-        let units = self.to_units(scale, excess, i128::from(u64::MAX))?;
+        let units = self.to_units(scale.digits(), excess, i128::from(u64::MAX))?;
         i64::try_from(units)
             .map(Amount::new)
             .map_err(|_| AmountError::Overflow)
     }
 
-    fn to_units(&self, scale: Scale, excess: Excess, most: i128) -> Result<i128, AmountError> {
+    fn to_units(&self, digits: u8, excess: Excess, most: i128) -> Result<i128, AmountError> {
         // How many of the written digits count whole units; the rest is dropped.
         // Lengths are at most 64 and the exponent is bounded, so nothing saturates.
         let kept = i32::try_from(self.whole.len())
             .unwrap_or(i32::MAX)
             .saturating_add(self.exponent)
-            .saturating_add(i32::from(scale.digits()));
+            .saturating_add(i32::from(digits));
 
         let mut units: i128 = 0;
         let mut half = HalfWay::Nothing;

@@ -1,13 +1,18 @@
 //! From the document to the rate card that prices requests: every bound is checked here.
 
+mod rule;
+
+use super::conditions::Conditions;
 use super::matcher::Matcher;
+use super::models::ModelTable;
 use super::pattern;
+use super::price::whole_price;
 use super::{
-    Charge, Mode, PathPattern, Price, RateCard, RateCardDocument, RateCardError, Rule,
-    RuleDocument, Unmatched,
+    Charge, Mode, PathPattern, RateCard, RateCardDocument, RateCardError, Rule, Unmatched,
 };
-use crate::amount::{Amount, AmountError, Scale, default_scale};
+use crate::amount::{Amount, Scale, default_scale};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The most rules in a rate card.
 pub const RULES_MAX: usize = 1000;
@@ -23,8 +28,6 @@ pub const METHODS_MAX: usize = 16;
 pub const NAME_LENGTH_MAX: usize = 128;
 /// The largest price: far from where a lease's counters end.
 pub const PRICE_MAX: Amount = Amount::new(1 << 60);
-
-const METHOD_LENGTH_MAX: usize = 32;
 
 impl RateCardDocument {
     /// The scale its prices are counted in.
@@ -43,6 +46,8 @@ impl RateCard {
         let scale = document.scale();
         check_head(document)?;
 
+        let models = Arc::new(ModelTable::compile(&document.models, scale)?);
+
         let mut free = Matcher::default();
         for (index, path) in document.free_paths.iter().enumerate() {
             let pattern = pattern::parse(&PathPattern::Exact(path.clone()))
@@ -55,7 +60,7 @@ impl RateCard {
         let mut ids = HashMap::new();
         for (index, source) in document.rules.iter().enumerate() {
             let pointer = format!("/rules/{index}");
-            let rule = rule(source, scale, &pointer)?;
+            let rule = rule::compile(source, scale, &models, &pointer)?;
             if let Some(first) = ids.insert(source.id.as_str(), index) {
                 let message = format!("rule {first} has this id already");
                 return Err(RateCardError::new(
@@ -68,6 +73,7 @@ impl RateCard {
                 PathPattern::Exact(path) => ("exact", path),
                 PathPattern::Prefix(path) => ("prefix", path),
                 PathPattern::Template(path) => ("template", path),
+                PathPattern::Grpc(path) => ("grpc", &path.service),
             };
             let pattern = pattern::parse(&source.path)
                 .map_err(|fault| path_error(format!("{pointer}/path/{field}"), fault))?;
@@ -96,6 +102,7 @@ impl RateCard {
             free,
             matcher,
             rules,
+            models,
         })
     }
 }
@@ -120,86 +127,6 @@ fn check_head(document: &RateCardDocument) -> Result<(), RateCardError> {
     Ok(())
 }
 
-fn rule(source: &RuleDocument, scale: Scale, pointer: &str) -> Result<Rule, RateCardError> {
-    let id_character = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-    if source.id.is_empty()
-        || source.id.len() > RULE_ID_LENGTH_MAX
-        || !source.id.bytes().all(id_character)
-    {
-        let message = format!("an id is 1 to {RULE_ID_LENGTH_MAX} letters, digits, _, - or .");
-        return Err(RateCardError::new(
-            format!("{pointer}/id"),
-            "rule_id_invalid",
-            message,
-        ));
-    }
-    if source.id == DEFAULT_RULE_ID {
-        let message = "this id means the card's default; take another";
-        return Err(RateCardError::new(
-            format!("{pointer}/id"),
-            "rule_id_taken",
-            message,
-        ));
-    }
-    if source.methods.len() > METHODS_MAX {
-        let message = format!("at most {METHODS_MAX} methods; none means any");
-        return Err(RateCardError::new(
-            format!("{pointer}/methods"),
-            "too_many_methods",
-            message,
-        ));
-    }
-    let methods = source
-        .methods
-        .iter()
-        .enumerate()
-        .map(|(index, method)| {
-            let token = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-            if method.is_empty() || method.len() > METHOD_LENGTH_MAX || !method.bytes().all(token) {
-                let message = "not an HTTP method; leave the list empty for any method";
-                let pointer = format!("{pointer}/methods/{index}");
-                return Err(RateCardError::new(pointer, "method_invalid", message));
-            }
-            Ok(method.to_ascii_uppercase().into())
-        })
-        .collect::<Result<_, _>>()?;
-    Ok(Rule {
-        id: source.id.as_str().into(),
-        methods,
-        price: price(&source.price, scale, &format!("{pointer}/price"))?,
-        charge: source.charge,
-        mode: source.mode,
-    })
-}
-
-fn price(price: &Price, scale: Scale, pointer: &str) -> Result<Amount, RateCardError> {
-    let amount = price.amount(scale).map_err(|error| {
-        let message = match error {
-            AmountError::TooPrecise => format!(
-                "{price} has more than the currency's {} digits after the point, and a price is not rounded",
-                scale.digits()
-            ),
-            other => format!("{price}: {other}"),
-        };
-        RateCardError::new(pointer, error.code(), message)
-    })?;
-    if amount.is_negative() {
-        return Err(RateCardError::new(
-            pointer,
-            "price_negative",
-            "a price is at least 0",
-        ));
-    }
-    if amount > PRICE_MAX {
-        return Err(RateCardError::new(
-            pointer,
-            "price_too_large",
-            "no balance could pay this price",
-        ));
-    }
-    Ok(amount)
-}
-
 fn unmatched(document: &Unmatched, scale: Scale) -> Result<super::Default, RateCardError> {
     Ok(match document {
         Unmatched::Deny => super::Default::Deny,
@@ -207,9 +134,11 @@ fn unmatched(document: &Unmatched, scale: Scale) -> Result<super::Default, RateC
         Unmatched::Price(document) => super::Default::Price(Rule {
             id: DEFAULT_RULE_ID.into(),
             methods: [].into(),
-            price: price(document, scale, "/default/price")?,
+            price: whole_price(document, scale, "/default/price")?,
             charge: Charge::OnSuccess,
             mode: Mode::Enforce,
+            conditions: None,
+            terms: None,
         }),
     })
 }
@@ -218,8 +147,12 @@ fn path_error(pointer: String, fault: pattern::Fault) -> RateCardError {
     RateCardError::new(pointer, "path_invalid", format!("the path {fault}"))
 }
 
-/// Whether earlier rules for the same paths leave nothing to this one.
+/// Whether earlier rules for the same paths leave nothing to this one. Only those with the
+/// same conditions can: of others it can't be said for which requests they hold.
 fn is_unreachable(rule: &Rule, earlier: &[&Rule]) -> bool {
+    let same =
+        |other: &&&Rule| Conditions::same(rule.conditions.as_deref(), other.conditions.as_deref());
+    let earlier: Vec<&&Rule> = earlier.iter().filter(same).collect();
     if rule.methods.is_empty() {
         return earlier.iter().any(|other| other.methods.is_empty());
     }

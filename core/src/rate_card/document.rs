@@ -3,12 +3,24 @@
 //! Unknown fields are refused, so that a misspelt `metods` can't make a rule cheaper than
 //! it was meant. Prices keep the text they were written in; no float comes between.
 
+mod conditions;
+mod meters;
+mod models;
+mod price;
+mod settling;
+mod tokens;
+
+pub use conditions::{ConditionsDocument, FieldConditionDocument};
+pub use meters::{MeterDocument, MeterSource};
+pub use models::{ContextTierDocument, ModelDocument};
+pub use price::{Per, Price};
+pub use settling::{Cause, EndingDocument, SettleDocument, Verdict};
+pub use tokens::{EstimateDocument, OverMax, PricedBy, Promise, TokensDocument, UnknownModel};
+
 use super::RateCardError;
-use crate::amount::{Amount, AmountError, Currency, Scale, parse_exact};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use serde_json::value::RawValue;
-use std::fmt;
-use std::str::FromStr;
+use super::sum::Rounding;
+use crate::amount::{Currency, Scale};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// What requests cost. [`RateCard::compile`](super::RateCard::compile) checks it whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +41,11 @@ pub struct RateCardDocument {
     /// health checks. Exact paths, at most 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub free_paths: Vec<String>,
+    /// What the tokens of language models cost: at most 2000 models. A model is looked up by
+    /// its exact name; then the glob with the most characters spelled out is taken, and among
+    /// those the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<ModelDocument>,
     /// At most 1000 rules.
     #[serde(default)]
     pub rules: Vec<RuleDocument>,
@@ -60,14 +77,96 @@ pub struct RuleDocument {
     pub methods: Vec<String>,
     /// Paths it is for.
     pub path: PathPattern,
-    /// The price of one request, at least 0.
-    pub price: Price,
+    /// What else must hold for the rule to be taken.
+    #[serde(default, rename = "match", skip_serializing_if = "Option::is_none")]
+    pub conditions: Option<ConditionsDocument>,
+    /// The price of one request, at least 0. May be left out where meters or tokens are
+    /// priced; it is 0 then.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Price"))]
+    pub price: Option<Price>,
+    /// What is measured and priced besides: at most 16 meters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub meters: Vec<MeterDocument>,
+    /// Charges the tokens that the answer says it used, at the prices of the card's models.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<TokensDocument>,
+    /// What must be sure when a request is admitted; `strict` if absent.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub promise: Promise,
+    /// How much the tokens of an answer are taken to be before it came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<EstimateDocument>,
+    /// No request costs less, before the customer's discount.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Price"))]
+    pub minimum: Option<Price>,
+    /// No request costs more.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Price"))]
+    pub maximum: Option<Price>,
+    /// How the whole cost, and nothing before it, is rounded to the currency's digits; `up` if
+    /// absent.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rounding: Rounding,
     /// Whether a failure of the upstream is charged too.
     #[serde(default)]
     pub charge: Charge,
+    /// What is charged by how a request ended: at most 16, the first that fits is taken. If
+    /// none fits, `charge` decides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settle: Vec<SettleDocument>,
     /// Whether the rule refuses, only watches, or rests.
     #[serde(default)]
     pub mode: Mode,
+}
+
+impl RuleDocument {
+    /// A rule that says nothing yet but whom it is for. It needs a price, meters or tokens.
+    #[must_use]
+    pub fn new(id: impl Into<String>, path: PathPattern) -> Self {
+        Self {
+            id: id.into(),
+            methods: Vec::new(),
+            path,
+            conditions: None,
+            price: None,
+            meters: Vec::new(),
+            tokens: None,
+            promise: Promise::default(),
+            estimate: None,
+            minimum: None,
+            maximum: None,
+            rounding: Rounding::default(),
+            charge: Charge::default(),
+            settle: Vec::new(),
+            mode: Mode::default(),
+        }
+    }
+}
+
+/// Reads a field that may be left out, but not be null: it would be unclear what that costs.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// For `skip_serializing_if`.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Which paths a rule is for. Matched without the query, letter case and all.
@@ -81,6 +180,20 @@ pub enum PathPattern {
     Prefix(String),
     /// A path some of whose segments may be anything: `/v1/items/{id}`.
     Template(String),
+    /// A gRPC service, or one method of it.
+    Grpc(GrpcPath),
+}
+
+/// The path of gRPC calls: `/package.Service/Method`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct GrpcPath {
+    /// The service with its package: `package.Service`.
+    pub service: String,
+    /// The method; if absent, all of the service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
 }
 
 /// When the price is charged.
@@ -142,84 +255,4 @@ fn pointer_of(path: &serde_path_to_error::Path) -> String {
         };
     }
     pointer
-}
-
-/// A price as it was written: a decimal of any precision, whose worth the scale decides.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Price(Box<str>);
-
-impl Price {
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Its worth in smallest units. A price is never rounded.
-    ///
-    /// # Errors
-    /// If the scale can't hold it exactly.
-    pub fn amount(&self, scale: Scale) -> Result<Amount, AmountError> {
-        parse_exact(&self.0, scale)
-    }
-}
-
-impl FromStr for Price {
-    type Err = AmountError;
-
-    fn from_str(text: &str) -> Result<Self, AmountError> {
-        match parse_exact(text, Scale::MAX) {
-            // What is wrong for one scale may be right for another.
-            Ok(_) | Err(AmountError::Overflow | AmountError::TooPrecise) => Ok(Self(text.into())),
-            Err(error) => Err(error),
-        }
-    }
-}
-
-impl fmt::Display for Price {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-impl Serialize for Price {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-/// Takes a JSON number by its text, or a string.
-impl<'de> Deserialize<'de> for Price {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = Box::<RawValue>::deserialize(deserializer)?;
-        let text = raw.get();
-        let price = if text.starts_with('"') {
-            let text: String = serde_json::from_str(text).map_err(de::Error::custom)?;
-            text.parse()
-        } else {
-            text.parse()
-        };
-        price.map_err(|error: AmountError| {
-            de::Error::custom(format_args!(
-                "a price is a number or a decimal string: {error}"
-            ))
-        })
-    }
-}
-
-#[cfg(feature = "schema")]
-impl schemars::JsonSchema for Price {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Price".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "description": "A decimal, as a string or a number; read exactly from its text",
-            "type": ["string", "number"],
-            "pattern": "^\\+?[0-9]+(\\.[0-9]+)?([eE][+-]?[0-9]+)?$",
-            "minimum": 0,
-            "maxLength": crate::amount::DECIMAL_LENGTH_MAX,
-        })
-    }
 }

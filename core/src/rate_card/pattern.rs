@@ -3,8 +3,8 @@
 //! Patterns are brought into the same normal form as requests, so that both can be
 //! compared byte by byte. A pattern that no request could match is refused.
 
-use super::PathPattern;
 use super::path::normalize;
+use super::{GrpcPath, PathPattern};
 
 /// The longest path a rule may have, in bytes.
 pub const PATH_LENGTH_MAX: usize = 1024;
@@ -64,7 +64,42 @@ pub(super) fn parse(pattern: &PathPattern) -> Result<Pattern, Fault> {
             };
             Ok(Pattern { kind, segments })
         }
+        PathPattern::Grpc(path) => grpc(path),
     }
+}
+
+/// Calls go to `/package.Service/Method`.
+fn grpc(path: &GrpcPath) -> Result<Pattern, Fault> {
+    let identifier = |name: &str| {
+        !name.is_empty()
+            && !name.starts_with(|first: char| first.is_ascii_digit())
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    if !path.service.split('.').all(identifier) {
+        return Err("has a service that is not written like package.Service");
+    }
+    if !path.method.as_deref().is_none_or(identifier) {
+        return Err("has a method that is no name of one");
+    }
+    let length = path
+        .service
+        .len()
+        .saturating_add(path.method.as_deref().map_or(0, str::len));
+    if length > PATH_LENGTH_MAX {
+        return Err("is longer than 1024 bytes");
+    }
+    let names = std::iter::once(&path.service).chain(&path.method);
+    Ok(Pattern {
+        kind: match path.method {
+            Some(_) => PatternKind::Exact,
+            None => PatternKind::Prefix,
+        },
+        segments: names
+            .map(|name| Segment::Literal(name.as_str().into()))
+            .collect(),
+    })
 }
 
 fn segments(path: &str, read: fn(&str) -> Result<Segment, Fault>) -> Result<Vec<Segment>, Fault> {

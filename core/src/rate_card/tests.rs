@@ -1,5 +1,8 @@
+mod conditions;
+mod costs;
 mod disguises;
 mod faults;
+mod settling;
 
 use super::*;
 use serde_json::{Value, json};
@@ -21,7 +24,7 @@ fn ask<'a>(card: &'a RateCard, method: &str, path: &str) -> Decision<'a> {
     card.price(Request {
         method: method.as_bytes(),
         path: path.as_bytes(),
-        is_cors_preflight: false,
+        ..Request::default()
     })
 }
 
@@ -32,6 +35,7 @@ fn word(card: &RateCard, method: &str, path: &str) -> String {
         Decision::Free => "FREE".to_owned(),
         Decision::Deny => "DENY".to_owned(),
         Decision::Ambiguous(_) => "AMBIGUOUS".to_owned(),
+        Decision::NeedsBody { bytes_max } => format!("BODY {bytes_max}"),
     }
 }
 
@@ -135,6 +139,7 @@ fn a_preflight_is_free_and_only_options_can_be_one() {
             method,
             path: b"/x",
             is_cors_preflight: true,
+            ..Request::default()
         })
     };
     assert!(matches!(preflight(b"OPTIONS"), Decision::Free));

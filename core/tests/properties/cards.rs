@@ -17,7 +17,7 @@ property! {
             let path: String = (0..=depth).map(|_| format!("/{}", generator.pick(&["a", "b", "c"]))).collect();
             let method = generator.pick(&METHODS);
             let expected = by_reading(&document, method, &path);
-            let request = Request { method: method.as_bytes(), path: path.as_bytes(), is_cors_preflight: false };
+            let request = Request { method: method.as_bytes(), path: path.as_bytes(), ..Request::default() };
             let found = match card.price(request) {
                 Decision::Rule(rule) => Some(rule.id().to_owned()),
                 Decision::Deny => None,
@@ -43,7 +43,7 @@ property! {
         let document = RateCardDocument::from_json(document.to_string().as_bytes()).unwrap();
         let card = RateCard::compile(&document, 1).unwrap();
         let spelling = respell(&path, generator);
-        let request = Request { method: b"GET", path: spelling.as_bytes(), is_cors_preflight: false };
+        let request = Request { method: b"GET", path: spelling.as_bytes(), ..Request::default() };
         assert!(matches!(card.price(request), Decision::Rule(rule) if rule.id() == "dear"), "{spelling}");
     }
 }
@@ -56,6 +56,7 @@ fn any_card(generator: &mut Generator) -> (RateCardDocument, RateCard) {
         scale: None,
         default: creditgate_core::rate_card::Unmatched::Deny,
         free_paths: Vec::new(),
+        models: Vec::new(),
         rules: Vec::new(),
     };
     for number in 0..1 + generator.below(12) {
@@ -75,12 +76,10 @@ fn any_card(generator: &mut Generator) -> (RateCardDocument, RateCard) {
             .map(str::to_owned)
             .collect();
         document.rules.push(RuleDocument {
-            id: format!("r{number}"),
             methods,
-            path: pattern,
-            price: number.to_string().parse().unwrap(),
+            price: Some(number.to_string().parse().unwrap()),
             charge: creditgate_core::rate_card::Charge::Always,
-            mode: creditgate_core::rate_card::Mode::Enforce,
+            ..RuleDocument::new(format!("r{number}"), pattern)
         });
         if let Err(error) = RateCard::compile(&document, 1) {
             assert_eq!(error.code(), "rule_unreachable", "{error}");
@@ -125,6 +124,7 @@ fn by_path(pattern: &PathPattern, path: &str) -> Option<(u8, usize)> {
             let kind = if parameters == 0 { 2 } else { 1 };
             (fits && segments(own) == segments(path)).then(|| (kind, segments(own) - parameters))
         }
+        PathPattern::Grpc(_) => None,
     }
 }
 

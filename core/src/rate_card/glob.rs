@@ -1,0 +1,97 @@
+//! Names with `*` in them, which stands for any characters or none.
+
+use super::RateCardError;
+
+/// The longest name of a model, in bytes; also the longest glob.
+pub const MODEL_LENGTH_MAX: usize = 128;
+/// The most `*` in a glob.
+pub const GLOB_STARS_MAX: usize = 4;
+
+/// A name, or a family of names, compared byte for byte.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Glob(Box<str>);
+
+impl Glob {
+    pub(super) fn compile(text: &str, pointer: &str) -> Result<Self, RateCardError> {
+        let fault = |message: String| RateCardError::new(pointer, "model_invalid", message);
+        if text.is_empty()
+            || text.len() > MODEL_LENGTH_MAX
+            || !text.bytes().all(|byte| byte.is_ascii_graphic())
+        {
+            return Err(fault(format!(
+                "a model is 1 to {MODEL_LENGTH_MAX} printable ASCII characters without spaces"
+            )));
+        }
+        if text.matches('*').count() > GLOB_STARS_MAX {
+            return Err(fault(format!("at most {GLOB_STARS_MAX} *")));
+        }
+        Ok(Self(text.into()))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is one name alone.
+    pub(super) fn is_exact(&self) -> bool {
+        !self.0.contains('*')
+    }
+
+    /// How many characters are spelled out.
+    pub(super) fn literals(&self) -> usize {
+        self.0.bytes().filter(|byte| *byte != b'*').count()
+    }
+
+    /// Takes each piece where it first occurs; with `*` between them all, an earlier place
+    /// never leaves less for the pieces after it.
+    pub(super) fn fits(&self, name: &str) -> bool {
+        let Some((first, rest)) = self.0.split_once('*') else {
+            return &*self.0 == name;
+        };
+        let Some(mut name) = name.strip_prefix(first) else {
+            return false;
+        };
+        let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
+        for piece in middle.split('*') {
+            match name.split_once(piece) {
+                Some((_, after)) => name = after,
+                None => return false,
+            }
+        }
+        name.ends_with(last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_characters_or_none() {
+        let fits = |glob: &str, name: &str| Glob::compile(glob, "").unwrap().fits(name);
+        for (glob, name, expected) in [
+            ("gpt-4o", "gpt-4o", true),
+            ("gpt-4o", "gpt-4o-mini", false),
+            ("gpt-4o*", "gpt-4o", true),
+            ("gpt-4o*", "gpt-4o-mini", true),
+            ("*", "x", true),
+            ("**", "x", true),
+            ("*-mini", "o4-mini", true),
+            ("*-mini", "o4-mini-high", false),
+            ("a*a", "a", false),
+            ("a*a", "aa", true),
+            ("a*bc*c", "abc", false),
+            ("a*bc*c", "abcc", true),
+            ("*a*b*", "xbxa", false),
+            ("*a*b*", "xaxbx", true),
+            ("ab*ab*ab", "abab", false),
+            ("ab*ab*ab", "ababab", true),
+            ("GPT*", "gpt-4o", false),
+        ] {
+            assert_eq!(fits(glob, name), expected, "{glob} {name}");
+        }
+        for bad in ["", "a b", "é", "*****", &"a".repeat(129)] {
+            assert_eq!(Glob::compile(bad, "/x").unwrap_err().pointer(), "/x");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What is measured of a request, compiled.
+
+use super::conditions::header_name;
+use super::document::{MeterDocument, MeterSource, Promise};
+use super::price::{Unit, unit_price};
+use super::sum::{Sum, UnitPrice};
+use super::{Foreseen, Measures, RateCardError};
+use crate::amount::Scale;
+
+/// The most meters of a rule.
+pub const METERS_MAX: usize = 16;
+/// The largest count in a meter's `estimate` and `max`.
+pub const COUNT_MAX: u64 = 1_000_000_000_000_000;
+/// The most digits of a number in a header.
+const READING_DIGITS_MAX: usize = 15;
+
+/// What the headers and trailers that meters read say, each at the place of its meter.
+pub type Readings = [Option<u64>; METERS_MAX];
+
+/// A measure of a request and its price.
+#[derive(Debug)]
+pub struct Meter {
+    source: MeterSource,
+    price: UnitPrice,
+    /// Like `max`: in what is counted, for time in milliseconds.
+    estimate: Option<u64>,
+    max: Option<u64>,
+}
+
+impl Meter {
+    pub(super) fn compile(
+        document: &MeterDocument,
+        scale: Scale,
+        promise: Promise,
+        has_maximum: bool,
+        pointer: &str,
+    ) -> Result<Self, RateCardError> {
+        let mut source = document.meter.clone();
+        let mut unit = Unit::Whole;
+        let mut needs_estimate =
+            promise == Promise::Strict && !has_maximum && document.max.is_none();
+        match &mut source {
+            // Most requests say it.
+            MeterSource::RequestBytes => needs_estimate = false,
+            MeterSource::ResponseBytes => {}
+            MeterSource::Seconds => unit = Unit::Thousandth,
+            MeterSource::RequestHeader(name) => {
+                *name = header(name, "request_header", pointer)?;
+                needs_estimate = true;
+            }
+            MeterSource::ResponseHeader(name) => {
+                *name = header(name, "response_header", pointer)?;
+                needs_estimate = true;
+            }
+            MeterSource::ResponseTrailer(name) => {
+                *name = header(name, "response_trailer", pointer)?;
+                needs_estimate = true;
+            }
+        }
+        let price = unit_price(
+            &document.price,
+            unit,
+            document.per,
+            scale,
+            &format!("{pointer}/price"),
+        )?;
+        if needs_estimate && document.estimate.is_none() && !price.is_zero() {
+            let message = "how much to reserve isn't known before; say it here, for a strict promise as much as a request can have";
+            let pointer = format!("{pointer}/estimate");
+            return Err(RateCardError::new(pointer, "estimate_missing", message));
+        }
+        for (count, field) in [(document.estimate, "estimate"), (document.max, "max")] {
+            if count.is_some_and(|count| count > COUNT_MAX) {
+                let message = format!("at most {COUNT_MAX}");
+                let pointer = format!("{pointer}/{field}");
+                return Err(RateCardError::new(pointer, "count_too_large", message));
+            }
+        }
+        if document
+            .max
+            .is_some_and(|max| document.estimate.is_some_and(|estimate| estimate > max))
+        {
+            let message = "more than is ever charged; lower it, or raise max";
+            let pointer = format!("{pointer}/estimate");
+            return Err(RateCardError::new(pointer, "estimate_over_max", message));
+        }
+        let counted = |count: u64| match unit {
+            Unit::Whole => count,
+            Unit::Thousandth => count.saturating_mul(1000),
+        };
+        Ok(Self {
+            source,
+            price,
+            estimate: document.estimate.map(counted),
+            max: document.max.map(counted),
+        })
+    }
+
+    /// What is measured; the names of headers and trailers are in lower case.
+    #[must_use]
+    pub const fn source(&self) -> &MeterSource {
+        &self.source
+    }
+
+    /// What it adds to the cost of a request. A reading that is missing counts as estimated.
+    pub(super) fn cost(&self, measures: &Measures, reading: Option<u64>) -> Sum {
+        let count = match self.source {
+            MeterSource::RequestBytes => measures.request_bytes,
+            MeterSource::ResponseBytes => measures.response_bytes,
+            MeterSource::Seconds => measures.duration_ms,
+            MeterSource::RequestHeader(_)
+            | MeterSource::ResponseHeader(_)
+            | MeterSource::ResponseTrailer(_) => {
+                reading.or(self.estimate).or(self.max).unwrap_or_default()
+            }
+        };
+        self.charged(count)
+    }
+
+    /// What is reserved for it. Under a strict promise nothing less than it can cost: if that
+    /// isn't known, more than can be counted.
+    pub(super) fn estimate(
+        &self,
+        foreseen: &Foreseen<'_>,
+        reading: Option<u64>,
+        promise: Promise,
+    ) -> Sum {
+        if self.price.is_zero() {
+            return Sum::default();
+        }
+        let known = match self.source {
+            MeterSource::RequestBytes => foreseen.request_bytes,
+            MeterSource::RequestHeader(_) => reading,
+            _ => None,
+        };
+        let count = known.or(self.estimate);
+        match promise {
+            Promise::Strict => count
+                .or(self.max)
+                .map_or(Sum::UNBOUNDED, |count| self.charged(count)),
+            Promise::Metered | Promise::Expected => self.charged(count.unwrap_or_default()),
+        }
+    }
+
+    fn charged(&self, count: u64) -> Sum {
+        self.price
+            .times(self.max.map_or(count, |max| count.min(max)))
+    }
+}
+
+/// The number in a header that a meter reads: up to 15 decimal digits, with blanks around
+/// them if any. Anything else is no reading.
+#[must_use]
+pub fn reading(value: &[u8]) -> Option<u64> {
+    let digits = value.trim_ascii();
+    if digits.is_empty()
+        || digits.len() > READING_DIGITS_MAX
+        || !digits.iter().all(u8::is_ascii_digit)
+    {
+        return None;
+    }
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+fn header(name: &str, field: &str, pointer: &str) -> Result<String, RateCardError> {
+    header_name(name, &format!("{pointer}/meter/{field}")).map(Into::into)
+}

@@ -1,0 +1,291 @@
+//! The price list of language models, and how a model is found in it.
+//!
+//! Exact names are sorted and searched by halves; after them the globs are tried, those that
+//! spell out most first. A lookup allocates nothing.
+
+use super::RateCardError;
+use super::document::{ContextTierDocument, ModelDocument, Per, Price};
+use super::glob::Glob;
+use super::price::{Unit, unit_price};
+use super::sum::{Sum, UnitPrice};
+use crate::amount::Scale;
+use crate::usage::{TokenCounts, TokenKind};
+use std::cmp::Reverse;
+
+/// The most models that a rate card prices.
+pub const MODELS_MAX: usize = 2000;
+/// The most context tiers of a model.
+pub const CONTEXT_TIERS_MAX: usize = 8;
+
+const KINDS: [TokenKind; 8] = [
+    TokenKind::Input,
+    TokenKind::CachedInput,
+    TokenKind::CacheWrite,
+    TokenKind::Output,
+    TokenKind::Reasoning,
+    TokenKind::AudioInput,
+    TokenKind::AudioOutput,
+    TokenKind::Image,
+];
+/// Tokens that the model reads; pictures are priced on whichever side is dearer.
+const READ: [TokenKind; 5] = [
+    TokenKind::Input,
+    TokenKind::CachedInput,
+    TokenKind::CacheWrite,
+    TokenKind::AudioInput,
+    TokenKind::Image,
+];
+/// Tokens that the model writes.
+const WRITTEN: [TokenKind; 4] = [
+    TokenKind::Output,
+    TokenKind::Reasoning,
+    TokenKind::AudioOutput,
+    TokenKind::Image,
+];
+
+/// The models of a card.
+#[derive(Debug, Default)]
+pub(super) struct ModelTable {
+    /// By name.
+    exact: Vec<ModelPrices>,
+    /// In the order in which they are tried.
+    globs: Vec<ModelPrices>,
+}
+
+/// What the tokens of a model cost.
+#[derive(Debug)]
+pub struct ModelPrices {
+    model: Glob,
+    base: Prices,
+    /// In ascending order.
+    tiers: Vec<(u64, Prices)>,
+}
+
+/// One price for each kind of token.
+#[derive(Debug, Clone, Copy)]
+struct Prices([UnitPrice; 8]);
+
+impl ModelTable {
+    pub(super) fn compile(
+        documents: &[ModelDocument],
+        scale: Scale,
+    ) -> Result<Self, RateCardError> {
+        if documents.len() > MODELS_MAX {
+            let message = format!("at most {MODELS_MAX} models; use names with *");
+            return Err(RateCardError::new("/models", "too_many_models", message));
+        }
+        let mut table = Self::default();
+        let mut names = std::collections::HashMap::new();
+        for (index, document) in documents.iter().enumerate() {
+            let pointer = format!("/models/{index}");
+            if let Some(first) = names.insert(document.model.as_str(), index) {
+                let message = format!("model {first} has this name already");
+                let pointer = pointer + "/model";
+                return Err(RateCardError::new(pointer, "model_taken", message));
+            }
+            let prices = ModelPrices::compile(document, scale, &pointer)?;
+            if prices.model.is_exact() {
+                table.exact.push(prices);
+            } else {
+                table.globs.push(prices);
+            }
+        }
+        table
+            .exact
+            .sort_by(|one, other| one.model.cmp(&other.model));
+        // Stable, so that the document decides between equals.
+        table
+            .globs
+            .sort_by_key(|prices| Reverse(prices.model.literals()));
+        Ok(table)
+    }
+
+    pub(super) fn find(&self, model: &str) -> Option<&ModelPrices> {
+        let place = self
+            .exact
+            .binary_search_by(|prices| prices.model.as_str().cmp(model));
+        match place {
+            Ok(place) => self.exact.get(place),
+            Err(_) => self.globs.iter().find(|prices| prices.model.fits(model)),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.exact.is_empty() && self.globs.is_empty()
+    }
+}
+
+impl ModelPrices {
+    fn compile(
+        document: &ModelDocument,
+        scale: Scale,
+        pointer: &str,
+    ) -> Result<Self, RateCardError> {
+        let model = Glob::compile(&document.model, &format!("{pointer}/model"))?;
+        let base = Listed::of_model(document).compile(document.per, scale, pointer)?;
+        let count = document.context_tiers.len();
+        if count > CONTEXT_TIERS_MAX {
+            let message = format!("at most {CONTEXT_TIERS_MAX} tiers");
+            let pointer = format!("{pointer}/context_tiers");
+            return Err(RateCardError::new(pointer, "too_many_tiers", message));
+        }
+        let mut tiers: Vec<(u64, Prices)> = Vec::with_capacity(count);
+        for (index, tier) in document.context_tiers.iter().enumerate() {
+            let pointer = format!("{pointer}/context_tiers/{index}");
+            let prices = Listed::of_tier(tier).compile(document.per, scale, &pointer)?;
+            let (above, before) = tiers
+                .last()
+                .map_or((None, &base), |(above, prices)| (Some(*above), prices));
+            if above.is_some_and(|above| tier.above_input_tokens <= above) {
+                let message = "tiers stand in ascending order";
+                let pointer = pointer + "/above_input_tokens";
+                return Err(RateCardError::new(pointer, "tier_order", message));
+            }
+            // Else a longer request could cost less, and what is reserved for the longest
+            // would not be enough for a shorter one.
+            if let Some(kind) = KINDS
+                .into_iter()
+                .find(|kind| prices.of(*kind) < before.of(*kind))
+            {
+                let message = format!("the price of {} tokens is lower than before", name(kind));
+                return Err(RateCardError::new(pointer, "tier_cheaper", message));
+            }
+            tiers.push((tier.above_input_tokens, prices));
+        }
+        Ok(Self { model, base, tiers })
+    }
+
+    /// Its name in the rate card, which may have `*` in it.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        self.model.as_str()
+    }
+
+    /// What tokens of these counts cost together.
+    pub(super) fn cost(&self, tokens: &TokenCounts) -> Sum {
+        let prices = self.prices(tokens.input_total());
+        tokens
+            .iter()
+            .map(|(kind, count)| prices.of(kind).times(count))
+            .fold(Sum::default(), Sum::plus)
+    }
+
+    /// The most that so many tokens read and so many written can cost, whatever their kinds.
+    pub(super) fn cost_at_most(&self, read: u64, written: u64) -> Sum {
+        let prices = self.prices(read);
+        let dearest = |kinds: &[TokenKind]| {
+            let prices = kinds.iter().map(|kind| prices.of(*kind));
+            prices.max().unwrap_or_default()
+        };
+        dearest(&READ)
+            .times(read)
+            .plus(dearest(&WRITTEN).times(written))
+    }
+
+    /// What so many plain tokens read and written cost.
+    pub(super) fn cost_plain(&self, read: u64, written: u64) -> Sum {
+        let prices = self.prices(read);
+        let output = prices.of(TokenKind::Output).times(written);
+        prices.of(TokenKind::Input).times(read).plus(output)
+    }
+
+    fn prices(&self, input_tokens: u64) -> &Prices {
+        let mut tiers = self.tiers.iter().rev();
+        tiers
+            .find(|(above, _)| input_tokens > *above)
+            .map_or(&self.base, |(_, prices)| prices)
+    }
+}
+
+impl Prices {
+    fn of(&self, kind: TokenKind) -> UnitPrice {
+        self.0.get(kind as usize).copied().unwrap_or_default()
+    }
+}
+
+/// The prices as they are listed, of a model or of a tier.
+struct Listed<'a> {
+    input: &'a Price,
+    cached_input: Option<&'a Price>,
+    cache_write: Option<&'a Price>,
+    output: Option<&'a Price>,
+    reasoning: Option<&'a Price>,
+    audio_input: Option<&'a Price>,
+    audio_output: Option<&'a Price>,
+    image: Option<&'a Price>,
+}
+
+macro_rules! listed {
+    ($source:ident) => {
+        Self {
+            input: &$source.input,
+            cached_input: $source.cached_input.as_ref(),
+            cache_write: $source.cache_write.as_ref(),
+            output: $source.output.as_ref(),
+            reasoning: $source.reasoning.as_ref(),
+            audio_input: $source.audio_input.as_ref(),
+            audio_output: $source.audio_output.as_ref(),
+            image: $source.image.as_ref(),
+        }
+    };
+}
+
+impl<'a> Listed<'a> {
+    fn of_model(source: &'a ModelDocument) -> Self {
+        listed!(source)
+    }
+
+    fn of_tier(source: &'a ContextTierDocument) -> Self {
+        listed!(source)
+    }
+
+    /// What is not listed costs what its nearest kin does.
+    fn compile(self, per: Per, scale: Scale, pointer: &str) -> Result<Prices, RateCardError> {
+        let mut prices = [UnitPrice::default(); 8];
+        for kind in KINDS {
+            let (field, price) = self.nearest(kind);
+            let price = unit_price(
+                price,
+                Unit::Whole,
+                per,
+                scale,
+                &format!("{pointer}/{field}"),
+            )?;
+            if let Some(slot) = prices.get_mut(kind as usize) {
+                *slot = price;
+            }
+        }
+        Ok(Prices(prices))
+    }
+
+    /// The price of a kind, and the field it stands in.
+    fn nearest(&self, kind: TokenKind) -> (&'static str, &'a Price) {
+        let (own, kin) = match kind {
+            TokenKind::Input => return ("input", self.input),
+            TokenKind::CachedInput => (self.cached_input, TokenKind::Input),
+            TokenKind::CacheWrite => (self.cache_write, TokenKind::Input),
+            TokenKind::Output => (self.output, TokenKind::Input),
+            TokenKind::Reasoning => (self.reasoning, TokenKind::Output),
+            TokenKind::AudioInput => (self.audio_input, TokenKind::Input),
+            TokenKind::AudioOutput => (self.audio_output, TokenKind::Output),
+            TokenKind::Image => (self.image, TokenKind::Input),
+        };
+        match own {
+            Some(price) => (name(kind), price),
+            None => self.nearest(kin),
+        }
+    }
+}
+
+const fn name(kind: TokenKind) -> &'static str {
+    match kind {
+        TokenKind::Input => "input",
+        TokenKind::CachedInput => "cached_input",
+        TokenKind::CacheWrite => "cache_write",
+        TokenKind::Output => "output",
+        TokenKind::Reasoning => "reasoning",
+        TokenKind::AudioInput => "audio_input",
+        TokenKind::AudioOutput => "audio_output",
+        TokenKind::Image => "image",
+    }
+}

@@ -1,0 +1,235 @@
+//! How a rule charges tokens, compiled.
+
+use super::document::{EstimateDocument, OverMax, PricedBy, Promise, TokensDocument, UnknownModel};
+use super::models::{ModelPrices, ModelTable};
+use super::sum::Sum;
+use super::{Foreseen, Models, RateCardError};
+use crate::usage::{Format, TokenCounts};
+use std::sync::Arc;
+
+/// The most output tokens that a rule may allow, and the most that an estimate may name.
+pub const TOKENS_MAX: u64 = 10_000_000;
+/// The most bytes of a request body that a rule may have read.
+pub const REQUEST_BODY_BYTES_MAX: u64 = 1 << 20;
+/// How many bytes of a request body are read if a rule doesn't say.
+pub const REQUEST_BODY_BYTES_DEFAULT: u64 = 1 << 17;
+/// The most bytes that are taken for one token.
+pub const BYTES_PER_TOKEN_MAX: u64 = 16;
+
+/// How the tokens of a rule's requests are read, priced and kept within bounds.
+#[derive(Debug)]
+pub struct TokenTerms {
+    format: Format,
+    priced_by: PricedBy,
+    /// The name of the model that unlisted ones are priced as.
+    stand_in: Option<Box<str>>,
+    output_tokens_max: u64,
+    over_max: OverMax,
+    request_body_bytes_max: u64,
+    includes_usage: bool,
+    promise: Promise,
+    bytes_per_token: u64,
+    input_tokens_extra: u64,
+    /// What is expected of each choice, where the promise isn't strict.
+    output_tokens: Option<u64>,
+    models: Arc<ModelTable>,
+}
+
+/// What becomes of the limit to its output that a request names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputLimit {
+    /// The request passes as it is; each choice is taken to have at most so many tokens.
+    Keep(u64),
+    /// The limit is lowered to this, or put in where there is none.
+    Write(u64),
+    /// The request is refused: it asks for more than this.
+    Refuse(u64),
+}
+
+/// The model is not in the card, and the rule has no stand-in for it.
+pub(super) struct Unlisted;
+
+impl TokenTerms {
+    pub(super) fn compile(
+        document: &TokensDocument,
+        estimate: Option<&EstimateDocument>,
+        promise: Promise,
+        models: &Arc<ModelTable>,
+        pointer: &str,
+    ) -> Result<Self, RateCardError> {
+        let fault = |field: &str, code, message: String| {
+            RateCardError::new(format!("{pointer}/{field}"), code, message)
+        };
+        let within = |field: &str, count: u64, least: u64, most: u64| {
+            if (least..=most).contains(&count) {
+                return Ok(count);
+            }
+            Err(fault(
+                field,
+                "count_out_of_range",
+                format!("{least} to {most}"),
+            ))
+        };
+        if models.is_empty() {
+            let message = "the card has no models to price tokens by";
+            return Err(fault("tokens", "models_missing", message.to_owned()));
+        }
+        let stand_in = match &document.unknown_model {
+            UnknownModel::Deny if matches!(document.format, Format::Pointers(_)) => {
+                let message = "requests of this format don't say their model; name the one to reserve by: {\"as\": …}";
+                return Err(fault(
+                    "tokens/unknown_model",
+                    "model_missing",
+                    message.to_owned(),
+                ));
+            }
+            UnknownModel::Deny => None,
+            UnknownModel::As(model) if models.find(model).is_some() => Some(model.as_str().into()),
+            UnknownModel::As(model) => {
+                let message = format!("{model} is not among the card's models");
+                return Err(fault("tokens/unknown_model/as", "model_unknown", message));
+            }
+        };
+        let default = EstimateDocument::default();
+        let estimate = estimate.unwrap_or(&default);
+        let bytes_per_token = match (estimate.bytes_per_token, promise) {
+            (Some(bytes), _) => bytes,
+            (None, Promise::Strict) => 1,
+            (None, Promise::Metered | Promise::Expected) => 4,
+        };
+        let field = "estimate/output_tokens";
+        let output_tokens = estimate
+            .output_tokens
+            .map(|count| within(field, count, 0, TOKENS_MAX));
+        let extra = estimate.input_tokens_extra;
+        let body_max = document.request_body_bytes_max;
+        Ok(Self {
+            format: document.format.clone(),
+            priced_by: document.priced_by,
+            stand_in,
+            output_tokens_max: within(
+                "tokens/output_tokens_max",
+                document.output_tokens_max,
+                1,
+                TOKENS_MAX,
+            )?,
+            over_max: document.over_max,
+            request_body_bytes_max: within(
+                "tokens/request_body_bytes_max",
+                body_max,
+                1,
+                REQUEST_BODY_BYTES_MAX,
+            )?,
+            includes_usage: document.include_usage,
+            promise,
+            bytes_per_token: within(
+                "estimate/bytes_per_token",
+                bytes_per_token,
+                1,
+                BYTES_PER_TOKEN_MAX,
+            )?,
+            input_tokens_extra: within("estimate/input_tokens_extra", extra, 0, TOKENS_MAX)?,
+            output_tokens: output_tokens.transpose()?,
+            models: Arc::clone(models),
+        })
+    }
+
+    /// How requests and answers are written.
+    #[must_use]
+    pub const fn format(&self) -> &Format {
+        &self.format
+    }
+
+    /// The longest request body that is read, in bytes.
+    #[must_use]
+    pub const fn request_body_bytes_max(&self) -> u64 {
+        self.request_body_bytes_max
+    }
+
+    /// Whether streamed answers are asked to say what they used.
+    #[must_use]
+    pub const fn includes_usage(&self) -> bool {
+        self.includes_usage
+    }
+
+    /// Whether model and limit stand in the request body in a way that is known.
+    #[must_use]
+    pub const fn needs_body(&self) -> bool {
+        !matches!(self.format, Format::Pointers(_))
+    }
+
+    /// How many tokens so many bytes of text are taken for.
+    #[must_use]
+    pub fn tokens_in(&self, bytes: u64) -> u64 {
+        bytes.div_ceil(self.bytes_per_token.max(1))
+    }
+
+    /// What becomes of the limit that a request names for the output of each choice. Under a
+    /// strict promise a request without one gets one, where its format has a place for it.
+    #[must_use]
+    pub fn output_limit(&self, asked: Option<u64>) -> OutputLimit {
+        let max = self.output_tokens_max;
+        match (asked, self.over_max) {
+            (Some(asked), _) if asked <= max => OutputLimit::Keep(asked),
+            (Some(_), OverMax::Refuse) => OutputLimit::Refuse(max),
+            (Some(_), OverMax::Rewrite) => OutputLimit::Write(max),
+            (Some(asked), OverMax::Allow) => OutputLimit::Keep(asked),
+            (None, _) if self.promise == Promise::Strict && self.has_limit_field() => {
+                OutputLimit::Write(max)
+            }
+            (None, _) => OutputLimit::Keep(max),
+        }
+    }
+
+    const fn has_limit_field(&self) -> bool {
+        !matches!(self.format, Format::OpenAiEmbeddings | Format::Pointers(_))
+    }
+
+    /// What the tokens of an answer cost.
+    pub(super) fn cost(&self, tokens: &TokenCounts, models: &Models<'_>) -> Result<Sum, Unlisted> {
+        let asked = models.asked.and_then(|model| self.models.find(model));
+        let answered = match self.priced_by {
+            PricedBy::Answered => models.answered.and_then(|model| self.models.find(model)),
+            PricedBy::Requested => None,
+        };
+        let asked = asked.or_else(|| self.stand_in());
+        match (asked, answered) {
+            // What was reserved was reserved for the model that was asked for.
+            (Some(asked), Some(answered)) if self.promise == Promise::Strict => {
+                Ok(answered.cost(tokens).min(asked.cost(tokens)))
+            }
+            (_, Some(prices)) | (Some(prices), None) => Ok(prices.cost(tokens)),
+            (None, None) => Err(Unlisted),
+        }
+    }
+
+    /// What is reserved for the tokens of a request whose output has at most `limit` tokens in
+    /// each choice.
+    pub(super) fn estimate(&self, foreseen: &Foreseen<'_>, limit: u64) -> Result<Sum, Unlisted> {
+        let asked = foreseen.model.and_then(|model| self.models.find(model));
+        let prices = asked.or_else(|| self.stand_in()).ok_or(Unlisted)?;
+        let bytes = match (foreseen.request_bytes, self.promise) {
+            (Some(bytes), _) => bytes,
+            (None, Promise::Strict) => return Ok(Sum::UNBOUNDED),
+            (None, Promise::Metered | Promise::Expected) => self.request_body_bytes_max,
+        };
+        let read = self
+            .tokens_in(bytes)
+            .saturating_add(self.input_tokens_extra);
+        let each = match self.promise {
+            _ if self.format == Format::OpenAiEmbeddings => 0,
+            Promise::Strict => limit,
+            Promise::Metered => self.output_tokens.unwrap_or(0).min(limit),
+            Promise::Expected => self.output_tokens.unwrap_or(limit).min(limit),
+        };
+        let written = each.saturating_mul(foreseen.choices.max(1));
+        Ok(match self.promise {
+            Promise::Strict => prices.cost_at_most(read, written),
+            Promise::Metered | Promise::Expected => prices.cost_plain(read, written),
+        })
+    }
+
+    fn stand_in(&self) -> Option<&ModelPrices> {
+        self.models.find(self.stand_in.as_deref()?)
+    }
+}
