@@ -20,8 +20,43 @@ pub enum TokenKind {
     AudioInput,
     /// Sound that was written.
     AudioOutput,
-    /// Pictures.
+    /// Pictures that were read.
     Image,
+}
+
+impl TokenKind {
+    /// Every kind, in the order of declaration.
+    pub const ALL: [Self; 8] = [
+        Self::Input,
+        Self::CachedInput,
+        Self::CacheWrite,
+        Self::Output,
+        Self::Reasoning,
+        Self::AudioInput,
+        Self::AudioOutput,
+        Self::Image,
+    ];
+
+    /// The word for it in documents.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::CachedInput => "cached_input",
+            Self::CacheWrite => "cache_write",
+            Self::Output => "output",
+            Self::Reasoning => "reasoning",
+            Self::AudioInput => "audio_input",
+            Self::AudioOutput => "audio_output",
+            Self::Image => "image",
+        }
+    }
+
+    /// Whether the model read it, rather than made it.
+    #[must_use]
+    pub const fn is_input(self) -> bool {
+        !matches!(self, Self::Output | Self::Reasoning | Self::AudioOutput)
+    }
 }
 
 /// How many tokens of each kind.
@@ -45,30 +80,14 @@ impl TokenCounts {
     /// All that the model read; what the context tiers of a price list go by.
     #[must_use]
     pub fn input_total(&self) -> u64 {
-        [
-            TokenKind::Input,
-            TokenKind::CachedInput,
-            TokenKind::CacheWrite,
-            TokenKind::AudioInput,
-        ]
-        .into_iter()
-        .fold(0, |sum: u64, kind| sum.saturating_add(self.get(kind)))
+        self.iter()
+            .filter(|(kind, _)| kind.is_input())
+            .fold(0, |sum, (_, count)| sum.saturating_add(count))
     }
 
     /// Each kind with its count.
     pub fn iter(&self) -> impl Iterator<Item = (TokenKind, u64)> {
-        [
-            TokenKind::Input,
-            TokenKind::CachedInput,
-            TokenKind::CacheWrite,
-            TokenKind::Output,
-            TokenKind::Reasoning,
-            TokenKind::AudioInput,
-            TokenKind::AudioOutput,
-            TokenKind::Image,
-        ]
-        .into_iter()
-        .zip(self.0)
+        TokenKind::ALL.into_iter().zip(self.0)
     }
 }
 

@@ -17,32 +17,6 @@ pub const MODELS_MAX: usize = 2000;
 /// The most context tiers of a model.
 pub const CONTEXT_TIERS_MAX: usize = 8;
 
-const KINDS: [TokenKind; 8] = [
-    TokenKind::Input,
-    TokenKind::CachedInput,
-    TokenKind::CacheWrite,
-    TokenKind::Output,
-    TokenKind::Reasoning,
-    TokenKind::AudioInput,
-    TokenKind::AudioOutput,
-    TokenKind::Image,
-];
-/// Tokens that the model reads; pictures are priced on whichever side is dearer.
-const READ: [TokenKind; 5] = [
-    TokenKind::Input,
-    TokenKind::CachedInput,
-    TokenKind::CacheWrite,
-    TokenKind::AudioInput,
-    TokenKind::Image,
-];
-/// Tokens that the model writes.
-const WRITTEN: [TokenKind; 4] = [
-    TokenKind::Output,
-    TokenKind::Reasoning,
-    TokenKind::AudioOutput,
-    TokenKind::Image,
-];
-
 /// The models of a card.
 #[derive(Debug, Default)]
 pub(super) struct ModelTable {
@@ -143,11 +117,11 @@ impl ModelPrices {
             }
             // Else a longer request could cost less, and what is reserved for the longest
             // would not be enough for a shorter one.
-            if let Some(kind) = KINDS
+            if let Some(kind) = TokenKind::ALL
                 .into_iter()
                 .find(|kind| prices.of(*kind) < before.of(*kind))
             {
-                let message = format!("the price of {} tokens is lower than before", name(kind));
+                let message = format!("the price of {} tokens is lower than before", kind.as_str());
                 return Err(RateCardError::new(pointer, "tier_cheaper", message));
             }
             tiers.push((tier.above_input_tokens, prices));
@@ -173,13 +147,14 @@ impl ModelPrices {
     /// The most that so many tokens read and so many written can cost, whatever their kinds.
     pub(super) fn cost_at_most(&self, read: u64, written: u64) -> Sum {
         let prices = self.prices(read);
-        let dearest = |kinds: &[TokenKind]| {
-            let prices = kinds.iter().map(|kind| prices.of(*kind));
-            prices.max().unwrap_or_default()
+        let dearest = |is_input: bool| {
+            let kinds = TokenKind::ALL.into_iter();
+            let kinds = kinds.filter(|kind| kind.is_input() == is_input);
+            kinds.map(|kind| prices.of(kind)).max().unwrap_or_default()
         };
-        dearest(&READ)
+        dearest(true)
             .times(read)
-            .plus(dearest(&WRITTEN).times(written))
+            .plus(dearest(false).times(written))
     }
 
     /// What so many plain tokens read and written cost.
@@ -242,7 +217,7 @@ impl<'a> Listed<'a> {
     /// What is not listed costs what its nearest kin does.
     fn compile(self, per: Per, scale: Scale, pointer: &str) -> Result<Prices, RateCardError> {
         let mut prices = [UnitPrice::default(); 8];
-        for kind in KINDS {
+        for kind in TokenKind::ALL {
             let (field, price) = self.nearest(kind);
             let price = unit_price(
                 price,
@@ -271,21 +246,8 @@ impl<'a> Listed<'a> {
             TokenKind::Image => (self.image, TokenKind::Input),
         };
         match own {
-            Some(price) => (name(kind), price),
+            Some(price) => (kind.as_str(), price),
             None => self.nearest(kin),
         }
-    }
-}
-
-const fn name(kind: TokenKind) -> &'static str {
-    match kind {
-        TokenKind::Input => "input",
-        TokenKind::CachedInput => "cached_input",
-        TokenKind::CacheWrite => "cache_write",
-        TokenKind::Output => "output",
-        TokenKind::Reasoning => "reasoning",
-        TokenKind::AudioInput => "audio_input",
-        TokenKind::AudioOutput => "audio_output",
-        TokenKind::Image => "image",
     }
 }

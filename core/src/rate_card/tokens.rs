@@ -75,14 +75,6 @@ impl TokenTerms {
             return Err(fault("tokens", "models_missing", message.to_owned()));
         }
         let stand_in = match &document.unknown_model {
-            UnknownModel::Deny if matches!(document.format, Format::Pointers(_)) => {
-                let message = "requests of this format don't say their model; name the one to reserve by: {\"as\": …}";
-                return Err(fault(
-                    "tokens/unknown_model",
-                    "model_missing",
-                    message.to_owned(),
-                ));
-            }
             UnknownModel::Deny => None,
             UnknownModel::As(model) if models.find(model).is_some() => Some(model.as_str().into()),
             UnknownModel::As(model) => {
@@ -152,10 +144,11 @@ impl TokenTerms {
         self.includes_usage
     }
 
-    /// Whether model and limit stand in the request body in a way that is known.
+    /// Whether the request's body must be read: for its model and the limit to its output. Not
+    /// if it may be no JSON at all and something is reserved without them.
     #[must_use]
     pub const fn needs_body(&self) -> bool {
-        !matches!(self.format, Format::Pointers(_))
+        !(matches!(self.format, Format::Pointers(_)) && self.stand_in.is_some())
     }
 
     /// How many tokens so many bytes of text are taken for.

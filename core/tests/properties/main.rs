@@ -27,9 +27,11 @@ macro_rules! property {
 mod amounts;
 mod cards;
 mod cells;
+mod conditions;
 mod generator;
 mod keys;
 mod leases;
 mod paths;
+mod pricing;
 #[cfg(not(target_arch = "wasm32"))]
 mod shrinking;

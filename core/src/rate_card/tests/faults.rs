@@ -1,5 +1,7 @@
 //! Documents that are refused, and the field that is named.
 
+mod terms;
+
 use super::*;
 
 #[test]
