@@ -38,6 +38,11 @@ pub struct Config {
     /// How often background work is looked at, in milliseconds: 5 to 1000.
     #[serde(default = "default_tick_ms")]
     pub tick_ms: u64,
+    /// Whether the proxy is set up so that request bodies can be held back and read:
+    /// `allow_on_headers_stop_iteration` of the plugin's configuration must be true then.
+    /// Without it, requests whose price is in their body are refused.
+    #[serde(default)]
+    pub reads_bodies: bool,
     /// Whether each priced request writes the filter state `wasm.creditgate` for access logs.
     #[serde(default = "default_true")]
     pub access_log: bool,

@@ -137,11 +137,11 @@ impl Context for Stream {
 }
 
 impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _count: usize, _is_end: bool) -> WasmAction {
+    fn on_http_request_headers(&mut self, _count: usize, is_end: bool) -> WasmAction {
         let mut decided = Action::Pause;
         let shared = self.shared.as_ref();
         if with(shared, |gate, host| {
-            decided = gate.on_request_headers(host, self.id)
+            decided = gate.on_request_headers(host, self.id, is_end)
         }) {
             return action(decided);
         }
@@ -159,18 +159,18 @@ impl HttpContext for Stream {
         WasmAction::Pause
     }
 
-    fn on_http_request_body(&mut self, _bytes: usize, _is_end: bool) -> WasmAction {
+    fn on_http_request_body(&mut self, bytes: usize, is_end: bool) -> WasmAction {
         let mut decided = Action::Pause;
-        with(self.shared.as_ref(), |gate, _| {
-            decided = gate.on_request_body(self.id)
+        with(self.shared.as_ref(), |gate, host| {
+            decided = gate.on_request_body(host, self.id, bytes, is_end)
         });
         action(decided)
     }
 
     fn on_http_request_trailers(&mut self, _count: usize) -> WasmAction {
         let mut decided = Action::Pause;
-        with(self.shared.as_ref(), |gate, _| {
-            decided = gate.on_request_body(self.id)
+        with(self.shared.as_ref(), |gate, host| {
+            decided = gate.on_request_trailers(host, self.id)
         });
         action(decided)
     }
@@ -182,9 +182,9 @@ impl HttpContext for Stream {
         WasmAction::Continue
     }
 
-    fn on_http_response_body(&mut self, _bytes: usize, is_end: bool) -> WasmAction {
-        with(self.shared.as_ref(), |gate, _| {
-            gate.on_response_body(self.id, is_end)
+    fn on_http_response_body(&mut self, bytes: usize, is_end: bool) -> WasmAction {
+        with(self.shared.as_ref(), |gate, host| {
+            gate.on_response_body(host, self.id, bytes, is_end)
         });
         WasmAction::Continue
     }

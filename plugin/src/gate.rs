@@ -33,6 +33,9 @@ use crate::shared;
 /// Lease numbers of questions that got no answer, at most.
 pub(crate) const PROPOSALS_MAX: usize = 1_024;
 
+/// Kinds of unreadable answers, by rule, that are remembered as told.
+const FAULTS_TOLD_MAX: usize = 256;
+
 /// The filter's state in one virtual machine.
 #[derive(Debug)]
 pub struct Gate {
@@ -57,6 +60,8 @@ pub struct Gate {
     pub(crate) watched: Watched,
     pub(crate) orphans: VecDeque<Report>,
     pub(crate) unsettled: VecDeque<Settlement>,
+    /// Answers that didn't tell their usage, by rule and kind: the log has each once.
+    pub(crate) faults_told: Bounded<(String, &'static str), ()>,
     pub(crate) calls: Calls,
     pub(crate) watch: Watch,
     pub(crate) counts: Counts,
@@ -95,6 +100,7 @@ impl Gate {
             watched: Watched::default(),
             orphans: VecDeque::new(),
             unsettled: VecDeque::new(),
+            faults_told: Bounded::new(FAULTS_TOLD_MAX),
             calls: Calls::default(),
             watch: Watch::default(),
             counts: Counts::default(),

@@ -109,6 +109,14 @@ pub trait Host {
     fn request_headers(&self) -> Option<Pairs>;
     /// Removes every request header of the name.
     fn remove_request_header(&self, name: &str);
+    /// Sets a request header in place of any of that name.
+    fn set_request_header(&self, name: &str, value: &str);
+    /// The beginning of the request body that is held back, at most so many bytes of it.
+    fn request_body(&self, bytes_max: usize) -> Vec<u8>;
+    /// Puts another body in the place of the one that is held back, which has so many bytes.
+    fn replace_request_body(&self, bytes: usize, body: &[u8]);
+    /// The piece of the response body that comes by, which has so many bytes.
+    fn response_body(&self, bytes: usize) -> Vec<u8>;
     /// One response header; the first, if there are several.
     fn response_header(&self, name: &str) -> Option<Vec<u8>>;
     /// Sets a response header in place of any of that name.

@@ -45,6 +45,12 @@ metrics! {
     Settled = "settled_total",
     /// Requests whose reservation was given back.
     Released = "released_total",
+    /// Requests that were settled at what was reserved, since the answer didn't tell its usage.
+    SettledAtEstimate = "settled_at_estimate_total",
+    /// Answers whose usage could not be read, whatever was charged for them.
+    UsageUnreadable = "usage_unreadable_total",
+    /// Requests that cost more than was reserved for them.
+    Overruns = "overruns_total",
     /// Settlements whose lease the cell no longer knew; the control plane accounts for them.
     SettledGone = "settled_gone_total",
     /// Settlements that lost every race and were left to the tick.
@@ -77,6 +83,22 @@ metrics! {
     RefusedRouteDenied = "refused_route_denied_total",
     /// 400: a path that could mean several.
     RefusedPathAmbiguous = "refused_path_ambiguous_total",
+    /// 400: a header or parameter that the price depends on could mean several.
+    RefusedRequestAmbiguous = "refused_request_ambiguous_total",
+    /// 400: a model that the rate card does not list.
+    RefusedModelUnknown = "refused_model_unknown_total",
+    /// 400: more output asked for than the rule allows.
+    RefusedOutputOverMax = "refused_output_over_max_total",
+    /// 400: a body from which the price can't be read.
+    RefusedBodyUnreadable = "refused_body_unreadable_total",
+    /// 413: a body longer than is read.
+    RefusedBodyTooLarge = "refused_body_too_large_total",
+    /// 411: a request that doesn't say how long its body is.
+    RefusedLengthRequired = "refused_length_required_total",
+    /// 400: a request that would cost more than any balance.
+    RefusedCostAbsurd = "refused_cost_absurd_total",
+    /// 503: a body was needed that this filter is not set up to read.
+    RefusedBodiesOff = "refused_bodies_off_total",
     /// 503: the control plane did not answer in time.
     RefusedControlPlaneUnreachable = "refused_control_plane_unreachable_total",
     /// 503: credit is here, but must not be spent without asking.

@@ -24,6 +24,8 @@ const MAP_REQUEST_HEADERS: u32 = 0;
 const MAP_RESPONSE_HEADERS: u32 = 2;
 const MAP_RESPONSE_TRAILERS: u32 = 3;
 const MAP_CALL_HEADERS: u32 = 6;
+const BUFFER_REQUEST_BODY: u32 = 0;
+const BUFFER_RESPONSE_BODY: u32 = 1;
 const BUFFER_CALL_BODY: u32 = 4;
 const BUFFER_CONFIGURATION: u32 = 7;
 const STREAM_REQUEST: u32 = 0;
@@ -90,6 +92,13 @@ unsafe extern "C" {
         most: usize,
         bytes: *mut *mut u8,
         length: *mut usize,
+    ) -> Status;
+    fn proxy_set_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        replaced: usize,
+        bytes: *const u8,
+        length: usize,
     ) -> Status;
     fn proxy_continue_stream(stream: u32) -> Status;
     fn proxy_send_local_response(
@@ -222,6 +231,30 @@ fn header(map: u32, name: &str) -> Option<Vec<u8>> {
     })
 }
 
+fn set_header(map: u32, name: &str, value: &str) {
+    // SAFETY: pointers to live slices, lengths theirs.
+    unsafe {
+        proxy_replace_header_map_value(
+            map,
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        )
+    };
+}
+
+fn body(buffer: u32, bytes: usize) -> Vec<u8> {
+    if bytes == 0 {
+        return Vec::new();
+    }
+    // SAFETY: see `taken`.
+    let body = taken(|block, length| unsafe {
+        proxy_get_buffer_bytes(buffer, 0, bytes, block, length)
+    });
+    body.unwrap_or_default()
+}
+
 impl Host for ProxyWasmHost {
     fn now_ms(&self) -> u64 {
         let mut nanoseconds = 0;
@@ -273,21 +306,31 @@ impl Host for ProxyWasmHost {
         unsafe { proxy_remove_header_map_value(MAP_REQUEST_HEADERS, name.as_ptr(), name.len()) };
     }
 
+    fn set_request_header(&self, name: &str, value: &str) {
+        set_header(MAP_REQUEST_HEADERS, name, value);
+    }
+
+    fn request_body(&self, bytes_max: usize) -> Vec<u8> {
+        body(BUFFER_REQUEST_BODY, bytes_max)
+    }
+
+    fn replace_request_body(&self, bytes: usize, body: &[u8]) {
+        // SAFETY: a pointer to a live slice, its length.
+        unsafe {
+            proxy_set_buffer_bytes(BUFFER_REQUEST_BODY, 0, bytes, body.as_ptr(), body.len())
+        };
+    }
+
+    fn response_body(&self, bytes: usize) -> Vec<u8> {
+        body(BUFFER_RESPONSE_BODY, bytes)
+    }
+
     fn response_header(&self, name: &str) -> Option<Vec<u8>> {
         header(MAP_RESPONSE_HEADERS, name)
     }
 
     fn set_response_header(&self, name: &str, value: &str) {
-        // SAFETY: pointers to live slices, lengths theirs.
-        unsafe {
-            proxy_replace_header_map_value(
-                MAP_RESPONSE_HEADERS,
-                name.as_ptr(),
-                name.len(),
-                value.as_ptr(),
-                value.len(),
-            )
-        };
+        set_header(MAP_RESPONSE_HEADERS, name, value);
     }
 
     fn remove_response_header(&self, name: &str) {

@@ -9,12 +9,14 @@
 pub(crate) mod access_log;
 pub(crate) mod balance;
 mod belief;
+pub(crate) mod body;
 pub(crate) mod held;
 pub(crate) mod identify;
 pub(crate) mod judge;
 mod limited;
 pub(crate) mod line;
 pub(crate) mod lookups;
+pub(crate) mod meter;
 pub(crate) mod price;
 pub(crate) mod refusal;
 pub(crate) mod reply;
@@ -26,7 +28,8 @@ use std::rc::Rc;
 use creditgate_core::amount::{Amount, Currency};
 use creditgate_core::key::CredentialHash;
 use creditgate_core::lease::LeaseNumber;
-use creditgate_core::rate_card::Rule;
+use creditgate_core::rate_card::{Readings, Rule};
+use creditgate_core::usage::ModelName;
 
 use crate::config::Mode;
 use crate::credential::Credential;
@@ -53,6 +56,8 @@ pub enum Action {
 pub(crate) enum Stage {
     /// Nothing is known yet; it is paused.
     Held(Box<Held>),
+    /// Its body is read before it is priced; it is paused.
+    Reading(Box<body::Reading>),
     /// It goes, or went, to the upstream at a price.
     Admitted(Box<Admitted>),
     /// It goes to the upstream; no money moves.
@@ -76,6 +81,8 @@ pub(crate) struct Admitted {
     pub(crate) is_settled: bool,
     pub(crate) is_grpc: bool,
     pub(crate) response: response::Seen,
+    /// What is measured of it; none if its price is fixed.
+    pub(crate) meter: Option<Box<meter::Meter>>,
 }
 
 /// A request in shadow mode.
@@ -102,12 +109,29 @@ pub(crate) struct Terms {
     pub(crate) rule: Rule,
     pub(crate) card_version: u64,
     pub(crate) currency: Currency,
+    /// What is set aside for it: its cost, if its price is fixed.
+    pub(crate) reserved: Amount,
+    /// What the cost depends on besides what is measured; none if its price is fixed.
+    pub(crate) known: Option<Rc<Foreknown>>,
 }
 
 impl Terms {
     pub(crate) const fn cost(&self) -> Amount {
-        self.rule.price()
+        self.reserved
     }
+}
+
+/// What is known of a request before it is served, and needed to settle it.
+#[derive(Debug)]
+pub(crate) struct Foreknown {
+    /// The model that it asks for.
+    pub(crate) model: Option<ModelName>,
+    /// What its headers say to meters.
+    pub(crate) readings: Readings,
+    /// The length of its body, if that is known.
+    pub(crate) request_bytes: Option<u64>,
+    /// Whether the body was read whole; if not, its bytes are counted as they pass.
+    pub(crate) is_read: bool,
 }
 
 /// What a request wants, once it is priced.
@@ -161,6 +185,8 @@ pub(crate) enum Verdict {
     Answer(Box<Refused>, Box<Reply>),
     /// Not known yet.
     Wait(Place, Option<Demand>),
+    /// The price is in the body, which may have so many bytes.
+    Read(u64),
 }
 
 impl Verdict {
@@ -176,16 +202,19 @@ impl Verdict {
 
 impl Gate {
     /// Decides a request, or holds it.
-    pub fn on_request_headers(&mut self, host: &dyn Host, id: u32) -> Action {
+    pub fn on_request_headers(&mut self, host: &dyn Host, id: u32, is_end: bool) -> Action {
         if self.config.mode == Mode::Off {
             self.count(Metric::Passed);
             return Action::Continue;
         }
         let Some(pairs) = host.request_headers() else {
             let verdict = Verdict::refuse(Refusal::NotReady);
-            return self.begin(host, id, verdict, &Seen::default());
+            return self.begin(host, id, verdict, &Seen::default().client.to_owned());
         };
-        let seen = Seen::read(&pairs, &self.config);
+        let mut seen = Seen::read(&pairs, &self.config);
+        if is_end {
+            seen.content_length = Some(0);
+        }
         #[cfg(feature = "test-trap")]
         if let Some(how) = seen.spoil {
             crate::spoil::every_cell(host, how, self.config.limits.cells_max);
@@ -193,21 +222,32 @@ impl Gate {
         for name in &seen.forged {
             host.remove_request_header(name);
         }
-        let verdict = self.weigh(host, &price::Question::of(&seen, &self.config));
-        self.begin(host, id, verdict, &seen)
-    }
-
-    /// Holds the body while nothing is decided. More than once a body came to an upstream
-    /// because only its headers were held.
-    #[must_use]
-    pub fn on_request_body(&self, id: u32) -> Action {
-        match self.requests.get(&id) {
-            Some(Stage::Held(_) | Stage::Refused(_)) => Action::Pause,
-            _ => Action::Continue,
+        let question = price::Question::of(&seen, &pairs, &self.config);
+        let mut verdict = self.weigh(host, &question);
+        if is_end && matches!(verdict, Verdict::Read(_)) {
+            // There is no body to wait for.
+            verdict = self.weigh(host, &price::Question {
+                body: price::Body::Whole(b""),
+                ..question
+            });
+        }
+        match verdict {
+            // The common case: nothing of the request need be kept.
+            Verdict::Pass | Verdict::Admit(_) => {
+                self.begin(host, id, verdict, &identify::Client::default())
+            }
+            verdict => self.begin(host, id, verdict, &seen.client.to_owned()),
         }
     }
 
-    fn begin(&mut self, host: &dyn Host, id: u32, verdict: Verdict, seen: &Seen<'_>) -> Action {
+    /// Carries out what was found of a request whose callback is running.
+    pub(crate) fn begin(
+        &mut self,
+        host: &dyn Host,
+        id: u32,
+        verdict: Verdict,
+        client: &identify::Client,
+    ) -> Action {
         match verdict {
             Verdict::Pass => {
                 self.count(Metric::Passed);
@@ -223,18 +263,22 @@ impl Gate {
                 Action::Continue
             }
             Verdict::Refuse(refused, money) => {
-                self.refuse(host, id, refused, money, &seen.client.to_owned());
+                self.refuse(host, id, refused, money, client);
                 Action::Pause
             }
             Verdict::Answer(refused, mut reply) => {
-                reply
-                    .headers
-                    .extend(reply::headers_for(&seen.client.to_owned()));
+                reply.headers.extend(reply::headers_for(client));
                 self.requests.insert(id, Stage::Refused(refused));
                 host.reply(&reply);
                 Action::Pause
             }
-            Verdict::Wait(place, demand) => self.hold(host, id, place, demand, seen),
+            Verdict::Wait(place, demand) => self.hold(host, id, place, demand, client),
+            Verdict::Read(bytes_max) => {
+                let client = client.clone();
+                let reading = body::Reading { bytes_max, client };
+                self.requests.insert(id, Stage::Reading(Box::new(reading)));
+                Action::Pause
+            }
         }
     }
 

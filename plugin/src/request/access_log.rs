@@ -10,6 +10,7 @@ use std::rc::Rc;
 use creditgate_core::amount::format;
 
 use super::refusal::Refusal;
+use super::settle::{By, Due};
 use super::{Admitted, Refused, Shadowed, Terms};
 use crate::credential::Credential;
 use crate::host::Host;
@@ -52,6 +53,21 @@ impl Line {
         let _ = write!(self.0, ",\"{name}\":\"{value}\"");
     }
 
+    /// What a cost that is not fixed was made of.
+    fn measured(&mut self, admitted: &Admitted, due: &Due) {
+        self.text("settled_by", due.by.as_str());
+        let models = admitted.models(due.model.as_ref());
+        for (name, model) in [("model", models.asked), ("answered_by", models.answered)] {
+            if let Some(model) = model {
+                let model = serde_json::to_string(model).unwrap_or_else(|_| "\"\"".into());
+                let _ = write!(self.0, ",\"{name}\":{model}");
+            }
+        }
+        for (kind, count) in due.tokens.iter().filter(|(_, count)| *count > 0) {
+            let _ = write!(self.0, ",\"{}_tokens\":{count}", kind.as_str());
+        }
+    }
+
     fn write(mut self, host: &dyn Host) {
         self.0.push('}');
         host.set_filter_state(KEY, self.0.as_bytes());
@@ -64,7 +80,7 @@ pub(crate) fn fields_of(customer: &str, account: impl Display, currency: impl Di
     format!(",\"customer\":{customer},\"account\":\"{account}\",\"currency\":\"{currency}\"")
 }
 
-pub(crate) fn admitted(host: &dyn Host, admitted: &Admitted, fate: Fate, is_due: bool) {
+pub(crate) fn admitted(host: &dyn Host, admitted: &Admitted, fate: Fate, due: &Due) {
     let outcome = match fate {
         Fate::Settled => "settled",
         Fate::Released => "released",
@@ -73,7 +89,14 @@ pub(crate) fn admitted(host: &dyn Host, admitted: &Admitted, fate: Fate, is_due:
     let mut line = Line::of(outcome, Some(&admitted.terms), Some(&admitted.credential));
     line.text("lease", admitted.lease);
     line.text("estimate", &admitted.cost_text);
-    line.text("cost", if is_due { &admitted.cost_text } else { "0" });
+    if due.by == By::Price {
+        line.text("cost", &admitted.cost_text);
+    } else {
+        line.text("cost", format(due.amount, admitted.credential.scale));
+    }
+    if !admitted.terms.rule.is_fixed() {
+        line.measured(admitted, due);
+    }
     line.write(host);
 }
 

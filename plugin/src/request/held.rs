@@ -5,8 +5,8 @@
 //! deadline with the reason that is true then.
 
 use creditgate_core::amount::Amount;
-use creditgate_core::key::CredentialHash;
 
+use super::body::{Buffered, Reading};
 use super::identify::{Client, Seen};
 use super::judge::{self, Declined};
 use super::line::Place;
@@ -26,39 +26,19 @@ pub(crate) struct Held {
     since_ms: u64,
     deadline_ms: u64,
     client: Client,
-    wants: Wants,
-}
-
-#[derive(Debug)]
-enum Wants {
-    Priced(Demand),
-    Unpriced(Unpriced),
-}
-
-/// What pricing needs, kept while there is no rate card.
-#[derive(Debug)]
-struct Unpriced {
-    method: Vec<u8>,
-    path: Vec<u8>,
-    is_cors_preflight: bool,
-    credential: Result<CredentialHash, Refusal>,
-    #[cfg(feature = "test-trap")]
-    trap: bool,
+    /// None: there was no rate card to price it by.
+    demand: Option<Demand>,
+    /// What of its body is held back with it.
+    pub(crate) buffered: Buffered,
 }
 
 impl Held {
     fn cost(&self) -> Amount {
-        match &self.wants {
-            Wants::Priced(demand) => demand.cost(),
-            Wants::Unpriced(_) => Amount::ZERO,
-        }
+        self.demand.as_ref().map_or(Amount::ZERO, Demand::cost)
     }
 
-    fn demand(&self) -> Option<&Demand> {
-        match &self.wants {
-            Wants::Priced(demand) => Some(demand),
-            Wants::Unpriced(_) => None,
-        }
+    const fn demand(&self) -> Option<&Demand> {
+        self.demand.as_ref()
     }
 }
 
@@ -69,9 +49,8 @@ impl Gate {
         id: u32,
         place: Place,
         demand: Option<Demand>,
-        seen: &Seen<'_>,
+        client: &Client,
     ) -> Action {
-        let client = seen.client.to_owned();
         if self.line.len() >= self.config.limits.waiters_max {
             if let Place::Credential(hash) = place {
                 self.line.lookups.forget_unasked(&hash);
@@ -79,30 +58,17 @@ impl Gate {
             let Verdict::Refuse(refused, money) = Verdict::refuse(Refusal::Capacity) else {
                 return Action::Pause;
             };
-            self.refuse(host, id, refused, money, &client);
+            self.refuse(host, id, refused, money, client);
             return Action::Pause;
         }
-        let wants = demand.map_or_else(
-            || {
-                let question = Question::of(seen, &self.config);
-                Wants::Unpriced(Unpriced {
-                    method: question.method.to_vec(),
-                    path: question.path.to_vec(),
-                    is_cors_preflight: question.is_cors_preflight,
-                    credential: question.credential,
-                    #[cfg(feature = "test-trap")]
-                    trap: question.trap,
-                })
-            },
-            Wants::Priced,
-        );
         let now_ms = host.now_ms();
         let held = Held {
             place,
             since_ms: now_ms,
             deadline_ms: now_ms.saturating_add(self.timing().wait_ms),
-            client,
-            wants,
+            client: client.clone(),
+            demand,
+            buffered: Buffered::default(),
         };
         self.count(Metric::Held);
         self.line.set_deadline(id, held.deadline_ms);
@@ -148,33 +114,52 @@ impl Gate {
     /// Asks a held request again that was taken out of its queue. From the root only.
     pub(crate) fn ask_again(&mut self, host: &dyn Host, id: u32) {
         let Some(held) = self.held(id) else { return };
-        let verdict = match &held.wants {
-            Wants::Priced(demand) => self.judge(host, demand, None),
-            Wants::Unpriced(unpriced) => self.weigh(
-                host,
-                &Question {
-                    method: &unpriced.method,
-                    path: &unpriced.path,
-                    is_cors_preflight: unpriced.is_cors_preflight,
-                    is_grpc: held.client.is_grpc,
-                    credential: unpriced.credential,
-                    #[cfg(feature = "test-trap")]
-                    trap: unpriced.trap,
-                },
-            ),
+        let verdict = match held.demand() {
+            Some(demand) => self.judge(host, demand, None),
+            None => self.weigh_held(host, id, held.buffered),
         };
         match verdict {
             Verdict::Wait(place, demand) => {
                 let mut held = held;
                 held.place = place;
-                if let Some(demand) = demand {
-                    held.wants = Wants::Priced(demand);
-                }
+                held.demand = demand.or(held.demand);
                 self.line.join(id, held.place);
                 self.requests.insert(id, Stage::Held(held));
             }
+            Verdict::Read(bytes_max) => {
+                self.line.clear_deadline(id, held.deadline_ms);
+                let client = held.client;
+                let reading = Reading { bytes_max, client };
+                self.requests.insert(id, Stage::Reading(Box::new(reading)));
+            }
             verdict => self.end_hold(host, id, &held, verdict),
         }
+    }
+
+    /// Prices a request that was held without a price, by its headers, which the proxy has
+    /// kept, and by its body if that is whole by now.
+    fn weigh_held(&mut self, host: &dyn Host, id: u32, buffered: Buffered) -> Verdict {
+        if !host.enter(id) {
+            return Verdict::refuse(Refusal::NotReady);
+        }
+        let verdict = match host.request_headers() {
+            Some(pairs) => {
+                let seen = Seen::read(&pairs, &self.config);
+                self.weigh(host, &Question::of(&seen, &pairs, &self.config))
+            }
+            None => Verdict::refuse(Refusal::NotReady),
+        };
+        let verdict = match verdict {
+            Verdict::Read(bytes_max)
+                if u64::try_from(buffered.bytes).unwrap_or(u64::MAX) > bytes_max =>
+            {
+                self.unpriced(Refusal::BodyTooLarge)
+            }
+            Verdict::Read(_) if buffered.is_whole => self.weigh_whole(host, buffered.bytes),
+            verdict => verdict,
+        };
+        host.enter(self.root);
+        verdict
     }
 
     /// Serves those who wait for credit at a slot, in order, as far as it goes.
@@ -316,7 +301,7 @@ impl Gate {
                 host.reply(&reply);
             }
             // Never decided: callers keep those.
-            Verdict::Wait(..) | Verdict::Refuse(..) | Verdict::Answer(..) => {}
+            Verdict::Wait(..) | Verdict::Read(_) | Verdict::Refuse(..) | Verdict::Answer(..) => {}
         }
         host.enter(self.root);
     }

@@ -4,6 +4,7 @@
 //! equal headers counts, so more than one credential is refused. Values may be any bytes.
 
 use creditgate_core::key::{CredentialHash, KEY_LENGTH, KeyKind, check, credential_hash};
+use creditgate_core::rate_card::reading;
 
 use super::refusal::Refusal;
 use crate::config::Config;
@@ -17,6 +18,9 @@ const OWN_PREFIX: &[u8] = b"x-credit-";
 pub(crate) struct Seen<'a> {
     pub(crate) method: &'a [u8],
     pub(crate) path: &'a [u8],
+    pub(crate) authority: &'a [u8],
+    /// The length of the body, as the request tells it.
+    pub(crate) content_length: Option<u64>,
     pub(crate) is_cors_preflight: bool,
     pub(crate) client: ClientSeen<'a>,
     /// Names to be removed before the upstream sees them.
@@ -73,6 +77,8 @@ impl<'a> Seen<'a> {
             match name {
                 b":method" => seen.method = value,
                 b":path" => seen.path = value,
+                b":authority" => seen.authority = value,
+                b"content-length" => seen.content_length = reading(value),
                 b"origin" => seen.client.origin = Some(value),
                 b"access-control-request-method" => has_preflight_method = true,
                 b"content-type" => seen.client.is_grpc = is_grpc(value),

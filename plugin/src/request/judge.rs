@@ -7,9 +7,9 @@ use std::rc::Rc;
 use creditgate_core::amount::{Amount, format};
 use creditgate_core::cell::{Cell, NotAdmitted};
 use creditgate_core::protocol::EnforcementMode;
-use creditgate_core::rate_card::Charge;
 
 use super::line::Place;
+use super::meter::Meter;
 use super::refusal::Refusal;
 use super::reply::Money;
 use super::{Admitted, Demand, Purpose, Refused, Shadowed, Terms, Verdict, response};
@@ -189,7 +189,7 @@ impl Gate {
                 Mode::Shadow => return shadow(demand, credential, &found.cell, cost),
                 Mode::Enforce => {}
             }
-            let at_once = terms.rule.charge() == Charge::Always;
+            let at_once = terms.rule.is_settled_at_once();
             let admitted = match at_once {
                 true => found.cell.charge(cost, now_ms),
                 false => found.cell.admit(cost, now_ms),
@@ -247,7 +247,8 @@ impl Gate {
         Verdict::Admit(Box::new(Admitted {
             credential: Rc::clone(credential),
             cost_text: format(terms.cost(), credential.scale).to_string(),
-            is_settled: terms.rule.charge() == Charge::Always,
+            is_settled: terms.rule.is_settled_at_once(),
+            meter: Meter::of(terms, now_ms),
             terms: terms.clone(),
             slot: found.slot,
             lease: found.cell.lease,

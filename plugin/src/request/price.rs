@@ -1,19 +1,28 @@
 //! The price: what a request is, by the rate card, before anybody asks who pays.
 //!
 //! [`Gate::weigh`] starts from a request's headers, and hands on to [`Gate::judge`] what
-//! costs something. It is asked again, in the same words, when a request was held because
-//! there was no rate card.
+//! costs something. Where the price is in the body, it asks for that first, and is asked again
+//! with it; so it is when a request was held because there was no rate card.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::rc::Rc;
 
 use creditgate_core::key::CredentialHash;
-use creditgate_core::rate_card::{Decision, Mode as RuleMode, Request};
+use creditgate_core::rate_card::{
+    AskedModel, Decision, Discount, Facts, Foreseen, MeterSource, Mode as RuleMode, OutputLimit,
+    RateCard, Readings, Request, Rule, reading,
+};
+use creditgate_core::usage::{Asked, Format, asked, model_in_path, with_output_max, with_usage};
 
 use super::identify::Seen;
 use super::line::Place;
 use super::refusal::Refusal;
-use super::{Demand, Purpose, Shadowed, Terms, Verdict};
+use super::{Demand, Foreknown, Purpose, Shadowed, Terms, Verdict};
 use crate::config::{Config, Mode};
 use crate::gate::Gate;
 use crate::host::Host;
+use crate::pairs::Pairs;
 
 /// What has to be known of a request to price it.
 #[derive(Debug, Clone)]
@@ -23,18 +32,36 @@ pub(crate) struct Question<'a> {
     pub(crate) is_cors_preflight: bool,
     pub(crate) is_grpc: bool,
     pub(crate) credential: Result<CredentialHash, Refusal>,
+    pub(crate) authority: &'a [u8],
+    /// What it says its body's length is; 0 for no body.
+    pub(crate) body_bytes: Option<u64>,
+    pub(crate) headers: &'a Pairs,
+    pub(crate) body: Body<'a>,
     #[cfg(feature = "test-trap")]
     pub(crate) trap: bool,
 }
 
+/// The body of a request, as far as it was read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Body<'a> {
+    /// Nobody has asked for it.
+    Unread,
+    /// The whole of it.
+    Whole(&'a [u8]),
+}
+
 impl<'a> Question<'a> {
-    pub(crate) fn of(seen: &Seen<'a>, config: &Config) -> Self {
+    pub(crate) fn of(seen: &Seen<'a>, headers: &'a Pairs, config: &Config) -> Self {
         Self {
             method: seen.method,
             path: seen.path,
             is_cors_preflight: seen.is_cors_preflight,
             is_grpc: seen.client.is_grpc,
             credential: seen.credential(config),
+            authority: seen.authority,
+            body_bytes: seen.content_length,
+            headers,
+            body: Body::Unread,
             #[cfg(feature = "test-trap")]
             trap: seen.trap,
         }
@@ -55,10 +82,91 @@ impl<'a> Question<'a> {
         let path = self.path.split(|byte| *byte == b'?').next();
         self.method == b"GET" && balance_path.is_some_and(|own| path == Some(own.as_bytes()))
     }
+
+    /// What the card says. A model is looked for where one may stand: in the path, and in the
+    /// body if that was read.
+    fn decision<'c>(&self, host: &dyn Host, card: &'c RateCard) -> Decision<'c> {
+        let facts = HeaderFacts {
+            host,
+            authority: self.authority,
+            headers: self.headers,
+        };
+        let request = Request {
+            method: self.method,
+            path: self.path,
+            is_cors_preflight: self.is_cors_preflight,
+            facts: &facts,
+            model: AskedModel::Unread,
+        };
+        let first = card.price(request);
+        if !matches!(first, Decision::NeedsBody { .. }) {
+            return first;
+        }
+        let path = std::str::from_utf8(self.path).unwrap_or_default();
+        let in_path = model_in_path(path);
+        let in_body = match self.body {
+            Body::Unread if in_path.is_none() => return first,
+            Body::Unread => None,
+            Body::Whole(body) => asked(&Format::OpenAiChat, body).ok().and_then(|it| it.model),
+        };
+        let model = in_path.or(in_body);
+        let model = model.as_ref().map(|model| model.as_str());
+        card.price(Request {
+            model: model.map_or(AskedModel::None, AskedModel::Named),
+            ..request
+        })
+    }
+
+    /// What the request's headers say to the meters of a rule.
+    fn readings(&self, rule: &Rule) -> Readings {
+        let mut readings = Readings::default();
+        for (place, meter) in readings.iter_mut().zip(rule.meters()) {
+            if let MeterSource::RequestHeader(name) = meter.source() {
+                let mut values = self.headers.iter().filter(|(own, _)| *own == name.as_bytes());
+                // One that is sent twice is not believed.
+                *place = match (values.next(), values.next()) {
+                    (Some((_, value)), None) => reading(value),
+                    _ => None,
+                };
+            }
+        }
+        readings
+    }
+}
+
+/// A request's headers, for conditions of rules.
+struct HeaderFacts<'a> {
+    host: &'a dyn Host,
+    authority: &'a [u8],
+    headers: &'a Pairs,
+}
+
+impl fmt::Debug for HeaderFacts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HeaderFacts")
+    }
+}
+
+impl Facts for HeaderFacts<'_> {
+    fn host(&self) -> Option<Cow<'_, [u8]>> {
+        (!self.authority.is_empty()).then_some(Cow::Borrowed(self.authority))
+    }
+
+    fn route(&self) -> Option<Cow<'_, [u8]>> {
+        self.host.property(&["xds", "route_name"]).map(Cow::Owned)
+    }
+
+    fn header(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
+        for (own, value) in self.headers.iter() {
+            if own == name.as_bytes() {
+                each(value);
+            }
+        }
+    }
 }
 
 impl Gate {
-    /// Decides from the headers.
+    /// Decides from what is known of a request.
     pub(crate) fn weigh(&mut self, host: &dyn Host, question: &Question<'_>) -> Verdict {
         if question.asks_for_balance(self.config.balance_path.as_deref()) {
             return match question.demand(Purpose::Balance, Mode::Enforce) {
@@ -75,46 +183,148 @@ impl Gate {
                 Mode::Shadow | Mode::Off => Verdict::Pass,
             };
         };
-        let request = Request {
-            method: question.method,
-            path: question.path,
-            is_cors_preflight: question.is_cors_preflight,
-        };
-        let rule = match settings.card.price(request) {
+        let rule = match question.decision(host, &settings.card) {
             Decision::Free => return Verdict::Pass,
             Decision::Deny => return self.unpriced(Refusal::RouteDenied),
-            Decision::Ambiguous(_) => return self.unpriced(Refusal::PathAmbiguous),
+            Decision::Ambiguous(ambiguity) => {
+                return self.unpriced(Refusal::ambiguous(ambiguity));
+            }
+            Decision::NeedsBody { bytes_max } => return self.read(question, bytes_max),
             Decision::Rule(rule) => rule,
         };
         let mode = self.config.mode.max(mode_of_rule(rule.mode()));
-        if mode == Mode::Off || rule.price().is_zero() {
+        if mode == Mode::Off || rule.is_free() {
             return Verdict::Pass;
         }
-        let terms = Terms {
-            rule: rule.clone(),
-            card_version: settings.card.version(),
-            currency: settings.card.currency(),
+        let terms = match self.terms_of(host, question, rule) {
+            Ok(Priced::At(reserved, known)) => Terms {
+                rule: rule.clone(),
+                card_version: settings.card.version(),
+                currency: settings.card.currency(),
+                reserved,
+                known,
+            },
+            Ok(Priced::InBody(bytes_max)) => return self.read(question, bytes_max),
+            Err(refusal) => return refused(refusal, mode),
         };
         match question.demand(Purpose::Pay(terms), mode) {
             Ok(demand) => self.judge(host, &demand, None),
-            Err(refusal) if mode == Mode::Shadow => Verdict::Shadow(Box::new(Shadowed {
-                terms: None,
-                credential: None,
-                refusal: Some(refusal),
-            })),
-            Err(refusal) => Verdict::refuse(refusal),
+            Err(refusal) => refused(refusal, mode),
         }
     }
 
-    fn unpriced(&self, refusal: Refusal) -> Verdict {
-        match self.config.mode {
-            Mode::Enforce => Verdict::refuse(refusal),
-            Mode::Shadow | Mode::Off => Verdict::Shadow(Box::new(Shadowed {
-                terms: None,
-                credential: None,
-                refusal: Some(refusal),
-            })),
+    /// Asks for the body.
+    fn read(&self, question: &Question<'_>, bytes_max: u64) -> Verdict {
+        if matches!(question.body, Body::Whole(_)) {
+            return self.unpriced(Refusal::BodyUnreadable);
         }
+        if question.body_bytes.is_some_and(|bytes| bytes > bytes_max) {
+            return self.unpriced(Refusal::BodyTooLarge);
+        }
+        if !self.config.reads_bodies {
+            return self.unpriced(Refusal::BodiesOff);
+        }
+        Verdict::Read(bytes_max)
+    }
+
+    /// What is to be reserved, and what settling must know of the request.
+    fn terms_of(
+        &self,
+        host: &dyn Host,
+        question: &Question<'_>,
+        rule: &Rule,
+    ) -> Result<Priced, Refusal> {
+        if rule.is_fixed() {
+            return Ok(Priced::At(rule.price(), None));
+        }
+        let readings = question.readings(rule);
+        let mut foreseen = Foreseen {
+            request_bytes: question.body_bytes,
+            readings,
+            ..Foreseen::default()
+        };
+        let mut model = None;
+        if let Some(tokens) = rule.tokens() {
+            let path = std::str::from_utf8(question.path).unwrap_or_default();
+            model = model_in_path(path).filter(|_| *tokens.format() == Format::Gemini);
+            match question.body {
+                Body::Unread if rule.needs_body() => {
+                    return Ok(Priced::InBody(tokens.request_body_bytes_max()));
+                }
+                Body::Unread => {}
+                Body::Whole(body) => {
+                    let read = asked(tokens.format(), body);
+                    let told = read.map_err(|_| Refusal::BodyUnreadable)?;
+                    let limit = tokens.output_limit(told.output_tokens_max);
+                    edit(host, body, tokens.format(), limit, &told, tokens.includes_usage())?;
+                    foreseen.request_bytes = Some(body.len() as u64);
+                    foreseen.output_tokens_max = told.output_tokens_max;
+                    foreseen.choices = told.choices;
+                    model = model.or(told.model);
+                }
+            }
+            // Compressed answers can't be read as they pass.
+            host.remove_request_header("accept-encoding");
+        }
+        foreseen.model = model.as_ref().map(|model| model.as_str());
+        let reserved = rule.estimate(&foreseen, Discount::NONE);
+        let reserved = reserved.map_err(Refusal::estimate)?;
+        let request_bytes = foreseen.request_bytes;
+        let known = Foreknown {
+            model,
+            readings,
+            request_bytes,
+            is_read: matches!(question.body, Body::Whole(_)),
+        };
+        Ok(Priced::At(reserved, Some(Rc::new(known))))
+    }
+
+    pub(crate) fn unpriced(&self, refusal: Refusal) -> Verdict {
+        refused(refusal, self.config.mode)
+    }
+}
+
+/// What a rule comes to for a request.
+enum Priced {
+    At(creditgate_core::amount::Amount, Option<Rc<Foreknown>>),
+    /// The body must be read first, which may have so many bytes.
+    InBody(u64),
+}
+
+/// Writes into the held body what the rule demands: a limit to the output, and that a stream
+/// tells its usage.
+fn edit(
+    host: &dyn Host,
+    body: &[u8],
+    format: &Format,
+    limit: OutputLimit,
+    told: &Asked,
+    includes_usage: bool,
+) -> Result<(), Refusal> {
+    let unreadable = |_| Refusal::BodyUnreadable;
+    let mut edited = Cow::Borrowed(body);
+    if let OutputLimit::Write(max) = limit {
+        edited = Cow::Owned(with_output_max(format, &edited, max).map_err(unreadable)?);
+    }
+    let is_silent = told.is_stream && !told.includes_usage;
+    if is_silent && includes_usage && *format == Format::OpenAiChat {
+        edited = Cow::Owned(with_usage(&edited).map_err(unreadable)?);
+    }
+    if let Cow::Owned(edited) = edited {
+        host.replace_request_body(body.len(), &edited);
+        host.set_request_header("content-length", &edited.len().to_string());
+    }
+    Ok(())
+}
+
+fn refused(refusal: Refusal, mode: Mode) -> Verdict {
+    match mode {
+        Mode::Enforce => Verdict::refuse(refusal),
+        Mode::Shadow | Mode::Off => Verdict::Shadow(Box::new(Shadowed {
+            terms: None,
+            credential: None,
+            refusal: Some(refusal),
+        })),
     }
 }
 

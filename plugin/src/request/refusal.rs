@@ -1,6 +1,7 @@
 //! Every way the filter says no: a stable code, its statuses, and the words for people.
 
 use creditgate_core::protocol::{Barred, Block};
+use creditgate_core::rate_card::{Ambiguity, EstimateError};
 
 use crate::metrics::Metric;
 
@@ -29,6 +30,22 @@ pub enum Refusal {
     RouteDenied,
     /// The path could mean several.
     PathAmbiguous,
+    /// A header or parameter that the price depends on could mean several.
+    RequestAmbiguous,
+    /// A model that the rate card does not list.
+    ModelUnknown,
+    /// More output is asked for than the rule allows.
+    OutputOverMax,
+    /// The price can't be read from the body.
+    BodyUnreadable,
+    /// The body is longer than is read.
+    BodyTooLarge,
+    /// The request doesn't say how long its body is.
+    LengthRequired,
+    /// It would cost more than any balance.
+    CostAbsurd,
+    /// The body was needed, and the filter is not set up to read bodies.
+    BodiesOff,
     /// The control plane did not answer in time.
     ControlPlaneUnreachable,
     /// Credit is here but must not be spent without asking.
@@ -83,6 +100,14 @@ impl Refusal {
         Self::WalletClosed,
         Self::RouteDenied,
         Self::PathAmbiguous,
+        Self::RequestAmbiguous,
+        Self::ModelUnknown,
+        Self::OutputOverMax,
+        Self::BodyUnreadable,
+        Self::BodyTooLarge,
+        Self::LengthRequired,
+        Self::CostAbsurd,
+        Self::BodiesOff,
         Self::ControlPlaneUnreachable,
         Self::LeasePastUseBy,
         Self::Capacity,
@@ -181,6 +206,70 @@ impl Refusal {
                 RefusedPathAmbiguous,
                 "Ambiguous path",
                 "The path can be read in more than one way. Send it in its plain form."
+            ),
+            Self::RequestAmbiguous => terms!(
+                "request_ambiguous",
+                400,
+                3,
+                RefusedRequestAmbiguous,
+                "Ambiguous request",
+                "A header or query parameter that the price depends on can be read in more than one way. Send it once."
+            ),
+            Self::ModelUnknown => terms!(
+                "model_unknown",
+                400,
+                3,
+                RefusedModelUnknown,
+                "Unknown model",
+                "The request names a model that has no price here, or none. Ask for one that is offered."
+            ),
+            Self::OutputOverMax => terms!(
+                "output_over_max",
+                400,
+                3,
+                RefusedOutputOverMax,
+                "Too much output",
+                "The request asks for more output tokens than are allowed. Lower its limit."
+            ),
+            Self::BodyUnreadable => terms!(
+                "body_unreadable",
+                400,
+                3,
+                RefusedBodyUnreadable,
+                "Unreadable body",
+                "The price could not be read from the body. Send one JSON object, each field once."
+            ),
+            Self::BodyTooLarge => terms!(
+                "body_too_large",
+                413,
+                8,
+                RefusedBodyTooLarge,
+                "Body too large",
+                "The body is longer than may be read to price it. Send less."
+            ),
+            Self::LengthRequired => terms!(
+                "length_required",
+                411,
+                3,
+                RefusedLengthRequired,
+                "Length required",
+                "The price depends on the body's length. Send it with a content-length."
+            ),
+            Self::CostAbsurd => terms!(
+                "cost_absurd",
+                400,
+                3,
+                RefusedCostAbsurd,
+                "Absurd cost",
+                "No balance could pay what this request may cost. Ask for less."
+            ),
+            Self::BodiesOff => terms!(
+                "bodies_off",
+                503,
+                14,
+                RefusedBodiesOff,
+                "Gateway not set up",
+                "The price is in the body, and this gateway does not read bodies. Its operator must set reads_bodies."
             ),
             Self::ControlPlaneUnreachable => terms!(
                 "control_plane_unreachable",
@@ -284,9 +373,25 @@ impl Refusal {
         }
     }
 
+    pub(crate) const fn estimate(error: EstimateError) -> Self {
+        match error {
+            EstimateError::OverMax { .. } => Self::OutputOverMax,
+            EstimateError::UnknownModel => Self::ModelUnknown,
+            EstimateError::LengthUnknown => Self::LengthRequired,
+            EstimateError::Absurd => Self::CostAbsurd,
+        }
+    }
+
+    pub(crate) const fn ambiguous(ambiguity: Ambiguity) -> Self {
+        match ambiguity {
+            Ambiguity::Path(_) => Self::PathAmbiguous,
+            _ => Self::RequestAmbiguous,
+        }
+    }
+
     /// Whether trying again soon makes sense.
     pub(super) const fn is_passing(self) -> bool {
-        matches!(self, Self::CreditHeld) || self.status() == 503
+        matches!(self, Self::CreditHeld) || (self.status() == 503 && !matches!(self, Self::BodiesOff))
     }
 }
 

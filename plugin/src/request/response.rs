@@ -57,16 +57,26 @@ impl Gate {
         if admitted.is_grpc && is_end {
             seen.grpc_status = number(host.response_header("grpc-status"));
         }
+        let seen = *seen;
+        let rule = &admitted.terms.rule;
         let scale = admitted.credential.scale;
         let price = admitted.terms.cost();
+        if let Some(meter) = &mut admitted.meter {
+            meter.begin_answer(host, rule, seen.status);
+        }
         // A failure that shows already costs nothing; one that comes later can't be told here.
-        let is_released = admitted.terms.rule.charge() == Charge::OnSuccess && seen.has_failed();
+        let is_released = rule.charge() == Charge::OnSuccess && seen.has_failed();
         let (cost, remaining) = match is_released {
             true => ("0", admitted.remaining.saturating_add(price)),
             false => (admitted.cost_text.as_str(), admitted.remaining),
         };
         host.set_response_header(REMAINING, &format(remaining, scale).to_string());
-        host.set_response_header(COST, cost);
+        if rule.is_fixed() {
+            host.set_response_header(COST, cost);
+        } else {
+            // It is known when the answer has passed.
+            host.remove_response_header(COST);
+        }
         if self.config.rate_limit_headers {
             let more = remaining.get().checked_div(price.get()).unwrap_or_default();
             host.set_response_header("ratelimit", &format!("\"credit\";r={more}"));
@@ -74,9 +84,12 @@ impl Gate {
     }
 
     /// A piece of the response's body comes by.
-    pub fn on_response_body(&mut self, id: u32, is_end: bool) {
-        if is_end && let Some(Stage::Admitted(admitted)) = self.requests.get_mut(&id) {
-            admitted.response.is_complete = true;
+    pub fn on_response_body(&mut self, host: &dyn Host, id: u32, bytes: usize, is_end: bool) {
+        if let Some(Stage::Admitted(admitted)) = self.requests.get_mut(&id) {
+            admitted.response.is_complete |= is_end;
+            if let Some(meter) = &mut admitted.meter {
+                meter.pass(host, bytes);
+            }
         }
     }
 
@@ -84,6 +97,9 @@ impl Gate {
     pub fn on_response_trailers(&mut self, host: &dyn Host, id: u32) {
         if let Some(Stage::Admitted(admitted)) = self.requests.get_mut(&id) {
             admitted.response.is_complete = true;
+            if let Some(meter) = &mut admitted.meter {
+                meter.end_answer(host, &admitted.terms.rule);
+            }
             if admitted.is_grpc {
                 admitted.response.grpc_status = number(host.response_trailer("grpc-status"));
             }

@@ -11,12 +11,14 @@ use creditgate_core::amount::Amount;
 use creditgate_core::cell::Settlement as Outcome;
 use creditgate_core::id::AccountId;
 use creditgate_core::lease::LeaseNumber;
-use creditgate_core::rate_card::Charge;
+use creditgate_core::rate_card::{Cause, Causes, CostError, Discount, Ending, Promise, Verdict};
+use creditgate_core::usage::{ModelName, TokenCounts, Unreadable};
 
 use super::access_log::{self, Fate};
+use super::meter::{Measured, Meter};
 use super::{Admitted, Stage, response};
 use crate::gate::Gate;
-use crate::host::Host;
+use crate::host::{Host, Level};
 use crate::metrics::Metric;
 use crate::shared;
 
@@ -26,6 +28,12 @@ use crate::shared;
 const UPSTREAM_FAILED: u64 = 0x4 | 0x8 | 0x10 | 0x20 | 0x40 | 0x80 | 0x8000 | 0x8_0000 | 0x80_0000;
 /// Response flags: the client went away.
 const CLIENT_LEFT: u64 = 0x4000 | 0x1000_0000;
+
+/// The upstream cut the stream or the connection off, or broke the protocol.
+const UPSTREAM_RESET: u64 = 0x8 | 0x10 | 0x20 | 0x40 | 0x80_0000;
+/// It took too long: the request, the stream's silence, or its whole length.
+const TIMED_OUT: u64 = 0x4 | 0x1_0000 | 0x8_0000 | 0x40_0000;
+const RETRIES_USED_UP: u64 = 0x8000;
 
 /// A settlement that has yet to be booked.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +45,58 @@ pub(crate) struct Settlement {
     pub(crate) actual: Amount,
 }
 
+/// What is charged for a request that has ended.
+#[derive(Debug)]
+pub(crate) struct Due {
+    pub(crate) amount: Amount,
+    pub(crate) by: By,
+    /// Of the answer, if it told any.
+    pub(crate) tokens: TokenCounts,
+    /// The model that answered.
+    pub(crate) model: Option<ModelName>,
+}
+
+impl Due {
+    const fn of(amount: Amount, by: By) -> Self {
+        Self {
+            amount,
+            by,
+            tokens: TokenCounts::ZERO,
+            model: None,
+        }
+    }
+}
+
+/// What a charge goes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    /// The rule's price, which is fixed.
+    Price,
+    /// What was measured, and what the answer says it used.
+    Usage,
+    /// What had passed of an answer that broke off.
+    Passed,
+    /// What was reserved: the answer didn't tell.
+    Estimate,
+    /// The rule's minimum.
+    Minimum,
+    /// It is released.
+    Nothing,
+}
+
+impl By {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Price => "price",
+            Self::Usage => "usage",
+            Self::Passed => "passed",
+            Self::Estimate => "estimate",
+            Self::Minimum => "minimum",
+            Self::Nothing => "nothing",
+        }
+    }
+}
+
 impl Gate {
     /// The request is over, however it ended. May be called more than once.
     pub fn finish(&mut self, host: &dyn Host, id: u32) {
@@ -45,7 +105,8 @@ impl Gate {
         };
         match stage {
             Stage::Held(held) => self.forget_held(id, &held),
-            Stage::Admitted(admitted) => self.settle(host, &admitted),
+            Stage::Admitted(admitted) => self.settle(host, admitted),
+            Stage::Reading(_) => {}
             Stage::Shadowed(shadowed) => {
                 if self.config.access_log {
                     access_log::shadowed(host, &shadowed);
@@ -59,22 +120,18 @@ impl Gate {
         }
     }
 
-    fn settle(&mut self, host: &dyn Host, admitted: &Admitted) {
+    fn settle(&mut self, host: &dyn Host, mut admitted: Box<Admitted>) {
         let estimate = admitted.terms.cost();
-        let is_due = match admitted.terms.rule.charge() {
-            Charge::Always => true,
-            Charge::OnSuccess => was_served(host, admitted.response),
-        };
-        let actual = if is_due { estimate } else { Amount::ZERO };
-        self.count(if is_due {
-            Metric::Settled
-        } else {
+        let due = self.due(host, &mut admitted);
+        self.count(if due.amount.is_zero() && !estimate.is_zero() {
             Metric::Released
-        });
-        let mut fate = if is_due {
-            Fate::Settled
         } else {
+            Metric::Settled
+        });
+        let mut fate = if due.by == By::Nothing {
             Fate::Released
+        } else {
+            Fate::Settled
         };
         if !admitted.is_settled {
             let settlement = Settlement {
@@ -82,7 +139,7 @@ impl Gate {
                 account: admitted.credential.account,
                 lease: admitted.lease,
                 estimate,
-                actual,
+                actual: due.amount,
             };
             match self.book(host, settlement, self.config.limits.cas_attempts) {
                 Some(Outcome::Booked) => {}
@@ -94,7 +151,79 @@ impl Gate {
                 .touch(admitted.slot, admitted.credential.account, now_ms);
         }
         if self.config.access_log {
-            access_log::admitted(host, admitted, fate, is_due);
+            access_log::admitted(host, &admitted, fate, &due);
+        }
+    }
+
+    /// What a request that has ended costs.
+    fn due(&mut self, host: &dyn Host, admitted: &mut Admitted) -> Due {
+        let rule = &admitted.terms.rule;
+        let response = admitted.response;
+        let verdict = rule.verdict(
+            || ending(host, response, admitted.is_grpc),
+            || was_served(host, response),
+        );
+        match verdict {
+            Verdict::Release => Due::of(Amount::ZERO, By::Nothing),
+            Verdict::Minimum => Due::of(rule.minimum_cost(Discount::NONE), By::Minimum),
+            Verdict::Charge => match admitted.meter.take() {
+                None => Due::of(admitted.terms.cost(), By::Price),
+                Some(meter) => self.measured(host, admitted, *meter),
+            },
+        }
+    }
+
+    /// What is due by what was measured. An answer that doesn't tell what it used costs what was
+    /// reserved; of a stream that broke off, what has passed is charged.
+    fn measured(&mut self, host: &dyn Host, admitted: &Admitted, meter: Meter) -> Due {
+        let terms = &admitted.terms;
+        let has_broken_off = meter.is_stream() && !admitted.response.is_complete;
+        let Measured {
+            measures,
+            answered,
+            fault,
+        } = meter.end(host, &terms.rule);
+        let cost = terms
+            .rule
+            .cost(&measures, &admitted.models(answered.as_ref()), Discount::NONE);
+        let mut due = match (cost, fault) {
+            (Ok(cost), None) => Due::of(cost, By::Usage),
+            (Ok(cost), Some(_)) if has_broken_off => {
+                let most = match terms.rule.promise() {
+                    Promise::Strict => terms.cost(),
+                    Promise::Metered | Promise::Expected => cost,
+                };
+                Due::of(cost.min(most), By::Passed)
+            }
+            (cost, fault) => {
+                let fault = fault.map_or("absurd", Unreadable::as_str);
+                let fault = match cost {
+                    Err(CostError::UnknownModel) => "model_unknown",
+                    _ => fault,
+                };
+                self.unreadable(host, terms.rule.id(), fault);
+                Due::of(terms.cost(), By::Estimate)
+            }
+        };
+        if due.amount > terms.cost() {
+            self.count(Metric::Overruns);
+        }
+        due.tokens = measures.tokens;
+        due.model = answered;
+        due
+    }
+
+    /// Counts an answer that didn't tell its usage; the log has each kind of it once a rule.
+    fn unreadable(&mut self, host: &dyn Host, rule: &str, fault: &'static str) {
+        self.count(Metric::UsageUnreadable);
+        self.count(Metric::SettledAtEstimate);
+        let known = (rule.to_owned(), fault);
+        if self.faults_told.get(&known).is_none() {
+            host.log(
+                Level::Warn,
+                &format!("creditgate: an answer priced by rule {rule} did not tell its usage ({fault}); it is settled at its estimate. This is said once"),
+            );
+            self.faults_told.insert(known, ());
         }
     }
 
@@ -149,6 +278,27 @@ impl Gate {
                 self.unsettled.push_back(settlement);
             }
         }
+    }
+}
+
+/// How a request ended, for rules that settle by it.
+fn ending(host: &dyn Host, seen: response::Seen, is_grpc: bool) -> Ending {
+    let flags = integer(host.property(&["response", "flags"]));
+    let details = host.property(&["response", "code_details"]);
+    let is_local = details.is_some_and(|details| details != b"via_upstream");
+    let found = [
+        (Cause::ClientAbort, flags & CLIENT_LEFT != 0),
+        (Cause::UpstreamReset, flags & UPSTREAM_RESET != 0),
+        (Cause::Timeout, flags & TIMED_OUT != 0),
+        (Cause::NoResponse, seen.status == 0),
+        (Cause::LocalReply, seen.status > 0 && is_local),
+        (Cause::Retries, flags & RETRIES_USED_UP != 0),
+    ];
+    let causes = found.into_iter().filter(|(_, is_so)| *is_so);
+    Ending {
+        status: (seen.status > 0).then_some(seen.status),
+        grpc_status: seen.grpc_status.filter(|_| is_grpc),
+        causes: causes.fold(Causes::NONE, |causes, (cause, _)| causes.with(cause)),
     }
 }
 

@@ -1,0 +1,155 @@
+//! What is measured of a request while it passes: bytes, time, and what its answer says it
+//! used. Only requests whose price depends on it have a meter; it holds no body.
+
+use creditgate_core::rate_card::{Measures, MeterSource, Models, Rule, reading};
+use creditgate_core::usage::{
+    Framing, ModelName, Seen, TokenCounts, TokenKind, Unreadable, UsageReader,
+};
+
+use super::{Admitted, Terms};
+use crate::host::Host;
+
+/// What is measured of one request.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    measures: Measures,
+    /// When it was admitted.
+    since_ms: u64,
+    /// Reads the answer's usage, once there is an answer that should tell it.
+    reader: Option<UsageReader>,
+    /// The answer tells piece by piece what it has made so far.
+    is_stream: bool,
+}
+
+/// What settling learns from a meter.
+pub(crate) struct Measured {
+    pub(crate) measures: Measures,
+    pub(crate) answered: Option<ModelName>,
+    /// Why the answer's usage could not be read, where it should have been.
+    pub(crate) fault: Option<Unreadable>,
+}
+
+impl Meter {
+    /// A meter for a request that is admitted at this instant; none for a fixed price.
+    pub(crate) fn of(terms: &Terms, now_ms: u64) -> Option<Box<Self>> {
+        let known = terms.known.as_ref()?;
+        Some(Box::new(Self {
+            measures: Measures {
+                request_bytes: known.request_bytes.filter(|_| known.is_read).unwrap_or(0),
+                readings: known.readings,
+                ..Measures::default()
+            },
+            since_ms: now_ms,
+            reader: None,
+            is_stream: false,
+        }))
+    }
+
+    /// Whether what has passed of the answer says how much of it was made.
+    pub(crate) const fn is_stream(&self) -> bool {
+        self.is_stream
+    }
+
+    /// Response headers come by. Those that meters read go no further.
+    pub(crate) fn begin_answer(&mut self, host: &dyn Host, rule: &Rule, status: u16) {
+        for (place, meter) in self.measures.readings.iter_mut().zip(rule.meters()) {
+            if let MeterSource::ResponseHeader(name) = meter.source() {
+                *place = host.response_header(name).as_deref().and_then(reading);
+                host.remove_response_header(name);
+            }
+        }
+        // Only an answer that is one tells what it used.
+        if let Some(format) = rule.format().filter(|_| (200..300).contains(&status)) {
+            let value = |name| host.response_header(name).unwrap_or_default();
+            let framing = Framing::of(&value("content-type"));
+            let framing = framing.encoded(&value("content-encoding"));
+            self.is_stream = framing == Framing::Sse;
+            self.reader = Some(UsageReader::new(format.clone(), framing));
+        }
+    }
+
+    /// A piece of the response body comes by.
+    pub(crate) fn pass(&mut self, host: &dyn Host, bytes: usize) {
+        let counted = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.measures.response_bytes = self.measures.response_bytes.saturating_add(counted);
+        if let Some(reader) = &mut self.reader
+            && bytes > 0
+        {
+            reader.push(&host.response_body(bytes));
+        }
+    }
+
+    /// Response trailers come by.
+    pub(crate) fn end_answer(&mut self, host: &dyn Host, rule: &Rule) {
+        for (place, meter) in self.measures.readings.iter_mut().zip(rule.meters()) {
+            if let MeterSource::ResponseTrailer(name) = meter.source() {
+                *place = host.response_trailer(name).as_deref().and_then(reading);
+            }
+        }
+    }
+
+    /// All that was measured. An answer that broke off is taken by what of it has passed.
+    pub(crate) fn end(mut self, host: &dyn Host, rule: &Rule) -> Measured {
+        let mut sources = rule.meters().iter().map(|meter| meter.source());
+        if sources.any(|source| matches!(source, MeterSource::Seconds)) {
+            self.measures.duration_ms = host.now_ms().saturating_sub(self.since_ms);
+        }
+        let mut measured = Measured {
+            measures: self.measures,
+            answered: None,
+            fault: None,
+        };
+        let Some(tokens) = rule.tokens() else {
+            return measured;
+        };
+        let Some(reader) = self.reader else {
+            measured.fault = Some(Unreadable::Missing);
+            return measured;
+        };
+        let seen = reader.seen();
+        match reader.finish() {
+            Ok(usage) => {
+                measured.measures.tokens = usage.tokens;
+                measured.answered = usage.model;
+            }
+            Err(fault) => {
+                measured.measures.tokens = so_far(seen, |bytes| tokens.tokens_in(bytes), self.measures.request_bytes);
+                measured.fault = Some(fault);
+            }
+        }
+        measured
+    }
+}
+
+/// The tokens of an answer that broke off: what it told, and at least what has passed of it.
+fn so_far(seen: Seen, tokens_in: impl Fn(u64) -> u64, request_bytes: u64) -> TokenCounts {
+    let mut tokens = seen.tokens.unwrap_or_default();
+    if tokens.input_total() == 0 {
+        tokens.set(TokenKind::Input, tokens_in(request_bytes));
+    }
+    let written = tokens.total().saturating_sub(tokens.input_total());
+    let passed = tokens_in(seen.output_bytes);
+    tokens.add(TokenKind::Output, passed.saturating_sub(written));
+    tokens
+}
+
+impl Admitted {
+    /// A piece of the request's body passes.
+    pub(crate) fn count_request(&mut self, bytes: usize) {
+        if let Some(meter) = &mut self.meter {
+            let counted = u64::try_from(bytes).unwrap_or(u64::MAX);
+            let sum = meter.measures.request_bytes.saturating_add(counted);
+            meter.measures.request_bytes = sum;
+        }
+    }
+
+    /// The models that the request and its answer name.
+    pub(crate) fn models<'a>(&'a self, answered: Option<&'a ModelName>) -> Models<'a> {
+        let known = self.terms.known.as_ref();
+        let asked = known.and_then(|known| known.model.as_ref());
+        Models {
+            asked: asked.map(ModelName::as_str),
+            answered: answered.map(ModelName::as_str),
+        }
+    }
+}
