@@ -79,15 +79,21 @@ impl Gate {
             method: question.method,
             path: question.path,
             is_cors_preflight: question.is_cors_preflight,
+            ..Request::default()
         };
         let rule = match settings.card.price(request) {
             Decision::Free => return Verdict::Pass,
             Decision::Deny => return self.unpriced(Refusal::RouteDenied),
             Decision::Ambiguous(_) => return self.unpriced(Refusal::PathAmbiguous),
+            // What has to be measured or read can't be charged yet, and is not free.
+            Decision::NeedsBody { .. } => return self.unpriced(Refusal::RouteDenied),
+            Decision::Rule(rule) if !rule.is_fixed() => {
+                return self.unpriced(Refusal::RouteDenied);
+            }
             Decision::Rule(rule) => rule,
         };
         let mode = self.config.mode.max(mode_of_rule(rule.mode()));
-        if mode == Mode::Off || rule.price().is_zero() {
+        if mode == Mode::Off || rule.is_free() {
             return Verdict::Pass;
         }
         let terms = Terms {
