@@ -180,7 +180,7 @@ fn by_reading(rules: &Value, given: &Given, model: &str) -> String {
         let host = conditions["hosts"][0].as_str();
         let glob = conditions["model"].as_str();
         let holds = host
-            .is_none_or(|host| host == given.host || host == &format!("*{}", &given.host[1..]))
+            .is_none_or(|host| host == given.host || *host == format!("*{}", &given.host[1..]))
             && glob.is_none_or(|glob| match glob.strip_suffix('*') {
                 Some(start) => model.starts_with(start),
                 None => model == glob,

@@ -210,7 +210,11 @@ property! {
 
 /// One rule that measures everything, at prices drawn by chance.
 fn any_card(generator: &mut Generator, promise: &str) -> RateCard {
+    // Many meters cost nothing, so that what they reserve too much hides no other fault.
     let price = |generator: &mut Generator| {
+        if !generator.one_in(4) {
+            return "0".to_owned();
+        }
         format!("{}e-{}", generator.below(5000), 3 + generator.below(8))
     };
     let list = |generator: &mut Generator, dearer: u64| {

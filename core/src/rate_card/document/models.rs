@@ -69,7 +69,7 @@ pub struct ModelDocument {
     )]
     #[cfg_attr(feature = "schema", schemars(with = "Price"))]
     pub audio_output: Option<Price>,
-    /// Tokens of pictures; if absent, as `input`.
+    /// Tokens of pictures read; if absent, as `input`.
     #[serde(
         default,
         deserialize_with = "given",
@@ -141,7 +141,7 @@ pub struct ContextTierDocument {
     )]
     #[cfg_attr(feature = "schema", schemars(with = "Price"))]
     pub audio_output: Option<Price>,
-    /// Tokens of pictures; if absent, as `input`.
+    /// Tokens of pictures read; if absent, as `input`.
     #[serde(
         default,
         deserialize_with = "given",

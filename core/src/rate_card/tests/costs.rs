@@ -165,9 +165,9 @@ fn meters_are_summed_exactly_and_rounded_once() {
             "{rounding}"
         );
     }
-    let names = rule(&card).meters().iter().map(Meter::source);
+    let mut names = rule(&card).meters().iter().map(Meter::source);
     assert_eq!(
-        names.last(),
+        names.next_back(),
         Some(&MeterSource::ResponseHeader("x-units".to_owned()))
     );
 }
