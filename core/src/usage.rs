@@ -1,144 +1,75 @@
-//! What an answer says it used.
+//! What an answer says it used, read while it passes.
+//!
+//! A [`UsageReader`] is fed an answer's body in whatever chunks it comes in and never
+//! holds more than its own few hundred bytes: a scanner of JSON keeps only where it is and
+//! the numbers at the paths that matter, and skips the rest. What providers tell in their
+//! own ways becomes [`TokenCounts`] of disjoint kinds. [`asked`] reads the other side: what
+//! a request's body asks for, and so what its answer may cost at most.
+//!
+//! An answer that can't be read is never free and never a trap: it is an [`Unreadable`],
+//! by which the caller settles at the estimate.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::sync::Arc;
+mod answer;
+mod format;
+mod framing;
+mod model;
+mod reader;
+mod request;
+mod scanner;
+mod sse;
+#[cfg(test)]
+mod tests;
 
-/// What a token was; each token is of one kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TokenKind {
-    /// Read by the model.
-    Input,
-    /// Read from the provider's cache.
-    CachedInput,
-    /// Read, and written to the provider's cache.
-    CacheWrite,
-    /// Written by the model.
-    Output,
-    /// Written by the model for itself.
-    Reasoning,
-    /// Sound that was read.
-    AudioInput,
-    /// Sound that was written.
-    AudioOutput,
-    /// Pictures that were read.
-    Image,
+mod tokens;
+
+pub use format::Format;
+pub use format::pointers::{POINTER_STEPS_MAX, Pointers, PointersDocument, PointersError};
+pub use framing::Framing;
+pub use model::{MODEL_NAME_BYTES_MAX, ModelName, model_in_path};
+pub use reader::{Seen, Usage, UsageReader};
+pub use request::{Asked, asked, with_output_max, with_usage};
+pub use tokens::{TokenCounts, TokenKind};
+
+/// The largest count that is believed. No answer uses a trillion tokens.
+pub const COUNT_MAX: u64 = 1_000_000_000_000;
+
+/// Why a body told no usage, or no limits, that could be relied on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unreadable {
+    /// It told nothing, or broke off before it told everything.
+    #[error("the body tells no usage")]
+    Missing,
+    /// It is no JSON, or JSON nested deeper than 128 levels.
+    #[error("the body is no JSON")]
+    NotJson,
+    /// A number that is negative, fractional, in exponent form or above [`COUNT_MAX`]; a
+    /// part larger than its whole; a value of another type than the field's.
+    #[error("the body has a number that can't be true")]
+    Absurd,
+    /// Two readers may read it differently: a field that matters occurs twice, or in an odd
+    /// spelling, or the whole is no object.
+    #[error("the body can be read in two ways")]
+    Ambiguous,
+    /// It is compressed.
+    #[error("the body is compressed")]
+    Encoded,
+    /// Its content type is none that is read, or the edit has no place in this format.
+    #[error("the body is of a kind that isn't read")]
+    Unsupported,
 }
 
-impl TokenKind {
-    /// Every kind, in the order of declaration.
-    pub const ALL: [Self; 8] = [
-        Self::Input,
-        Self::CachedInput,
-        Self::CacheWrite,
-        Self::Output,
-        Self::Reasoning,
-        Self::AudioInput,
-        Self::AudioOutput,
-        Self::Image,
-    ];
-
-    /// The word for it in documents.
+impl Unreadable {
+    /// A stable word for this reason, for logs and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Input => "input",
-            Self::CachedInput => "cached_input",
-            Self::CacheWrite => "cache_write",
-            Self::Output => "output",
-            Self::Reasoning => "reasoning",
-            Self::AudioInput => "audio_input",
-            Self::AudioOutput => "audio_output",
-            Self::Image => "image",
+            Self::Missing => "usage_missing",
+            Self::NotJson => "not_json",
+            Self::Absurd => "absurd",
+            Self::Ambiguous => "ambiguous",
+            Self::Encoded => "encoded",
+            Self::Unsupported => "unsupported",
         }
     }
-
-    /// Whether the model read it, rather than made it.
-    #[must_use]
-    pub const fn is_input(self) -> bool {
-        !matches!(self, Self::Output | Self::Reasoning | Self::AudioOutput)
-    }
-}
-
-/// How many tokens of each kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct TokenCounts([u64; 8]);
-
-impl TokenCounts {
-    /// Tokens of one kind.
-    #[must_use]
-    pub fn get(&self, kind: TokenKind) -> u64 {
-        self.0.get(kind as usize).copied().unwrap_or_default()
-    }
-
-    /// Sets the tokens of one kind.
-    pub fn set(&mut self, kind: TokenKind, count: u64) {
-        if let Some(own) = self.0.get_mut(kind as usize) {
-            *own = count;
-        }
-    }
-
-    /// All that the model read; what the context tiers of a price list go by.
-    #[must_use]
-    pub fn input_total(&self) -> u64 {
-        self.iter()
-            .filter(|(kind, _)| kind.is_input())
-            .fold(0, |sum, (_, count)| sum.saturating_add(count))
-    }
-
-    /// Each kind with its count.
-    pub fn iter(&self) -> impl Iterator<Item = (TokenKind, u64)> {
-        TokenKind::ALL.into_iter().zip(self.0)
-    }
-}
-
-/// How an answer says what it used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum Format {
-    /// OpenAI's chat completions.
-    #[serde(rename = "openai_chat")]
-    OpenAiChat,
-    /// OpenAI's responses.
-    #[serde(rename = "openai_responses")]
-    OpenAiResponses,
-    /// OpenAI's embeddings.
-    #[serde(rename = "openai_embeddings")]
-    OpenAiEmbeddings,
-    /// Anthropic's messages.
-    #[serde(rename = "anthropic_messages")]
-    AnthropicMessages,
-    /// Gemini's generateContent.
-    #[serde(rename = "gemini")]
-    Gemini,
-    /// Wherever these JSON pointers lead.
-    #[serde(
-        rename = "pointers",
-        serialize_with = "write_shared",
-        deserialize_with = "read_shared"
-    )]
-    Pointers(Arc<Pointers>),
-}
-
-/// Where an answer says what it used, as JSON pointers.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
-pub struct Pointers {
-    /// Tokens read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub input: Option<String>,
-    /// Tokens written.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub output: Option<String>,
-    /// The model.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
-}
-
-fn write_shared<S: Serializer>(pointers: &Arc<Pointers>, serializer: S) -> Result<S::Ok, S::Error> {
-    pointers.as_ref().serialize(serializer)
-}
-
-fn read_shared<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Pointers>, D::Error> {
-    Pointers::deserialize(deserializer).map(Arc::new)
 }

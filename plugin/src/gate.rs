@@ -5,7 +5,7 @@
 //! since only a root context is sure to get an answer. Nothing in here outlives the virtual
 //! machine, and nothing needs to: all that counts is in the cells.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 
 use creditgate_core::cell::{Cell, epoch_mark};
@@ -34,7 +34,7 @@ use crate::shared;
 pub(crate) const PROPOSALS_MAX: usize = 1_024;
 
 /// Kinds of unreadable answers, by rule, that are remembered as told.
-const FAULTS_TOLD_MAX: usize = 256;
+pub(crate) const FAULTS_TOLD_MAX: usize = 256;
 
 /// The filter's state in one virtual machine.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ pub struct Gate {
     pub(crate) orphans: VecDeque<Report>,
     pub(crate) unsettled: VecDeque<Settlement>,
     /// Answers that didn't tell their usage, by rule and kind: the log has each once.
-    pub(crate) faults_told: Bounded<(String, &'static str), ()>,
+    pub(crate) faults_told: BTreeSet<(Box<str>, &'static str)>,
     pub(crate) calls: Calls,
     pub(crate) watch: Watch,
     pub(crate) counts: Counts,
@@ -100,7 +100,7 @@ impl Gate {
             watched: Watched::default(),
             orphans: VecDeque::new(),
             unsettled: VecDeque::new(),
-            faults_told: Bounded::new(FAULTS_TOLD_MAX),
+            faults_told: BTreeSet::new(),
             calls: Calls::default(),
             watch: Watch::default(),
             counts: Counts::default(),

@@ -234,13 +234,7 @@ fn header(map: u32, name: &str) -> Option<Vec<u8>> {
 fn set_header(map: u32, name: &str, value: &str) {
     // SAFETY: pointers to live slices, lengths theirs.
     unsafe {
-        proxy_replace_header_map_value(
-            map,
-            name.as_ptr(),
-            name.len(),
-            value.as_ptr(),
-            value.len(),
-        )
+        proxy_replace_header_map_value(map, name.as_ptr(), name.len(), value.as_ptr(), value.len())
     };
 }
 
@@ -249,9 +243,8 @@ fn body(buffer: u32, bytes: usize) -> Vec<u8> {
         return Vec::new();
     }
     // SAFETY: see `taken`.
-    let body = taken(|block, length| unsafe {
-        proxy_get_buffer_bytes(buffer, 0, bytes, block, length)
-    });
+    let body =
+        taken(|block, length| unsafe { proxy_get_buffer_bytes(buffer, 0, bytes, block, length) });
     body.unwrap_or_default()
 }
 
@@ -316,9 +309,7 @@ impl Host for ProxyWasmHost {
 
     fn replace_request_body(&self, bytes: usize, body: &[u8]) {
         // SAFETY: a pointer to a live slice, its length.
-        unsafe {
-            proxy_set_buffer_bytes(BUFFER_REQUEST_BODY, 0, bytes, body.as_ptr(), body.len())
-        };
+        unsafe { proxy_set_buffer_bytes(BUFFER_REQUEST_BODY, 0, bytes, body.as_ptr(), body.len()) };
     }
 
     fn response_body(&self, bytes: usize) -> Vec<u8> {

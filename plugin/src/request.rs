@@ -226,10 +226,13 @@ impl Gate {
         let mut verdict = self.weigh(host, &question);
         if is_end && matches!(verdict, Verdict::Read(_)) {
             // There is no body to wait for.
-            verdict = self.weigh(host, &price::Question {
-                body: price::Body::Whole(b""),
-                ..question
-            });
+            verdict = self.weigh(
+                host,
+                &price::Question {
+                    body: price::Body::Whole(b""),
+                    ..question
+                },
+            );
         }
         match verdict {
             // The common case: nothing of the request need be kept.

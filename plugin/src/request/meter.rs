@@ -113,7 +113,11 @@ impl Meter {
                 measured.answered = usage.model;
             }
             Err(fault) => {
-                measured.measures.tokens = so_far(seen, |bytes| tokens.tokens_in(bytes), self.measures.request_bytes);
+                measured.measures.tokens = so_far(
+                    seen,
+                    |bytes| tokens.tokens_in(bytes),
+                    self.measures.request_bytes,
+                );
                 measured.fault = Some(fault);
             }
         }

@@ -107,7 +107,9 @@ impl<'a> Question<'a> {
         let in_body = match self.body {
             Body::Unread if in_path.is_none() => return first,
             Body::Unread => None,
-            Body::Whole(body) => asked(&Format::OpenAiChat, body).ok().and_then(|it| it.model),
+            Body::Whole(body) => asked(&Format::OpenAiChat, body)
+                .ok()
+                .and_then(|it| it.model),
         };
         let model = in_path.or(in_body);
         let model = model.as_ref().map(|model| model.as_str());
@@ -122,7 +124,10 @@ impl<'a> Question<'a> {
         let mut readings = Readings::default();
         for (place, meter) in readings.iter_mut().zip(rule.meters()) {
             if let MeterSource::RequestHeader(name) = meter.source() {
-                let mut values = self.headers.iter().filter(|(own, _)| *own == name.as_bytes());
+                let mut values = self
+                    .headers
+                    .iter()
+                    .filter(|(own, _)| *own == name.as_bytes());
                 // One that is sent twice is not believed.
                 *place = match (values.next(), values.next()) {
                     (Some((_, value)), None) => reading(value),
@@ -256,7 +261,14 @@ impl Gate {
                     let read = asked(tokens.format(), body);
                     let told = read.map_err(|_| Refusal::BodyUnreadable)?;
                     let limit = tokens.output_limit(told.output_tokens_max);
-                    edit(host, body, tokens.format(), limit, &told, tokens.includes_usage())?;
+                    edit(
+                        host,
+                        body,
+                        tokens.format(),
+                        limit,
+                        &told,
+                        tokens.includes_usage(),
+                    )?;
                     foreseen.request_bytes = Some(body.len() as u64);
                     foreseen.output_tokens_max = told.output_tokens_max;
                     foreseen.choices = told.choices;

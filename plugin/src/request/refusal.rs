@@ -391,7 +391,8 @@ impl Refusal {
 
     /// Whether trying again soon makes sense.
     pub(super) const fn is_passing(self) -> bool {
-        matches!(self, Self::CreditHeld) || (self.status() == 503 && !matches!(self, Self::BodiesOff))
+        matches!(self, Self::CreditHeld)
+            || (self.status() == 503 && !matches!(self, Self::BodiesOff))
     }
 }
 

@@ -17,7 +17,7 @@ use creditgate_core::usage::{ModelName, TokenCounts, Unreadable};
 use super::access_log::{self, Fate};
 use super::meter::{Measured, Meter};
 use super::{Admitted, Stage, response};
-use crate::gate::Gate;
+use crate::gate::{FAULTS_TOLD_MAX, Gate};
 use crate::host::{Host, Level};
 use crate::metrics::Metric;
 use crate::shared;
@@ -183,9 +183,11 @@ impl Gate {
             answered,
             fault,
         } = meter.end(host, &terms.rule);
-        let cost = terms
-            .rule
-            .cost(&measures, &admitted.models(answered.as_ref()), Discount::NONE);
+        let cost = terms.rule.cost(
+            &measures,
+            &admitted.models(answered.as_ref()),
+            Discount::NONE,
+        );
         let mut due = match (cost, fault) {
             (Ok(cost), None) => Due::of(cost, By::Usage),
             (Ok(cost), Some(_)) if has_broken_off => {
@@ -217,13 +219,12 @@ impl Gate {
     fn unreadable(&mut self, host: &dyn Host, rule: &str, fault: &'static str) {
         self.count(Metric::UsageUnreadable);
         self.count(Metric::SettledAtEstimate);
-        let known = (rule.to_owned(), fault);
-        if self.faults_told.get(&known).is_none() {
+        let has_room = self.faults_told.len() < FAULTS_TOLD_MAX;
+        if has_room && self.faults_told.insert((rule.into(), fault)) {
             host.log(
                 Level::Warn,
                 &format!("creditgate: an answer priced by rule {rule} did not tell its usage ({fault}); it is settled at its estimate. This is said once"),
             );
-            self.faults_told.insert(known, ());
         }
     }
 

@@ -5,6 +5,7 @@ mod deciding;
 mod flooding;
 mod leases;
 mod limited;
+mod metered;
 mod mishaps;
 mod settling;
 mod waiting;

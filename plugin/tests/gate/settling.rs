@@ -33,7 +33,7 @@ fn what_the_upstream_served_is_charged() {
     );
     let chunked = |world: &mut World, id| {
         world.workers[0].respond(id, 200, false);
-        world.workers[0].gate.on_response_body(id, true);
+        world.workers[0].answer(id, b"", true);
     };
     assert_eq!(booked("/one", chunked), (1, 0));
     let not_found = |world: &mut World, id| {

@@ -39,6 +39,11 @@ pub(crate) enum Fate {
 struct Memory {
     effective: Cell<u32>,
     headers: RefCell<HashMap<u32, Pairs>>,
+    /// What is held back of request bodies, and what of it was changed.
+    bodies: RefCell<HashMap<u32, Vec<u8>>>,
+    set: RefCell<HashMap<(u32, String), String>>,
+    /// The piece of a response body that comes by.
+    piece: RefCell<Vec<u8>>,
     removed: RefCell<Vec<String>>,
     response_headers: RefCell<HashMap<(u32, String), String>>,
     properties: RefCell<HashMap<(u32, String), Vec<u8>>>,
@@ -118,13 +123,50 @@ impl Worker {
             .borrow_mut()
             .insert(id, Pairs::of(all));
         self.host.memory.effective.set(id);
-        match self.gate.on_request_headers(&self.host, id) {
+        match self.gate.on_request_headers(&self.host, id, false) {
             Action::Continue => {
                 self.passed.insert(id);
             }
-            Action::Pause => assert_eq!(self.gate.on_request_body(id), Action::Pause),
+            Action::Pause => {
+                let held = self.gate.on_request_body(&self.host, id, 0, false);
+                assert_eq!(held, Action::Pause);
+            }
         }
         id
+    }
+
+    /// A piece of the request's body arrives.
+    pub(crate) fn send(&mut self, id: u32, piece: &[u8], is_end: bool) {
+        self.host.memory.effective.set(id);
+        let mut bodies = self.host.memory.bodies.borrow_mut();
+        let body = bodies.entry(id).or_default();
+        body.extend_from_slice(piece);
+        let buffered = body.len();
+        drop(bodies);
+        let bytes = match self.fate(id) {
+            Fate::Passed => piece.len(),
+            _ => buffered,
+        };
+        let decided = self.gate.on_request_body(&self.host, id, bytes, is_end);
+        let replied = self.host.memory.replies.borrow().contains_key(&id);
+        if decided == Action::Continue {
+            assert!(!replied, "request {id} was answered and let through");
+            self.passed.insert(id);
+        }
+    }
+
+    /// What the upstream gets of the body.
+    pub(crate) fn body(&self, id: u32) -> String {
+        let bodies = self.host.memory.bodies.borrow();
+        String::from_utf8(bodies[&id].clone()).unwrap()
+    }
+
+    /// A piece of the answer passes.
+    pub(crate) fn answer(&mut self, id: u32, piece: &[u8], is_end: bool) {
+        self.host.memory.effective.set(id);
+        *self.host.memory.piece.borrow_mut() = piece.to_vec();
+        self.gate
+            .on_response_body(&self.host, id, piece.len(), is_end);
     }
 
     pub(crate) fn fate(&self, id: u32) -> Fate {
@@ -202,6 +244,12 @@ impl Worker {
             .borrow()
             .get(&(id, name.into()))
             .cloned()
+    }
+
+    /// A request header that the filter has set.
+    pub(crate) fn set_header(&self, id: u32, name: &str) -> Option<String> {
+        let set = self.host.memory.set.borrow();
+        set.get(&(id, name.to_owned())).cloned()
     }
 
     pub(crate) fn removed_headers(&self) -> Vec<String> {
@@ -359,6 +407,36 @@ impl Host for FakeHost {
     fn remove_request_header(&self, name: &str) {
         self.tally();
         self.memory.removed.borrow_mut().push(name.to_owned());
+    }
+
+    fn set_request_header(&self, name: &str, value: &str) {
+        self.tally();
+        let key = (self.memory.effective.get(), name.to_owned());
+        self.memory.set.borrow_mut().insert(key, value.to_owned());
+    }
+
+    fn request_body(&self, bytes_max: usize) -> Vec<u8> {
+        self.tally();
+        let bodies = self.memory.bodies.borrow();
+        let body = bodies.get(&self.memory.effective.get());
+        let mut body = body.cloned().unwrap_or_default();
+        body.truncate(bytes_max);
+        body
+    }
+
+    fn replace_request_body(&self, bytes: usize, body: &[u8]) {
+        self.tally();
+        let mut bodies = self.memory.bodies.borrow_mut();
+        let held = bodies.entry(self.memory.effective.get()).or_default();
+        assert_eq!(held.len(), bytes, "a part of the body was replaced");
+        *held = body.to_vec();
+    }
+
+    fn response_body(&self, bytes: usize) -> Vec<u8> {
+        self.tally();
+        let piece = self.memory.piece.borrow();
+        assert_eq!(piece.len(), bytes);
+        piece.clone()
     }
 
     fn response_header(&self, name: &str) -> Option<Vec<u8>> {

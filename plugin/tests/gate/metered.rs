@@ -1,0 +1,335 @@
+//! Requests whose price is known only when they end: read before, measured while they pass,
+//! settled after.
+
+use creditgate_plugin::metrics::Metric;
+use serde_json::{Value, json};
+
+use crate::world::{Fate, Worker, World, key};
+
+const CLIENT_LEFT: u64 = 0x4000;
+const READS: &str = r#", "reads_bodies": true"#;
+
+/// A world with these rules, where an input token costs 1 and one of output 2.
+fn world(purse: i64, config: &str, rules: Value) -> World {
+    let mut world = World::with_config(1, purse, config);
+    world.plane.card = json!({
+        "name": "test", "currency": "tokens", "scale": 0, "default": "deny",
+        "models": [{ "model": "small", "per": 1, "input": 1, "output": 2 },
+            { "model": "large*", "per": 1, "input": 10, "output": 20 }],
+        "rules": rules,
+    });
+    world.plane.config_version += 1;
+    world.pass(40);
+    world
+}
+
+fn chat() -> Value {
+    json!([{ "id": "chat", "methods": ["POST"], "path": { "exact": "/chat" },
+        "tokens": { "format": "openai_chat", "output_tokens_max": 50 } }])
+}
+
+/// A request to /chat, with its body in two pieces.
+fn ask(world: &mut World, body: &Value) -> u32 {
+    let body = body.to_string();
+    let key = key(1);
+    let headers = [("x-api-key", key.as_bytes())];
+    let id = world.workers[0].begin_with(&headers, "POST", "/chat");
+    let (first, rest) = body.split_at(body.len() / 2);
+    world.workers[0].send(id, first.as_bytes(), false);
+    assert_eq!(
+        world.workers[0].fate(id),
+        Fate::Held,
+        "half a body tells nothing"
+    );
+    world.workers[0].send(id, rest.as_bytes(), true);
+    world.settle();
+    id
+}
+
+fn answer(world: &mut World, id: u32, content_type: &str, pieces: &[&str]) {
+    let worker = &mut world.workers[0];
+    worker.set_upstream_header(id, "content-type", content_type);
+    worker.respond(id, 200, false);
+    for (place, piece) in pieces.iter().enumerate() {
+        worker.answer(id, piece.as_bytes(), place + 1 == pieces.len());
+    }
+}
+
+fn spent(world: &mut World) -> (i64, i64) {
+    world.pass(3_000);
+    let account = world.plane.first();
+    (account.spent(), account.outstanding())
+}
+
+#[test]
+fn an_answer_is_charged_by_the_tokens_it_says_it_used() {
+    let mut world = world(1_000, READS, chat());
+    let id = ask(
+        &mut world,
+        &json!({ "model": "small", "max_tokens": 20, "messages": [] }),
+    );
+    assert_eq!(world.workers[0].fate(id), Fate::Passed);
+    let usage = r#"{"model": "small", "choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 5}}"#;
+    answer(
+        &mut world,
+        id,
+        "application/json",
+        &[&usage[..30], &usage[30..]],
+    );
+    world.workers[0].finish(id);
+    let log = world.workers[0].access_log(id);
+    assert_eq!(
+        (
+            &log["cost"],
+            &log["settled_by"],
+            &log["model"],
+            &log["input_tokens"],
+            &log["output_tokens"]
+        ),
+        (
+            &json!("17"),
+            &json!("usage"),
+            &json!("small"),
+            &json!(7),
+            &json!(5)
+        ),
+        "{log}"
+    );
+    assert_eq!(spent(&mut world), (17, 0));
+}
+
+#[test]
+fn a_request_is_reserved_at_the_most_it_can_cost() {
+    let mut world = world(1_000, READS, chat());
+    let body = json!({ "model": "small", "max_tokens": 20, "messages": [] });
+    let bytes = i64::try_from(body.to_string().len()).unwrap();
+    let id = ask(&mut world, &body);
+    // No tokenizer makes more tokens than bytes.
+    assert_eq!(world.shared.cell().counters.held().get(), bytes + 20 * 2);
+    let log_of = |world: &World| world.workers[0].access_log(id);
+    answer(&mut world, id, "application/json", &["{}"]);
+    world.workers[0].finish(id);
+    assert_eq!(log_of(&world)["settled_by"], "estimate", "it told no usage");
+    assert_eq!(log_of(&world)["cost"], (bytes + 40).to_string());
+    assert_eq!(spent(&mut world), (bytes + 40, 0));
+    let worker = &world.workers[0];
+    assert_eq!(worker.count(Metric::UsageUnreadable), 1);
+    let told = worker.log();
+    assert!(
+        told.iter().any(|line| line.contains("usage_missing")),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_request_that_may_cost_more_than_there_is_gets_a_402() {
+    let mut world = world(100, READS, chat());
+    let id = ask(
+        &mut world,
+        &json!({ "model": "large-1", "max_tokens": 5, "messages": [] }),
+    );
+    assert_eq!(
+        world.workers[0].refusal(id),
+        (402, "credit_exhausted".into())
+    );
+    let id = ask(
+        &mut world,
+        &json!({ "model": "small", "max_tokens": 5, "messages": [] }),
+    );
+    assert_eq!(world.workers[0].fate(id), Fate::Passed);
+}
+
+#[test]
+fn what_can_not_be_priced_is_refused_by_name() {
+    let mut world = world(1_000, READS, chat());
+    for (body, status, code) in [
+        (json!({ "model": "unknown" }), 400, "model_unknown"),
+        (json!({ "messages": [] }), 400, "model_unknown"),
+        (
+            json!({ "model": "small", "max_tokens": 51 }),
+            400,
+            "output_over_max",
+        ),
+        (
+            json!({ "model": "small", "max_tokens": -1 }),
+            400,
+            "body_unreadable",
+        ),
+        (json!(["small"]), 400, "body_unreadable"),
+        (
+            json!({ "model": "small", "text": "x".repeat(131_072) }),
+            413,
+            "body_too_large",
+        ),
+    ] {
+        let id = ask(&mut world, &body);
+        assert_eq!(world.workers[0].refusal(id), (status, code.into()));
+    }
+    let key = key(1);
+    let headers = [
+        ("x-api-key", key.as_bytes()),
+        ("content-length", b"131073".as_slice()),
+    ];
+    let id = world.workers[0].begin_with(&headers, "POST", "/chat");
+    assert_eq!(world.workers[0].refusal(id), (413, "body_too_large".into()));
+    assert_eq!(spent(&mut world), (0, 0));
+}
+
+#[test]
+fn a_filter_that_reads_no_bodies_says_so() {
+    let mut world = world(1_000, "", chat());
+    let key = key(1);
+    let id = world.workers[0].begin_with(&[("x-api-key", key.as_bytes())], "POST", "/chat");
+    assert_eq!(world.workers[0].refusal(id), (503, "bodies_off".into()));
+}
+
+#[test]
+fn a_request_without_a_limit_gets_one_and_a_stream_tells_its_usage() {
+    let mut world = world(1_000, READS, chat());
+    let id = ask(&mut world, &json!({ "model": "small", "stream": true }));
+    let body = world.workers[0].body(id);
+    let sent: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(sent["max_completion_tokens"], 50);
+    assert_eq!(sent["stream_options"], json!({ "include_usage": true }));
+    assert_eq!(
+        world.workers[0].set_header(id, "content-length"),
+        Some(body.len().to_string())
+    );
+    assert!(
+        world.workers[0]
+            .removed_headers()
+            .contains(&"accept-encoding".into())
+    );
+}
+
+fn delta(text: &str) -> String {
+    format!(
+        "data: {}\n\n",
+        json!({ "choices": [{ "delta": { "content": text } }] })
+    )
+}
+
+#[test]
+fn a_stream_is_charged_by_its_last_event() {
+    let mut world = world(1_000, READS, chat());
+    let id = ask(&mut world, &json!({ "model": "small", "stream": true }));
+    let usage = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":3}}\n\ndata: [DONE]\n\n";
+    answer(
+        &mut world,
+        id,
+        "text/event-stream",
+        &[&delta("Hel"), &delta("lo"), usage],
+    );
+    world.workers[0].finish(id);
+    assert_eq!(spent(&mut world), (9 + 2 * 3, 0));
+}
+
+#[test]
+fn a_client_that_leaves_a_stream_pays_what_has_passed() {
+    let mut world = world(10_000, READS, chat());
+    let body = json!({ "model": "small", "stream": true, "max_tokens": 50 });
+    let id = ask(&mut world, &body);
+    let worker = &mut world.workers[0];
+    worker.set_upstream_header(id, "content-type", "text/event-stream");
+    worker.respond(id, 200, false);
+    worker.answer(id, delta("Hello").as_bytes(), false);
+    worker.set_property(id, "response.flags", &CLIENT_LEFT.to_le_bytes());
+    worker.finish(id);
+    assert_eq!(worker.access_log(id)["settled_by"], "passed");
+    let read = i64::try_from(body.to_string().len()).unwrap();
+    assert_eq!(spent(&mut world), (read + 2 * 5, 0), "never nothing");
+}
+
+#[test]
+fn a_compressed_answer_is_settled_at_the_estimate() {
+    let mut world = world(1_000, READS, chat());
+    let id = ask(&mut world, &json!({ "model": "small", "max_tokens": 1 }));
+    world.workers[0].set_upstream_header(id, "content-encoding", "gzip");
+    answer(&mut world, id, "application/json", &["\u{1f}"]);
+    world.workers[0].finish(id);
+    assert_eq!(world.workers[0].access_log(id)["settled_by"], "estimate");
+    world.pass(3_000);
+    assert_eq!(world.workers[0].count(Metric::SettledAtEstimate), 1);
+}
+
+#[test]
+fn bytes_seconds_and_the_upstreams_units_are_charged() {
+    let rules = json!([{ "id": "job", "path": { "exact": "/job" }, "price": 3, "maximum": 900, "meters": [
+        { "meter": "request_bytes", "price": 1 }, { "meter": "response_bytes", "price": 2 },
+        { "meter": "seconds", "price": 10 },
+        { "meter": { "response_header": "x-units" }, "price": 100, "estimate": 1 } ] }]);
+    let mut world = world(2_000, "", rules);
+    let key = key(1);
+    let headers = [
+        ("x-api-key", key.as_bytes()),
+        ("content-length", b"4".as_slice()),
+    ];
+    let id = world.workers[0].begin_with(&headers, "POST", "/job");
+    world.settle();
+    assert_eq!(world.workers[0].fate(id), Fate::Passed);
+    world.workers[0].send(id, b"abcd", true);
+    world.pass(200);
+    world.workers[0].set_upstream_header(id, "x-units", "2");
+    world.workers[0].respond(id, 200, false);
+    assert_eq!(
+        world.workers[0].response_header(id, "x-units"),
+        None,
+        "it goes no further"
+    );
+    world.workers[0].answer(id, b"abc", false);
+    world.workers[0].answer(id, b"de", true);
+    world.workers[0].finish(id);
+    assert_eq!(spent(&mut world), (3 + 4 + 2 * 5 + 2 + 200, 0));
+}
+
+#[test]
+fn a_rule_settles_by_how_a_request_ended() {
+    let rules = json!([{ "id": "r", "path": { "exact": "/r" }, "price": 9, "minimum": 4, "settle": [
+        { "when": { "status": ["404"] }, "then": "release" },
+        { "when": { "cause": ["client_abort"] }, "then": "minimum" },
+        { "when": { "status": ["5xx"], "cause": ["timeout"] }, "then": "charge" } ] }]);
+    let mut world = world(1_000, "", rules);
+    let mut cost = |status: u16, flags: u64, details: &str| {
+        let id = world.get(0, "/r");
+        let worker = &mut world.workers[0];
+        worker.set_property(id, "response.flags", &flags.to_le_bytes());
+        worker.set_property(id, "response.code_details", details.as_bytes());
+        if status > 0 {
+            worker.respond(id, status, true);
+        }
+        worker.finish(id);
+        worker.access_log(id)["cost"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(cost(200, 0, "via_upstream"), "9");
+    assert_eq!(cost(404, 0, "via_upstream"), "0");
+    assert_eq!(cost(200, CLIENT_LEFT, "via_upstream"), "4");
+    assert_eq!(cost(504, 0x4, "upstream_response_timeout"), "9");
+    assert_eq!(cost(503, 0, "via_upstream"), "0");
+}
+
+#[test]
+fn a_request_that_waited_for_the_rate_card_is_priced_by_its_body() {
+    for is_whole in [true, false] {
+        let mut world = world(1_000, READS, chat());
+        // Another process: nobody in it has heard of a rate card.
+        world.shared.data.borrow_mut().clear();
+        let document = format!(r#"{{"control_plane": {{"cluster": "c"}}{READS}}}"#);
+        world.workers = vec![Worker::new(&world.shared, &document)];
+        let key = key(1);
+        let headers = [("x-api-key", key.as_bytes())];
+        let id = world.workers[0].begin_with(&headers, "POST", "/chat");
+        world.workers[0].send(id, br#"{"model": "small", "#, false);
+        if is_whole {
+            world.workers[0].send(id, br#""max_tokens": 1}"#, true);
+        }
+        assert_eq!(world.workers[0].fate(id), Fate::Held);
+        world.pass(100);
+        if !is_whole {
+            assert_eq!(world.workers[0].fate(id), Fate::Held, "half a body");
+            world.workers[0].send(id, br#""max_tokens": 1}"#, true);
+            world.settle();
+        }
+        assert_eq!(world.workers[0].fate(id), Fate::Passed, "{is_whole}");
+        assert_eq!(world.shared.cell().counters.held().get(), 35 + 2);
+    }
+}
