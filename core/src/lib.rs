@@ -26,3 +26,4 @@ pub mod key;
 pub mod lease;
 pub mod protocol;
 pub mod rate_card;
+pub mod usage;

@@ -1,0 +1,72 @@
+//! What an answer says it used, read while it passes.
+//!
+//! A [`UsageReader`] is fed an answer's body in whatever chunks it comes in and never
+//! holds more than its own kilobyte or so: a scanner of JSON keeps only where it is and
+//! the numbers at the paths that matter, and skips the rest. What providers tell in their
+//! own ways becomes [`TokenCounts`] of disjoint kinds.
+//!
+//! An answer that can't be read is never free and never a trap: it is an [`Unreadable`],
+//! by which the caller settles at the estimate.
+
+mod answer;
+mod format;
+mod framing;
+mod model;
+mod reader;
+mod scanner;
+mod sse;
+#[cfg(test)]
+mod tests;
+
+mod tokens;
+
+pub use format::Format;
+pub use format::pointers::{POINTER_STEPS_MAX, Pointers, PointersDocument, PointersError};
+pub use framing::Framing;
+pub use model::{MODEL_NAME_BYTES_MAX, ModelName, model_in_path};
+pub use reader::{Seen, Usage, UsageReader};
+pub use tokens::{TokenCounts, TokenKind};
+
+/// The largest count that is believed. No answer uses a trillion tokens.
+pub const COUNT_MAX: u64 = 1_000_000_000_000;
+
+/// Why a body told no usage, or no limits, that could be relied on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unreadable {
+    /// It told nothing, or broke off before it told everything.
+    #[error("the body tells no usage")]
+    Missing,
+    /// It is no JSON, or JSON nested deeper than 128 levels.
+    #[error("the body is no JSON")]
+    NotJson,
+    /// A number that is negative, fractional, in exponent form or above [`COUNT_MAX`]; a
+    /// part larger than its whole; a value of another type than the field's.
+    #[error("the body has a number that can't be true")]
+    Absurd,
+    /// Two readers may read it differently: a field that matters occurs twice, or in an odd
+    /// spelling, or the whole is no object.
+    #[error("the body can be read in two ways")]
+    Ambiguous,
+    /// It is compressed.
+    #[error("the body is compressed")]
+    Encoded,
+    /// Its content type is none that is read, or the edit has no place in this format.
+    #[error("the body is of a kind that isn't read")]
+    Unsupported,
+}
+
+impl Unreadable {
+    /// A stable word for this reason, for logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "usage_missing",
+            Self::NotJson => "not_json",
+            Self::Absurd => "absurd",
+            Self::Ambiguous => "ambiguous",
+            Self::Encoded => "encoded",
+            Self::Unsupported => "unsupported",
+        }
+    }
+}

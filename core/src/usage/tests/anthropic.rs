@@ -1,0 +1,122 @@
+//! Shapes after Anthropic's API reference.
+
+use super::{read, tokens, usage_of, used};
+use crate::usage::TokenKind::{CacheWrite, CachedInput, Input, Output};
+use crate::usage::{Format, Framing, Unreadable};
+
+const MESSAGE: &str = r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude-sonnet-4-5",
+  "content":[{"type":"thinking","thinking":"Hm","signature":"c2ln"},{"type":"text","text":"Hi!"},
+    {"type":"tool_use","id":"toolu_1","name":"f","input":{"city":"Rome"}}],
+  "stop_reason":"tool_use","stop_sequence":null,
+  "usage":{"input_tokens":2095,"cache_creation_input_tokens":2051,"cache_read_input_tokens":1024,
+    "cache_creation":{"ephemeral_5m_input_tokens":2051,"ephemeral_1h_input_tokens":0},
+    "output_tokens":503,"server_tool_use":{"web_search_requests":1},"service_tier":"standard"}}"#;
+
+const STREAM: &str = concat!(
+    "event: message_start\n",
+    r#"data: {"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"claude-sonnet-4-5","content":[],"stop_reason":null,"usage":{"input_tokens":472,"cache_creation_input_tokens":0,"cache_read_input_tokens":100,"output_tokens":2}}}"#,
+    "\n\nevent: content_block_start\n",
+    r#"data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#,
+    "\n\nevent: ping\n",
+    r#"data: {"type": "ping"}"#,
+    "\n\nevent: content_block_delta\n",
+    r#"data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Okay"}}"#,
+    "\n\nevent: content_block_delta\n",
+    r#"data: {"type":"content_block_delta","index":1,"delta":{"type":"input_json_delta","partial_json":"{\"location\":"}}"#,
+    "\n\nevent: content_block_stop\n",
+    r#"data: {"type":"content_block_stop","index":1}"#,
+    "\n\nevent: message_delta\n",
+    r#"data: {"type":"message_delta","delta":{"stop_reason":"tool_use","stop_sequence":null},"usage":{"output_tokens":89}}"#,
+    "\n\nevent: message_stop\n",
+    r#"data: {"type":"message_stop"}"#,
+    "\n\n",
+);
+
+#[test]
+fn a_message_counts_its_cache_apart() {
+    let (usage, seen) = read(&Format::AnthropicMessages, Framing::Json, MESSAGE);
+    let counts = [
+        (Input, 2095),
+        (CacheWrite, 2051),
+        (CachedInput, 1024),
+        (Output, 503),
+    ];
+    assert_eq!(usage, Ok(used("claude-sonnet-4-5", &counts)));
+    assert_eq!(seen.output_bytes, "HmHi!{\"city\":\"Rome\"}".len() as u64);
+}
+
+#[test]
+fn a_stream_tells_its_input_first_and_its_output_last() {
+    let (usage, seen) = read(&Format::AnthropicMessages, Framing::Sse, STREAM);
+    let counts = [(Input, 472), (CachedInput, 100), (Output, 89)];
+    assert_eq!(usage, Ok(used("claude-sonnet-4-5", &counts)));
+    assert_eq!(seen.output_bytes, "Okay{\"location\":".len() as u64);
+    assert!(seen.is_ended);
+}
+
+#[test]
+fn a_stream_that_broke_off_told_only_a_beginning() {
+    let (head, _) = STREAM.split_once("event: message_delta").unwrap();
+    let (usage, seen) = read(&Format::AnthropicMessages, Framing::Sse, head);
+    assert_eq!(usage, Err(Unreadable::Missing));
+    let counts = [(Input, 472), (CachedInput, 100), (Output, 2)];
+    assert_eq!(seen.tokens, Some(tokens(&counts)));
+    assert_eq!(seen.output_bytes, 16);
+    assert!(!seen.is_ended);
+    let error =
+        "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"}}\n\n";
+    let (usage, seen) = read(
+        &Format::AnthropicMessages,
+        Framing::Sse,
+        &format!("{head}{error}"),
+    );
+    assert_eq!(usage, Err(Unreadable::Missing));
+    assert!(!seen.is_ended);
+}
+
+#[test]
+fn cumulative_counts_only_grow() {
+    for (delta, counts) in [
+        (
+            r#"{"output_tokens":90}"#,
+            [(Input, 472), (CachedInput, 100), (Output, 90)],
+        ),
+        (
+            r#"{"input_tokens":500,"cache_read_input_tokens":null,"output_tokens":90}"#,
+            [(Input, 500), (CachedInput, 100), (Output, 90)],
+        ),
+        (
+            r#"{"input_tokens":0,"cache_read_input_tokens":0,"output_tokens":90}"#,
+            [(Input, 472), (CachedInput, 100), (Output, 90)],
+        ),
+    ] {
+        let more = format!("data: {{\"usage\":{delta},\"type\":\"message_delta\"}}\n\n");
+        let stream = STREAM.replace("event: message_stop\n", &(more + "event: message_stop\n"));
+        let usage = usage_of(&Format::AnthropicMessages, Framing::Sse, &stream);
+        assert_eq!(usage, Ok(used("claude-sonnet-4-5", &counts)), "{delta}");
+    }
+}
+
+#[test]
+fn all_rounds_of_an_answer_count() {
+    let body = r#"{"model":"m","usage":{"input_tokens":23000,"output_tokens":1000,
+        "iterations":[
+            {"type":"compaction","input_tokens":180000,"output_tokens":3500},
+            {"type":"message","input_tokens":23000,"output_tokens":1000,"cache_read_input_tokens":7}]}}"#;
+    let counts = [(Input, 203_000), (Output, 4500), (CachedInput, 7)];
+    let usage = usage_of(&Format::AnthropicMessages, Framing::Json, body);
+    assert_eq!(usage, Ok(used("m", &counts)));
+    let twice = body.replace(
+        "\"iterations\"",
+        "\"iterations\":[{\"output_tokens\":9999}],\"iterations\"",
+    );
+    let usage = usage_of(&Format::AnthropicMessages, Framing::Json, &twice);
+    assert_eq!(usage, Ok(used("m", &counts)), "the last of equal keys wins");
+}
+
+#[test]
+fn an_error_tells_no_usage() {
+    let body = r#"{"type":"error","error":{"type":"invalid_request_error","message":"no"}}"#;
+    let usage = usage_of(&Format::AnthropicMessages, Framing::Json, body);
+    assert_eq!(usage, Err(Unreadable::Missing));
+}
