@@ -3,7 +3,8 @@
 //! A [`UsageReader`] is fed an answer's body in whatever chunks it comes in and never
 //! holds more than its own kilobyte or so: a scanner of JSON keeps only where it is and
 //! the numbers at the paths that matter, and skips the rest. What providers tell in their
-//! own ways becomes [`TokenCounts`] of disjoint kinds.
+//! own ways becomes [`TokenCounts`] of disjoint kinds. [`asked`] reads the other side: what
+//! a request's body asks for, and so what its answer may cost at most.
 //!
 //! An answer that can't be read is never free and never a trap: it is an [`Unreadable`],
 //! by which the caller settles at the estimate.
@@ -13,6 +14,7 @@ mod format;
 mod framing;
 mod model;
 mod reader;
+mod request;
 mod scanner;
 mod sse;
 #[cfg(test)]
@@ -25,6 +27,7 @@ pub use format::pointers::{POINTER_STEPS_MAX, Pointers, PointersDocument, Pointe
 pub use framing::Framing;
 pub use model::{MODEL_NAME_BYTES_MAX, ModelName, model_in_path};
 pub use reader::{Seen, Usage, UsageReader};
+pub use request::{Asked, asked, with_output_max, with_usage};
 pub use tokens::{TokenCounts, TokenKind};
 
 /// The largest count that is believed. No answer uses a trillion tokens.

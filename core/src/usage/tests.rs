@@ -5,6 +5,7 @@ mod faults;
 mod gemini;
 mod openai;
 mod pointers;
+mod requests;
 
 use super::{
     Format, Framing, ModelName, Seen, TokenCounts, TokenKind, Unreadable, Usage, UsageReader,

@@ -1,0 +1,256 @@
+//! The fields of a request that matter, and where in the body they stand.
+
+use crate::usage::ModelName;
+use crate::usage::format::Format;
+use crate::usage::scanner::{PathSet, Sink, Value};
+use std::ops::Range;
+
+/// What a field of a request says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
+    Model,
+    /// The most tokens of output.
+    OutputMax,
+    /// How many answers.
+    Choices,
+    Stream,
+    /// The object that [`Field::IncludeUsage`] stands in.
+    Options,
+    IncludeUsage,
+    /// The object that Gemini's limits stand in.
+    Config,
+}
+
+/// A field's place: its keys, from the top.
+pub(super) struct Path {
+    pub(super) steps: &'static [&'static str],
+    pub(super) field: Field,
+}
+
+const fn at(steps: &'static [&'static str], field: Field) -> Path {
+    Path { steps, field }
+}
+
+// `best_of` is of the older Completions: so many are made, of which `n` are shown.
+static OPENAI_CHAT: &[Path] = &[
+    at(&["model"], Field::Model),
+    at(&["max_completion_tokens"], Field::OutputMax),
+    at(&["max_tokens"], Field::OutputMax),
+    at(&["n"], Field::Choices),
+    at(&["best_of"], Field::Choices),
+    at(&["stream"], Field::Stream),
+    at(&["stream_options"], Field::Options),
+    at(&["stream_options", "include_usage"], Field::IncludeUsage),
+];
+
+static OPENAI_RESPONSES: &[Path] = &[
+    at(&["model"], Field::Model),
+    at(&["max_output_tokens"], Field::OutputMax),
+    at(&["stream"], Field::Stream),
+];
+
+static OPENAI_EMBEDDINGS: &[Path] = &[at(&["model"], Field::Model)];
+
+static ANTHROPIC_MESSAGES: &[Path] = &[
+    at(&["model"], Field::Model),
+    at(&["max_tokens"], Field::OutputMax),
+    at(&["stream"], Field::Stream),
+];
+
+static GEMINI: &[Path] = &[
+    at(&["generationConfig"], Field::Config),
+    at(&["generationConfig", "maxOutputTokens"], Field::OutputMax),
+    at(&["generationConfig", "candidateCount"], Field::Choices),
+];
+
+static ANY: &[Path] = &[
+    at(&["model"], Field::Model),
+    at(&["max_tokens"], Field::OutputMax),
+    at(&["max_completion_tokens"], Field::OutputMax),
+    at(&["max_output_tokens"], Field::OutputMax),
+    at(&["n"], Field::Choices),
+    at(&["stream"], Field::Stream),
+];
+
+/// The longest of the lists above.
+const FIELDS_MAX: usize = 8;
+
+pub(super) fn paths(format: &Format) -> &'static [Path] {
+    match format {
+        Format::OpenAiChat => OPENAI_CHAT,
+        Format::OpenAiResponses => OPENAI_RESPONSES,
+        Format::OpenAiEmbeddings => OPENAI_EMBEDDINGS,
+        Format::AnthropicMessages => ANTHROPIC_MESSAGES,
+        Format::Gemini => GEMINI,
+        Format::Pointers(_) => ANY,
+    }
+}
+
+/// A value, as far as it matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Null,
+    Bool(bool),
+    Count(u64),
+    Text,
+    Object,
+    Other,
+}
+
+/// A field's value, and which bytes of the body it takes.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    pub(super) value: Kind,
+    pub(super) span: Range<usize>,
+}
+
+/// A body whose fields are being found.
+pub(super) struct Body<'a> {
+    pub(super) text: &'a str,
+    pub(super) paths: &'static [Path],
+    takes_both_spellings: bool,
+    found: [Option<Found>; FIELDS_MAX],
+    /// Of each path, a bit for each level that was entered.
+    entered: [u8; FIELDS_MAX],
+    pub(super) model: Option<ModelName>,
+    pub(super) is_ambiguous: bool,
+}
+
+impl<'a> Body<'a> {
+    pub(super) fn new(text: &'a str, format: &Format) -> Self {
+        Self {
+            text,
+            paths: paths(format),
+            takes_both_spellings: matches!(format, Format::Gemini),
+            found: [const { None }; FIELDS_MAX],
+            entered: [0; FIELDS_MAX],
+            model: None,
+            is_ambiguous: false,
+        }
+    }
+
+    pub(super) fn watched(&self) -> PathSet {
+        PathSet::first(self.paths.len())
+    }
+
+    /// The fields that stand in the body.
+    pub(super) fn told(&self) -> impl Iterator<Item = (Field, &Found)> {
+        let fields = self.paths.iter().map(|path| path.field);
+        fields
+            .zip(&self.found)
+            .filter_map(|(field, found)| Some((field, found.as_ref()?)))
+    }
+
+    fn path(&self, path: u32) -> Option<&'static Path> {
+        self.paths.get(usize::try_from(path).ok()?)
+    }
+}
+
+impl Sink for Body<'_> {
+    /// A key that only some readers would take for a field's is held against the body.
+    fn fits_key(&mut self, path: u32, level: usize, key: &[u8]) -> bool {
+        let Some(step) = self.path(path).and_then(|path| path.steps.get(level)) else {
+            return false;
+        };
+        if step.as_bytes() == key {
+            return true;
+        }
+        let Ok(key) = std::str::from_utf8(key) else {
+            return false;
+        };
+        // Protocol buffers' JSON takes `max_output_tokens` for `maxOutputTokens`.
+        if self.takes_both_spellings && snake_case(step).eq(key.chars()) {
+            return true;
+        }
+        let ignores = |character: &char| self.takes_both_spellings && *character == '_';
+        let is_alike = folded(key)
+            .filter(|character| !ignores(character))
+            .eq(folded(step));
+        self.is_ambiguous |= is_alike;
+        is_alike
+    }
+
+    fn fits_element(&mut self, _: u32, _: usize, _: u32) -> bool {
+        false
+    }
+
+    fn ends(&self, path: u32, level: usize) -> bool {
+        self.path(path)
+            .is_some_and(|path| path.steps.len() <= level)
+    }
+
+    fn enter(&mut self, paths: PathSet, level: usize) {
+        let bit = u32::try_from(level).ok();
+        let bit = bit.and_then(|level| 1_u8.checked_shl(level)).unwrap_or(0);
+        for path in paths.iter() {
+            let place = usize::try_from(path).ok();
+            if let Some(entered) = place.and_then(|place| self.entered.get_mut(place)) {
+                self.is_ambiguous |= *entered & bit != 0;
+                *entered |= bit;
+            }
+        }
+    }
+
+    fn value(&mut self, path: u32, value: Value<'_>, span: Range<usize>) {
+        let is_model = self
+            .path(path)
+            .is_some_and(|path| path.field == Field::Model);
+        if let Value::Text(model) = value
+            && is_model
+        {
+            self.model = ModelName::new(model);
+        }
+        let place = usize::try_from(path).ok();
+        if let Some(found) = place.and_then(|place| self.found.get_mut(place)) {
+            *found = Some(Found {
+                value: value.into(),
+                span,
+            });
+        }
+    }
+
+    fn text(&mut self, _: u64) {}
+
+    fn document(&mut self) {}
+}
+
+/// A key as Go's JSON reader compares it: without letter case, the long s and the Kelvin
+/// sign being letters too.
+fn folded(key: &str) -> impl Iterator<Item = char> {
+    key.chars().map(|character| match character {
+        'ſ' => 's',
+        '\u{212a}' => 'k',
+        other => other.to_ascii_lowercase(),
+    })
+}
+
+/// `maxOutputTokens` as `max_output_tokens`.
+fn snake_case(key: &str) -> impl Iterator<Item = char> {
+    key.chars().flat_map(|character| {
+        let underscore = character.is_ascii_uppercase().then_some('_');
+        underscore
+            .into_iter()
+            .chain([character.to_ascii_lowercase()])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_has_its_place() {
+        let lists = [OPENAI_CHAT, OPENAI_RESPONSES, OPENAI_EMBEDDINGS];
+        for list in lists.into_iter().chain([ANTHROPIC_MESSAGES, GEMINI, ANY]) {
+            assert!(list.len() <= FIELDS_MAX);
+            // A bit for each level, that of the whole body included.
+            assert!(list.iter().all(|path| path.steps.len() < 8));
+        }
+    }
+
+    #[test]
+    fn keys_are_compared_as_their_readers_do() {
+        assert!(folded("MAX_To\u{212a}enſ").eq("max_tokens".chars()));
+        assert!(snake_case("maxOutputTokens").eq("max_output_tokens".chars()));
+    }
+}
