@@ -25,11 +25,14 @@ macro_rules! property {
 }
 
 mod amounts;
+mod answers;
 mod cards;
 mod cells;
 mod generator;
 mod keys;
 mod leases;
 mod paths;
+mod requests;
 #[cfg(not(target_arch = "wasm32"))]
 mod shrinking;
+mod usage;
