@@ -1,7 +1,7 @@
 //! What an answer says it used, read while it passes.
 //!
 //! A [`UsageReader`] is fed an answer's body in whatever chunks it comes in and never
-//! holds more than its own few hundred bytes: a scanner of JSON keeps only where it is and
+//! holds more than its own kilobyte or so: a scanner of JSON keeps only where it is and
 //! the numbers at the paths that matter, and skips the rest. What providers tell in their
 //! own ways becomes [`TokenCounts`] of disjoint kinds. [`asked`] reads the other side: what
 //! a request's body asks for, and so what its answer may cost at most.

@@ -214,7 +214,6 @@ impl Events for Documents {
                 }
             }
         }
-        self.answer.forget_document();
         self.scanner.reset();
         self.mark = Mark::Awaited(0);
     }

@@ -25,6 +25,7 @@ macro_rules! property {
 }
 
 mod amounts;
+mod answers;
 mod cards;
 mod cells;
 mod conditions;
@@ -32,6 +33,7 @@ mod generator;
 mod keys;
 mod leases;
 mod paths;
-mod pricing;
+mod requests;
 #[cfg(not(target_arch = "wasm32"))]
 mod shrinking;
+mod usage;

@@ -1,6 +1,6 @@
 //! The same properties fed by proptest, which makes what it finds as small as it can.
 
-use crate::{amounts, keys, paths};
+use crate::{amounts, answers, keys, paths, requests, usage};
 use creditgate_core::key::KeyKind;
 use proptest::prelude::*;
 
@@ -44,5 +44,27 @@ proptest! {
     #[test]
     fn any_bytes_have_a_stable_normal_form_or_none(bytes: Vec<u8>) {
         paths::normal_form_is_stable(&[b"/", &*bytes].concat());
+    }
+
+    #[test]
+    fn any_bytes_of_an_answer_are_read_or_refused(bytes: Vec<u8>, kind in 0_usize..12, place in 0_usize..100) {
+        let (format, framing) = answers::kinds().swap_remove(kind);
+        usage::any_bytes_are_safe(&format, framing, &bytes, place);
+    }
+
+    #[test]
+    fn near_answers_are_read_or_refused(
+        pieces in proptest::collection::vec(r#"[{}\[\],: \n\r1-9.e-]|"(usage|prompt_tokens|choices|a)"|data: ?|\[DONE\]|null"#, 0..30),
+        kind in 0_usize..12,
+        place in 0_usize..100,
+    ) {
+        let (format, framing) = answers::kinds().swap_remove(kind);
+        usage::any_bytes_are_safe(&format, framing, pieces.concat().as_bytes(), place);
+    }
+
+    #[test]
+    fn any_bytes_of_a_request_are_read_or_refused(bytes: Vec<u8>, kind in 0_usize..12) {
+        let (format, _) = answers::kinds().swap_remove(kind);
+        requests::any_body_is_safe(&format, &bytes);
     }
 }

@@ -57,7 +57,7 @@ impl Number {
             (Part::Exponent | Part::ExponentSign | Part::ExponentDigits, b'0'..=b'9') => {
                 Part::ExponentDigits
             }
-            (Part::Zero, b'0'..=b'9') => return Err(NotJson),
+            // What can't follow, a digit after a zero for one, is what the scanner stumbles over.
             _ => return self.is_whole().then_some(false).ok_or(NotJson),
         };
         Ok(true)

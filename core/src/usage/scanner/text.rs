@@ -196,6 +196,7 @@ mod tests {
             (r#"\"\\\/\b\f\n\r\t"#, "\"\\/\u{8}\u{c}\n\r\t"),
             (r"\u0041\u00e9\u20AC", "Aé€"),
             (r"\ud83d\ude00", "😀"),
+            (r"\ud800\udc00\udbff\udfff", "\u{10000}\u{10ffff}"),
             (r"\ud83dx", "\u{fffd}x"),
             (r"\ud83d", "\u{fffd}"),
             (r"\ude00\n", "\u{fffd}\n"),

@@ -90,6 +90,10 @@ fn what_is_no_json_is_refused_even_after_its_usage() {
         &format!("{{{usage},\"a\":[1,]}}"),
         &format!("{{{usage},\"a\":[}}"),
         &format!("{{{usage},\"a\":{{]}}"),
+        &format!("{{{usage},\"a\":[1}}"),
+        &format!("{{{usage},\"a\":[1}}}}"),
+        &format!("{{{usage},\"a\":[{{\"b\":1]]}}"),
+        &format!("{{{usage}]"),
         &format!("{{{usage},\"a\":trux}}"),
         &format!("\u{feff}{{{usage}}}"),
     ] {
