@@ -89,7 +89,7 @@ impl Meter {
     }
 
     /// All that was measured. An answer that broke off is taken by what of it has passed.
-    pub(crate) fn end(mut self, host: &dyn Host, rule: &Rule) -> Measured {
+    pub(crate) fn end(mut self, host: &dyn Host, rule: &Rule, is_complete: bool) -> Measured {
         let mut sources = rule.meters().iter().map(|meter| meter.source());
         if sources.any(|source| matches!(source, MeterSource::Seconds)) {
             self.measures.duration_ms = host.now_ms().saturating_sub(self.since_ms);
@@ -107,7 +107,13 @@ impl Meter {
             return measured;
         };
         let seen = reader.seen();
-        match reader.finish() {
+        let has_broken_off = self.is_stream && !is_complete && !seen.is_ended;
+        let told = reader.finish();
+        // The counts of a stream that broke off may be a beginning.
+        match told.and_then(|usage| match has_broken_off {
+            true => Err(Unreadable::Missing),
+            false => Ok(usage),
+        }) {
             Ok(usage) => {
                 measured.measures.tokens = usage.tokens;
                 measured.answered = usage.model;

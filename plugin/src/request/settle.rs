@@ -182,7 +182,7 @@ impl Gate {
             measures,
             answered,
             fault,
-        } = meter.end(host, &terms.rule);
+        } = meter.end(host, &terms.rule, admitted.response.is_complete);
         let cost = terms.rule.cost(
             &measures,
             &admitted.models(answered.as_ref()),
