@@ -22,6 +22,7 @@ pub(crate) mod refusal;
 pub(crate) mod reply;
 pub(crate) mod response;
 pub(crate) mod settle;
+mod stream;
 
 use std::rc::Rc;
 
@@ -83,6 +84,8 @@ pub(crate) struct Admitted {
     pub(crate) response: response::Seen,
     /// What is measured of it; none if its price is fixed.
     pub(crate) meter: Option<Box<meter::Meter>>,
+    /// What it reserved while its answer passed; none if it did not.
+    pub(crate) burning: Option<Box<stream::Burning>>,
 }
 
 /// A request in shadow mode.

@@ -19,6 +19,8 @@ pub(crate) struct Meter {
     reader: Option<UsageReader>,
     /// The answer tells piece by piece what it has made so far.
     is_stream: bool,
+    /// Time counts.
+    is_timed: bool,
 }
 
 /// What settling learns from a meter.
@@ -33,6 +35,8 @@ impl Meter {
     /// A meter for a request that is admitted at this instant; none for a fixed price.
     pub(crate) fn of(terms: &Terms, now_ms: u64) -> Option<Box<Self>> {
         let known = terms.known.as_ref()?;
+        let mut sources = terms.rule.meters().iter().map(|meter| meter.source());
+        let is_timed = sources.any(|source| matches!(source, MeterSource::Seconds));
         Some(Box::new(Self {
             measures: Measures {
                 request_bytes: known.request_bytes.filter(|_| known.is_read).unwrap_or(0),
@@ -42,6 +46,7 @@ impl Meter {
             since_ms: now_ms,
             reader: None,
             is_stream: false,
+            is_timed,
         }))
     }
 
@@ -68,15 +73,30 @@ impl Meter {
         }
     }
 
-    /// A piece of the response body comes by.
-    pub(crate) fn pass(&mut self, host: &dyn Host, bytes: usize) {
-        let counted = u64::try_from(bytes).unwrap_or(u64::MAX);
+    /// A piece of the response body comes by, of which so many bytes were measured before.
+    pub(crate) fn pass(&mut self, host: &dyn Host, measured: usize, bytes: usize) {
+        let fresh = bytes.saturating_sub(measured);
+        let counted = u64::try_from(fresh).unwrap_or(u64::MAX);
         self.measures.response_bytes = self.measures.response_bytes.saturating_add(counted);
         if let Some(reader) = &mut self.reader
-            && bytes > 0
+            && fresh > 0
         {
-            reader.push(&host.response_body(bytes));
+            let piece = host.response_body(bytes);
+            reader.push(piece.get(measured..).unwrap_or_default());
         }
+        if self.is_timed {
+            self.measures.duration_ms = host.now_ms().saturating_sub(self.since_ms);
+        }
+    }
+
+    /// What was measured until now.
+    pub(crate) fn so_far(&self, rule: &Rule) -> Measures {
+        let mut measures = self.measures;
+        if let (Some(tokens), Some(reader)) = (rule.tokens(), &self.reader) {
+            let read = measures.request_bytes;
+            measures.tokens = so_far(reader.seen(), |bytes| tokens.tokens_in(bytes), read);
+        }
+        measures
     }
 
     /// Response trailers come by.
@@ -90,8 +110,7 @@ impl Meter {
 
     /// All that was measured. An answer that broke off is taken by what of it has passed.
     pub(crate) fn end(mut self, host: &dyn Host, rule: &Rule, is_complete: bool) -> Measured {
-        let mut sources = rule.meters().iter().map(|meter| meter.source());
-        if sources.any(|source| matches!(source, MeterSource::Seconds)) {
+        if self.is_timed {
             self.measures.duration_ms = host.now_ms().saturating_sub(self.since_ms);
         }
         let mut measured = Measured {

@@ -83,16 +83,6 @@ impl Gate {
         }
     }
 
-    /// A piece of the response's body comes by.
-    pub fn on_response_body(&mut self, host: &dyn Host, id: u32, bytes: usize, is_end: bool) {
-        if let Some(Stage::Admitted(admitted)) = self.requests.get_mut(&id) {
-            admitted.response.is_complete |= is_end;
-            if let Some(meter) = &mut admitted.meter {
-                meter.pass(host, bytes);
-            }
-        }
-    }
-
     /// Response trailers come by.
     pub fn on_response_trailers(&mut self, host: &dyn Host, id: u32) {
         if let Some(Stage::Admitted(admitted)) = self.requests.get_mut(&id) {

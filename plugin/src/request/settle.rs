@@ -105,7 +105,7 @@ impl Gate {
         };
         match stage {
             Stage::Held(held) => self.forget_held(id, &held),
-            Stage::Admitted(admitted) => self.settle(host, admitted),
+            Stage::Admitted(admitted) => self.settle(host, id, admitted),
             Stage::Reading(_) => {}
             Stage::Shadowed(shadowed) => {
                 if self.config.access_log {
@@ -120,10 +120,11 @@ impl Gate {
         }
     }
 
-    fn settle(&mut self, host: &dyn Host, mut admitted: Box<Admitted>) {
-        let estimate = admitted.terms.cost();
+    fn settle(&mut self, host: &dyn Host, id: u32, mut admitted: Box<Admitted>) {
+        self.sate(id, &mut admitted);
+        let reserved = admitted.reserved();
         let due = self.due(host, &mut admitted);
-        self.count(if due.amount.is_zero() && !estimate.is_zero() {
+        self.count(if due.amount.is_zero() && !reserved.is_zero() {
             Metric::Released
         } else {
             Metric::Settled
@@ -134,17 +135,19 @@ impl Gate {
             Fate::Settled
         };
         if !admitted.is_settled {
-            let settlement = Settlement {
-                slot: admitted.slot,
-                account: admitted.credential.account,
-                lease: admitted.lease,
-                estimate,
-                actual: due.amount,
-            };
-            match self.book(host, settlement, self.config.limits.cas_attempts) {
-                Some(Outcome::Booked) => {}
-                Some(Outcome::Gone) => fate = Fate::Gone,
-                None => self.book_later(settlement),
+            for (lease, estimate, actual) in admitted.shares(due.amount) {
+                let settlement = Settlement {
+                    slot: admitted.slot,
+                    account: admitted.credential.account,
+                    lease,
+                    estimate,
+                    actual,
+                };
+                match self.book(host, settlement, self.config.limits.cas_attempts) {
+                    Some(Outcome::Booked) => {}
+                    Some(Outcome::Gone) => fate = Fate::Gone,
+                    None => self.book_later(settlement),
+                }
             }
             let now_ms = self.watched.latest_ms();
             self.watched
@@ -204,10 +207,10 @@ impl Gate {
                     _ => fault,
                 };
                 self.unreadable(host, terms.rule.id(), fault);
-                Due::of(terms.cost(), By::Estimate)
+                Due::of(admitted.reserved(), By::Estimate)
             }
         };
-        if due.amount > terms.cost() {
+        if due.amount > admitted.reserved() {
             self.count(Metric::Overruns);
         }
         due.tokens = measures.tokens;

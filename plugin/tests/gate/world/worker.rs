@@ -42,8 +42,10 @@ struct Memory {
     /// What is held back of request bodies, and what of it was changed.
     bodies: RefCell<HashMap<u32, Vec<u8>>>,
     set: RefCell<HashMap<(u32, String), String>>,
-    /// The piece of a response body that comes by.
-    piece: RefCell<Vec<u8>>,
+    /// What of response bodies comes by or is held back, and what has passed.
+    pieces: RefCell<HashMap<u32, Vec<u8>>>,
+    delivered: RefCell<HashMap<u32, Vec<u8>>>,
+    reset: RefCell<HashSet<u32>>,
     removed: RefCell<Vec<String>>,
     response_headers: RefCell<HashMap<(u32, String), String>>,
     properties: RefCell<HashMap<(u32, String), Vec<u8>>>,
@@ -164,9 +166,26 @@ impl Worker {
     /// A piece of the answer passes.
     pub(crate) fn answer(&mut self, id: u32, piece: &[u8], is_end: bool) {
         self.host.memory.effective.set(id);
-        *self.host.memory.piece.borrow_mut() = piece.to_vec();
-        self.gate
-            .on_response_body(&self.host, id, piece.len(), is_end);
+        let mut pieces = self.host.memory.pieces.borrow_mut();
+        let held = pieces.entry(id).or_default();
+        held.extend_from_slice(piece);
+        let bytes = held.len();
+        drop(pieces);
+        let passed = self.gate.on_response_body(&self.host, id, bytes, is_end);
+        if passed == Action::Continue {
+            self.host.deliver_piece(id);
+        }
+    }
+
+    /// What the client has got of an answer.
+    pub(crate) fn delivered(&self, id: u32) -> String {
+        let delivered = self.host.memory.delivered.borrow();
+        String::from_utf8(delivered.get(&id).cloned().unwrap_or_default()).unwrap()
+    }
+
+    /// Whether the filter has cut an answer off.
+    pub(crate) fn is_cut(&self, id: u32) -> bool {
+        self.host.memory.reset.borrow().contains(&id)
     }
 
     pub(crate) fn fate(&self, id: u32) -> Fate {
@@ -348,6 +367,17 @@ impl FakeHost {
         headers.insert((id, name.to_owned()), value.to_owned());
     }
 
+    fn deliver_piece(&self, id: u32) {
+        let piece = self.memory.pieces.borrow_mut().remove(&id);
+        let mut delivered = self.memory.delivered.borrow_mut();
+        let delivered = delivered.entry(id).or_default();
+        assert!(
+            !self.memory.reset.borrow().contains(&id),
+            "{id} was cut off"
+        );
+        delivered.extend(piece.unwrap_or_default());
+    }
+
     fn tally(&self) {
         self.shared.host_calls.set(self.shared.host_calls.get() + 1);
     }
@@ -434,9 +464,32 @@ impl Host for FakeHost {
 
     fn response_body(&self, bytes: usize) -> Vec<u8> {
         self.tally();
-        let piece = self.memory.piece.borrow();
-        assert_eq!(piece.len(), bytes);
-        piece.clone()
+        let pieces = self.memory.pieces.borrow();
+        let held = pieces.get(&self.memory.effective.get());
+        let held = held.cloned().unwrap_or_default();
+        assert_eq!(held.len(), bytes);
+        held
+    }
+
+    fn replace_response_body(&self, bytes: usize, body: &[u8]) {
+        self.tally();
+        let mut pieces = self.memory.pieces.borrow_mut();
+        let held = pieces.entry(self.memory.effective.get()).or_default();
+        assert_eq!(held.len(), bytes, "a part of the piece was replaced");
+        *held = body.to_vec();
+    }
+
+    fn resume_response(&self) {
+        self.tally();
+        self.deliver_piece(self.memory.effective.get());
+    }
+
+    fn reset_response(&self) {
+        self.tally();
+        self.memory
+            .reset
+            .borrow_mut()
+            .insert(self.memory.effective.get());
     }
 
     fn response_header(&self, name: &str) -> Option<Vec<u8>> {
