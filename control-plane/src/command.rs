@@ -91,6 +91,8 @@ pub enum Command {
         instance: InstanceId,
         /// SHA-256 of the credential.
         credential: CredentialHash,
+        /// The customer, where the gateway knows who it is without a key.
+        customer: Option<String>,
         /// The number a lease may be opened under.
         lease: LeaseNumber,
         /// What the first request costs.
@@ -375,7 +377,14 @@ impl Command {
             Self::RevokeKey { key, .. } | Self::RotateKey { key, .. } => vec![Target::Key(*key)],
             Self::MoveKey { key, customer } => vec![Target::Key(*key), customer.clone()],
             Self::Wallet(command) => command.targets(),
-            Self::Resolve { credential, .. } => vec![Target::Credential(*credential)],
+            Self::Resolve {
+                credential,
+                customer,
+                ..
+            } => vec![match customer {
+                Some(name) => Target::ExternalId(name.clone()),
+                None => Target::Credential(*credential),
+            }],
             Self::Report { report, .. } => vec![Target::Account(report.account)],
             Self::ResolveLease { lease, .. }
             | Self::HoldLease { lease, .. }

@@ -144,6 +144,16 @@ pub fn credential_hash(credential: &str) -> CredentialHash {
     CredentialHash(Sha256::digest(credential.as_bytes()).into())
 }
 
+/// The hash that stands for a customer who is known by name, without a key. No key has it:
+/// keys begin otherwise.
+#[must_use]
+pub fn customer_hash(external_id: &str) -> CredentialHash {
+    let digest = Sha256::new()
+        .chain_update(b"creditgate customer\0")
+        .chain_update(external_id.as_bytes());
+    CredentialHash(digest.finalize().into())
+}
+
 impl CredentialHash {
     /// A hash read back from where it was stored.
     #[must_use]

@@ -66,6 +66,10 @@ pub struct ResolveRequest {
     pub hello: Hello,
     /// SHA-256 of the credential: the credential itself never travels.
     pub credential: CredentialHash,
+    /// The operator's name for the customer, where the gateway knows who it is without a key;
+    /// `credential` is its [`customer_hash`](crate::key::customer_hash) then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<String>,
     /// The number under which a lease may be opened, if the instance holds none of the account.
     pub lease: LeaseNumber,
     /// What the first request costs.

@@ -5,9 +5,11 @@
 //! come from the control plane, with versions. Nor are secrets: proxies print configurations
 //! on admin pages, so the gateway's key comes from the environment by name.
 
+mod identity;
 mod limits;
 mod place;
 
+pub use identity::{Anonymous, Certificate, From, Identity, JwtClaim, Names, SOURCES_MAX, Source};
 pub use limits::Limits;
 
 use serde::{Deserialize, Serialize};
@@ -20,7 +22,7 @@ use thiserror::Error;
 pub struct Config {
     /// How the control plane is reached.
     pub control_plane: ControlPlane,
-    /// Where the credential of a request is.
+    /// Who pays for a request.
     #[serde(default)]
     pub identity: Identity,
     /// Whether refusals are carried out.
@@ -67,26 +69,6 @@ pub struct ControlPlane {
     /// The environment variable that holds the gateway's key.
     #[serde(default = "default_gateway_key_env")]
     pub gateway_key_env: String,
-}
-
-/// Where the credential of a request is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
-pub struct Identity {
-    /// The header's name, in lower case.
-    pub header: String,
-    /// A word before the credential, such as `Bearer`.
-    pub scheme: Option<String>,
-}
-
-impl Default for Identity {
-    fn default() -> Self {
-        Self {
-            header: "x-api-key".into(),
-            scheme: None,
-        }
-    }
 }
 
 /// Whether refusals are carried out.
@@ -176,10 +158,11 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] names the first field that is wrong.
     pub fn parse(document: &[u8]) -> Result<Self, ConfigError> {
-        let config: Self = serde_json::from_slice(document).map_err(|error| {
+        let mut config: Self = serde_json::from_slice(document).map_err(|error| {
             let field = place::field_at(document, error.line(), error.column());
             ConfigError::of(&field, error.to_string())
         })?;
+        config.identity.complete()?;
         config.check()?;
         Ok(config)
     }
@@ -239,23 +222,6 @@ impl Config {
             "control_plane.gateway_key_env",
             "must be the name of an environment variable",
         )?;
-        let header = &self.identity.header;
-        check(
-            is_header_name(header),
-            "identity.header",
-            "must be a header's name in lower case",
-        )?;
-        check(
-            !header.starts_with("x-credit-"),
-            "identity.header",
-            "must not begin with x-credit-, which the filter strips",
-        )?;
-        let scheme = self.identity.scheme.as_deref().unwrap_or("x");
-        check(
-            is_visible(scheme),
-            "identity.scheme",
-            "must be one word, such as Bearer",
-        )?;
         let balance = self.balance_path.as_deref().unwrap_or("/x");
         let plain =
             balance.starts_with('/') && is_visible(balance) && !balance.contains(['?', '#', '%']);
@@ -306,7 +272,7 @@ mod tests {
     #[test]
     fn the_smallest_document_gets_every_default() {
         let config = Config::parse(br#"{"control_plane": {"cluster": "creditgate"}}"#).unwrap();
-        assert_eq!(config.identity.header, "x-api-key");
+        assert_eq!(config.identity, Identity::default());
         assert_eq!(config.authority(), "creditgate");
         assert_eq!(config.limits, Limits::default());
         assert_eq!(
@@ -337,6 +303,33 @@ mod tests {
             refused_field(&with(r#""identity": {"header": "x-credit-key"}"#)),
             "identity.header"
         );
+        for (identity, field) in [
+            (r#"{"scheme": "Bearer"}"#, "identity.scheme"),
+            (r#"{"sources": []}"#, "identity.sources"),
+            (
+                r#"{"sources": [{"from": {"header": "X"}}]}"#,
+                "identity.sources[0].from.header",
+            ),
+            (
+                r#"{"sources": [{"from": {"query": ""}}]}"#,
+                "identity.sources[0].from.query",
+            ),
+            (
+                r#"{"sources": [{"from": {"query": "k"}, "lowercase": true}]}"#,
+                "identity.sources[0].strip_prefix",
+            ),
+            (
+                r#"{"header": "a", "sources": [{"from": {"header": "b"}}]}"#,
+                "identity.header",
+            ),
+            (
+                r#"{"anonymous": {"customer": ""}}"#,
+                "identity.anonymous.customer",
+            ),
+        ] {
+            let document = with(&format!(r#""identity": {identity}"#));
+            assert_eq!(refused_field(&document), field, "{identity}");
+        }
         assert_eq!(refused_field(&with(r#""mode": "open""#)), "mode");
         assert_eq!(
             refused_field(&with(r#""on_unavailable": "allow""#)),

@@ -23,6 +23,7 @@ pub(crate) mod reply;
 pub(crate) mod response;
 pub(crate) mod settle;
 mod stream;
+mod who;
 
 use std::rc::Rc;
 
@@ -141,6 +142,8 @@ pub(crate) struct Foreknown {
 #[derive(Debug, Clone)]
 pub(crate) struct Demand {
     pub(crate) credential: CredentialHash,
+    /// The customer's name, where it is known without a key.
+    pub(crate) customer: Option<Rc<str>>,
     pub(crate) purpose: Purpose,
     pub(crate) mode: Mode,
     pub(crate) is_grpc: bool,
@@ -214,7 +217,7 @@ impl Gate {
             let verdict = Verdict::refuse(Refusal::NotReady);
             return self.begin(host, id, verdict, &Seen::default().client.to_owned());
         };
-        let mut seen = Seen::read(&pairs, &self.config);
+        let mut seen = Seen::read(&pairs);
         if is_end {
             seen.content_length = Some(0);
         }
@@ -225,7 +228,7 @@ impl Gate {
         for name in &seen.forged {
             host.remove_request_header(name);
         }
-        let question = price::Question::of(&seen, &pairs, &self.config);
+        let question = price::Question::of(&seen, &pairs, host);
         let mut verdict = self.weigh(host, &question);
         if is_end && matches!(verdict, Verdict::Read(_)) {
             // There is no body to wait for.

@@ -136,13 +136,15 @@ impl<'a> Work<'a> {
             Command::Resolve {
                 instance,
                 credential,
+                customer,
                 lease,
                 need,
                 rule,
                 gateway,
             } => {
                 let question = (lease, need, rule.as_deref());
-                self.resolve(actor, gateway, instance, credential, question)
+                let who = (credential, customer);
+                self.resolve(actor, gateway, instance, who, question)
             }
             Command::Report { instance, report } => self.report(actor, instance, &report),
             Command::ResolveLease {

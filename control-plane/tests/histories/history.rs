@@ -329,6 +329,7 @@ impl Recorder {
                 gateway: self.storage.registry().unwrap().gateways[0].id,
                 instance: InstanceId(instance),
                 credential: hash(of_key),
+                customer: None,
                 lease: self.number(),
                 need: units(need),
                 rule: None,

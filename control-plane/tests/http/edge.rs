@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 use creditgate_core::amount::Amount;
-use creditgate_core::key::credential_hash;
+use creditgate_core::key::{CredentialHash, credential_hash};
 use creditgate_core::lease::{Counters, LeaseNumber};
 use creditgate_core::protocol::{
     Hello, LeaseAnswer, PROTOCOL_VERSION, PollAnswer, PollRequest, Report, ResolveAnswer,
@@ -118,9 +118,29 @@ impl Edge {
         let message = ResolveRequest {
             hello: self.hello.clone(),
             credential: credential_hash(credential),
+            customer: None,
             lease: LeaseNumber(lease),
             need: Amount::new(need),
             rule: rule.map(str::to_owned),
+        };
+        self.told(plane, "resolve", &message).await
+    }
+
+    /// Resolves a customer whom the gateway knows by name.
+    pub(crate) async fn resolve_customer(
+        &self,
+        plane: &Plane,
+        name: &str,
+        hash: CredentialHash,
+        lease: u64,
+    ) -> ResolveAnswer {
+        let message = ResolveRequest {
+            hello: self.hello.clone(),
+            credential: hash,
+            customer: Some(name.to_owned()),
+            lease: LeaseNumber(lease),
+            need: Amount::new(1),
+            rule: None,
         };
         self.told(plane, "resolve", &message).await
     }

@@ -1,5 +1,6 @@
 //! From a customer to a paid request, exact to the smallest unit.
 
+use creditgate_core::key::{credential_hash, customer_hash};
 use creditgate_core::protocol::{Phase, ResolveAnswer};
 use serde_json::json;
 
@@ -240,4 +241,32 @@ async fn a_voided_lot_leaves_the_balance_and_what_is_lent_is_recalled() {
         "voided"
     );
     plane.assert_clean();
+}
+
+#[tokio::test]
+async fn a_customer_whom_the_gateway_knows_by_name_needs_no_key() {
+    let plane = Plane::start();
+    plane.funded("ada", "tokens", "10").await;
+    let edge = Edge::of(&plane, "edge", "tokens").await;
+    let resolve = |name: &'static str, hash, lease| edge.resolve_customer(&plane, name, hash, lease);
+    let known = resolve("ada", customer_hash("ada"), 1).await;
+    let ResolveAnswer::Known(known) = known else {
+        panic!("{known:?}")
+    };
+    assert_eq!(known.customer, "ada");
+    assert!(known.answer.granted.get() >= 1);
+    for (name, hash) in [
+        ("eve", customer_hash("eve")),
+        ("ada", customer_hash("eve")),
+        ("ada", credential_hash("ada")),
+    ] {
+        let answer = resolve(name, hash, 2).await;
+        assert!(
+            matches!(answer, ResolveAnswer::Unknown { .. }),
+            "{name}: {answer:?}"
+        );
+    }
+    // A name is no key.
+    let answer = edge.resolve(&plane, "ada", 3, 1).await;
+    assert!(matches!(answer, ResolveAnswer::Unknown { .. }));
 }

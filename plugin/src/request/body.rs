@@ -92,11 +92,11 @@ impl Gate {
         let Some(pairs) = host.request_headers() else {
             return self.unpriced(Refusal::NotReady);
         };
-        let seen = Seen::read(&pairs, &self.config);
+        let seen = Seen::read(&pairs);
         let body = host.request_body(bytes);
         let question = Question {
             body: Body::Whole(&body),
-            ..Question::of(&seen, &pairs, &self.config)
+            ..Question::of(&seen, &pairs, host)
         };
         self.weigh(host, &question)
     }

@@ -147,8 +147,8 @@ impl Gate {
         }
         let verdict = match host.request_headers() {
             Some(pairs) => {
-                let seen = Seen::read(&pairs, &self.config);
-                self.weigh(host, &Question::of(&seen, &pairs, &self.config))
+                let seen = Seen::read(&pairs);
+                self.weigh(host, &Question::of(&seen, &pairs, host))
             }
             None => Verdict::refuse(Refusal::NotReady),
         };

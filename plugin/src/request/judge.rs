@@ -157,7 +157,11 @@ impl Gate {
             if is_stranger && self.unknown_budget.is_empty(now_ms) {
                 return no(demand, None, Refusal::Capacity, None);
             }
-            if !self.line.lookups.begin(hash, is_stranger) {
+            if !self
+                .line
+                .lookups
+                .begin(hash, demand.customer.as_ref(), is_stranger)
+            {
                 self.count(Metric::LookupsRefused);
                 return no(demand, None, Refusal::Capacity, None);
             }

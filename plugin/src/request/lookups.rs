@@ -6,6 +6,7 @@
 //! without looking at all of them.
 
 use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
 
 use creditgate_core::key::CredentialHash;
 use creditgate_core::protocol::Resolved;
@@ -26,6 +27,8 @@ pub(crate) struct Lookups {
 pub(crate) struct Lookup {
     pub(crate) waiters: VecDeque<u32>,
     pub(crate) step: Step,
+    /// Who it is, where that is known without a key.
+    pub(crate) customer: Option<Rc<str>>,
     /// The credential may be invented: its lookup is on the budget for such.
     is_stranger: bool,
     /// Its place in the queue: entries with another are of the past.
@@ -75,7 +78,12 @@ impl Lookups {
     }
 
     /// Has a credential asked about. `false` if there are too many already.
-    pub(crate) fn begin(&mut self, hash: CredentialHash, is_stranger: bool) -> bool {
+    pub(crate) fn begin(
+        &mut self,
+        hash: CredentialHash,
+        customer: Option<&Rc<str>>,
+        is_stranger: bool,
+    ) -> bool {
         let kept = if is_stranger { self.bound / 4 } else { 0 };
         if self.of.len() >= self.bound.saturating_sub(kept) {
             return false;
@@ -83,6 +91,7 @@ impl Lookups {
         let lookup = Lookup {
             waiters: VecDeque::new(),
             step: Step::Queued,
+            customer: customer.cloned(),
             is_stranger,
             ticket: 0,
         };
@@ -223,7 +232,7 @@ mod tests {
     fn one_key_that_comes_and_goes_over_and_over_stays_bounded() {
         let mut lookups = Lookups::new(8);
         for id in 0..10_000 {
-            assert!(lookups.begin(hash(1), true));
+            assert!(lookups.begin(hash(1), None, true));
             lookups.join(hash(1), id);
             lookups.leave(&hash(1), id);
         }
@@ -235,9 +244,9 @@ mod tests {
     #[test]
     fn a_share_of_the_bound_is_kept_for_those_known_before() {
         let mut lookups = Lookups::new(8);
-        let begun = (0..20).filter(|number| lookups.begin(hash(*number), true));
+        let begun = (0..20).filter(|number| lookups.begin(hash(*number), None, true));
         assert_eq!(begun.count(), 6);
-        let begun = (20..40).filter(|number| lookups.begin(hash(*number), false));
+        let begun = (20..40).filter(|number| lookups.begin(hash(*number), None, false));
         assert_eq!(begun.count(), 2);
     }
 
@@ -245,7 +254,7 @@ mod tests {
     fn lookups_are_asked_in_their_order_and_a_repeated_one_comes_last() {
         let mut lookups = Lookups::new(8);
         for number in 0..3 {
-            lookups.begin(hash(number), true);
+            lookups.begin(hash(number), None, true);
         }
         assert_eq!(lookups.ask_stranger(), Some(hash(0)));
         lookups.queue(hash(0), Step::Again);
@@ -259,7 +268,7 @@ mod tests {
     fn strangers_to_be_refused_are_those_never_asked_about() {
         let mut lookups = Lookups::new(8);
         for number in 0..3 {
-            lookups.begin(hash(number), true);
+            lookups.begin(hash(number), None, true);
         }
         assert_eq!(lookups.ask_stranger(), Some(hash(0)));
         lookups.queue(hash(0), Step::Again);

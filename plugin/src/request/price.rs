@@ -8,7 +8,6 @@ use std::borrow::Cow;
 use std::fmt;
 use std::rc::Rc;
 
-use creditgate_core::key::CredentialHash;
 use creditgate_core::rate_card::{
     AskedModel, Decision, Discount, Facts, Foreseen, MeterSource, Mode as RuleMode, OutputLimit,
     RateCard, Readings, Request, Rule, reading,
@@ -18,6 +17,7 @@ use creditgate_core::usage::{Asked, Format, asked, model_in_path, with_output_ma
 use super::identify::Seen;
 use super::line::Place;
 use super::refusal::Refusal;
+use super::who::Looked;
 use super::{Demand, Foreknown, Purpose, Shadowed, Terms, Verdict};
 use crate::config::{Config, Mode};
 use crate::gate::Gate;
@@ -25,13 +25,13 @@ use crate::host::Host;
 use crate::pairs::Pairs;
 
 /// What has to be known of a request to price it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Question<'a> {
     pub(crate) method: &'a [u8],
     pub(crate) path: &'a [u8],
     pub(crate) is_cors_preflight: bool,
     pub(crate) is_grpc: bool,
-    pub(crate) credential: Result<CredentialHash, Refusal>,
+    pub(crate) host: &'a dyn Host,
     pub(crate) authority: &'a [u8],
     /// What it says its body's length is; 0 for no body.
     pub(crate) body_bytes: Option<u64>,
@@ -51,13 +51,13 @@ pub(crate) enum Body<'a> {
 }
 
 impl<'a> Question<'a> {
-    pub(crate) fn of(seen: &Seen<'a>, headers: &'a Pairs, config: &Config) -> Self {
+    pub(crate) fn of(seen: &Seen<'a>, headers: &'a Pairs, host: &'a dyn Host) -> Self {
         Self {
             method: seen.method,
             path: seen.path,
             is_cors_preflight: seen.is_cors_preflight,
             is_grpc: seen.client.is_grpc,
-            credential: seen.credential(config),
+            host,
             authority: seen.authority,
             body_bytes: seen.content_length,
             headers,
@@ -67,15 +67,28 @@ impl<'a> Question<'a> {
         }
     }
 
-    fn demand(&self, purpose: Purpose, mode: Mode) -> Result<Demand, Refusal> {
-        Ok(Demand {
-            credential: self.credential?,
+    /// What is wanted of whoever pays; `None` if nobody needs to.
+    fn demand(
+        &self,
+        config: &'a Config,
+        purpose: Purpose,
+        mode: Mode,
+    ) -> Result<Option<Demand>, Refusal> {
+        let looked = Looked {
+            host: self.host,
+            headers: self.headers,
+            path: self.path,
+        };
+        let who = looked.who(config)?;
+        Ok(who.map(|who| Demand {
+            credential: who.hash,
+            customer: who.customer,
             purpose,
             mode,
             is_grpc: self.is_grpc,
             #[cfg(feature = "test-trap")]
             trap: self.trap,
-        })
+        }))
     }
 
     fn asks_for_balance(&self, balance_path: Option<&str>) -> bool {
@@ -174,8 +187,9 @@ impl Gate {
     /// Decides from what is known of a request.
     pub(crate) fn weigh(&mut self, host: &dyn Host, question: &Question<'_>) -> Verdict {
         if question.asks_for_balance(self.config.balance_path.as_deref()) {
-            return match question.demand(Purpose::Balance, Mode::Enforce) {
-                Ok(demand) => self.judge(host, &demand, None),
+            return match question.demand(&self.config, Purpose::Balance, Mode::Enforce) {
+                Ok(Some(demand)) => self.judge(host, &demand, None),
+                Ok(None) => Verdict::refuse(Refusal::CredentialMissing),
                 Err(refusal) => Verdict::refuse(refusal),
             };
         }
@@ -212,8 +226,9 @@ impl Gate {
             Ok(Priced::InBody(bytes_max)) => return self.read(question, bytes_max),
             Err(refusal) => return refused(refusal, mode),
         };
-        match question.demand(Purpose::Pay(terms), mode) {
-            Ok(demand) => self.judge(host, &demand, None),
+        match question.demand(&self.config, Purpose::Pay(terms), mode) {
+            Ok(Some(demand)) => self.judge(host, &demand, None),
+            Ok(None) => Verdict::Pass,
             Err(refusal) => refused(refusal, mode),
         }
     }

@@ -46,10 +46,13 @@ impl Gate {
             let repeated = self.proposals.remove(&hash).map(LeaseNumber);
             let lease = repeated.unwrap_or_else(|| Self::draw(host, now_ms, LeaseNumber::NONE));
             let first = self.line.lookups.waiters(&hash).next();
+            let lookup = self.line.lookups.get_mut(&hash);
+            let customer = lookup.and_then(|lookup| lookup.customer.as_deref().map(str::to_owned));
             let (need, rule) = first.map_or((Amount::ZERO, None), |id| self.priced(id));
             let request = ResolveRequest {
                 hello: self.hello(),
                 credential: hash,
+                customer,
                 lease,
                 need,
                 rule: rule.map(str::to_owned),

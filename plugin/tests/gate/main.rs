@@ -4,6 +4,7 @@
 mod burning;
 mod deciding;
 mod flooding;
+mod identity;
 mod leases;
 mod limited;
 mod metered;

@@ -151,6 +151,7 @@ impl World {
                     gateway,
                     instance,
                     credential,
+                    customer: None,
                     lease,
                     need,
                     rule: is_limited.then(|| RULE.to_owned()),

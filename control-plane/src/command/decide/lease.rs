@@ -1,7 +1,7 @@
 //! What gateways ask, and what is done about their leases.
 
 use creditgate_core::amount::Amount;
-use creditgate_core::key::CredentialHash;
+use creditgate_core::key::{CredentialHash, customer_hash};
 use creditgate_core::lease::LeaseNumber;
 use creditgate_core::protocol::{AccountState, Report, Resolved};
 use creditgate_ledger::context::Context;
@@ -22,10 +22,16 @@ impl Work<'_> {
         actor: &str,
         gateway: GatewayId,
         instance: InstanceId,
-        credential: CredentialHash,
+        (credential, customer): (CredentialHash, Option<String>),
         (number, need, rule): (LeaseNumber, Amount, Option<&str>),
     ) -> Result<Outcome, Failure> {
-        let target = Target::Credential(credential);
+        let is_named = customer.is_some();
+        let target = match customer {
+            // The gateway keeps what it learns under the hash; it must be this customer's.
+            Some(name) if customer_hash(&name) != credential => return Ok(Outcome::Resolved(None)),
+            Some(name) => Target::ExternalId(name),
+            None => Target::Credential(credential),
+        };
         if self.place(&target).is_err() {
             return Ok(Outcome::Resolved(None));
         }
@@ -49,11 +55,8 @@ impl Work<'_> {
         let epoch = self.registry.epoch;
         self.on(actor, &target, |book, journal, context, _| {
             let now = context.now;
-            if !book
-                .keys
-                .iter()
-                .any(|key| key.hash == credential && key.is_valid(now))
-            {
+            let mut keys = book.keys.iter();
+            if !is_named && !keys.any(|key| key.hash == credential && key.is_valid(now)) {
                 return Ok(Outcome::Resolved(None));
             }
             let need = limits::need_of_general(book, &currency, rule, need, now);

@@ -30,6 +30,7 @@ pub(super) async fn gateway_resolve(
         gateway: speaker.gateway,
         instance,
         credential: message.credential,
+        customer: message.customer,
         lease: message.lease,
         need: message.need,
         rule: message.rule,

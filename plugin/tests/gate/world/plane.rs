@@ -142,6 +142,11 @@ impl Plane {
     }
 
     /// Customer 1 is known by its key no more.
+    /// A customer is also known under a name.
+    pub(crate) fn name(&mut self, customer: u8, hash: CredentialHash) {
+        self.keys.insert(hash, account(customer));
+    }
+
     pub(crate) fn revoke(&mut self) {
         self.keys.clear();
         let ids: Vec<_> = self.accounts.keys().copied().collect();

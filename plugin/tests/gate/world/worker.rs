@@ -188,6 +188,11 @@ impl Worker {
         self.host.memory.reset.borrow().contains(&id)
     }
 
+    /// The id of the next request.
+    pub(crate) const fn next_id(&self) -> u32 {
+        self.next_id + 1
+    }
+
     pub(crate) fn fate(&self, id: u32) -> Fate {
         if let Some(reply) = self.host.memory.replies.borrow().get(&id) {
             let body = serde_json::from_slice(&reply.body).unwrap_or(serde_json::Value::Null);

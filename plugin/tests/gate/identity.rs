@@ -1,0 +1,134 @@
+//! Who pays: every place that may name a customer, and what is refused.
+
+use creditgate_core::key::{KeyKind, compose, customer_hash};
+use serde_json::json;
+
+use crate::world::{Fate, World, key};
+
+fn world(sources: &serde_json::Value, anonymous: &serde_json::Value) -> World {
+    let identity = json!({ "sources": sources, "anonymous": anonymous });
+    let mut world = World::with_config(1, 100, &format!(r#", "identity": {identity}"#));
+    world.plane.name(1, customer_hash("ada"));
+    world
+}
+
+fn deny() -> serde_json::Value {
+    json!("deny")
+}
+
+/// What becomes of a request to a path with these headers and properties.
+fn ask(
+    world: &mut World,
+    headers: &[(&str, &str)],
+    path: &str,
+    properties: &[(&str, &str)],
+) -> String {
+    let id = world.workers[0].next_id();
+    for (path, value) in properties {
+        world.workers[0].set_property(id, path, value.as_bytes());
+    }
+    assert_eq!(world.workers[0].begin(headers, path), id);
+    world.settle();
+    match world.workers[0].fate(id) {
+        Fate::Passed => "passed".to_owned(),
+        Fate::Held => "held".to_owned(),
+        Fate::Answered(_, body) => body["code"].as_str().unwrap().to_owned(),
+    }
+}
+
+#[test]
+fn a_key_is_found_in_headers_cookies_and_the_query() {
+    let sources = json!([
+        { "from": { "header": "x-api-key" } },
+        { "from": { "header": "authorization" }, "scheme": "Bearer" },
+        { "from": { "query": "api_key" } },
+        { "from": { "cookie": "session" } },
+    ]);
+    let mut world = world(&sources, &deny());
+    let key = key(1);
+    let bearer = format!("bearer {key}");
+    let cookie = format!("theme=dark; session=\"{key}\"");
+    let escaped = key.replace('_', "%5f");
+    let query = format!("/one?x=1&api_key={escaped}");
+    let twice = format!("/one?api_key={key}&api_key={key}");
+    let both = [("cookie", cookie.as_str()), ("x-api-key", &key)];
+    let cases: [(&[(&str, &str)], &str, &str); 9] = [
+        (&[("x-api-key", &key)], "/one", "passed"),
+        (&[("authorization", &bearer)], "/one", "passed"),
+        (&[("authorization", &key)], "/one", "credential_malformed"),
+        (&[], &query, "passed"),
+        (&[("cookie", &cookie)], "/one", "passed"),
+        (&[], "/one", "credential_missing"),
+        (&[], &twice, "credential_ambiguous"),
+        (&both, "/one", "credential_ambiguous"),
+        (
+            &[("x-api-key", &key), ("x-api-key", &key)],
+            "/one",
+            "credential_ambiguous",
+        ),
+    ];
+    for (headers, path, expected) in cases {
+        assert_eq!(
+            ask(&mut world, headers, path, &[]),
+            expected,
+            "{headers:?} {path}"
+        );
+    }
+    let gateways = compose(KeyKind::Gateway, &[3; 32]);
+    for bad in [&key[1..], &gateways, "a"] {
+        let told = ask(&mut world, &[("x-api-key", bad)], "/one", &[]);
+        assert_eq!(told, "credential_malformed");
+    }
+}
+
+#[test]
+fn a_customer_is_named_by_what_the_proxy_has_checked() {
+    const JWT: &str = "metadata.filter_metadata.envoy.filters.http.jwt_authn.payload.org.id";
+    const SAN: &str = "connection.uri_san_peer_certificate";
+    let sources = json!([
+        { "from": { "jwt_claim": { "payload": "payload", "claim": "org.id" } }, "lowercase": true },
+        { "from": { "certificate": "uri_san" }, "strip_prefix": "spiffe://example.com/" },
+        { "from": { "filter_state": "wasm.customer" } },
+        { "from": { "header": "x-customer" }, "names": "customer" },
+    ]);
+    let mut world = world(&sources, &deny());
+    let cases: [(&[(&str, &str)], &[(&str, &str)], &str); 7] = [
+        (&[], &[(JWT, "ADA")], "passed"),
+        (&[], &[(SAN, "spiffe://example.com/ada")], "passed"),
+        (
+            &[],
+            &[(SAN, "spiffe://elsewhere/ada")],
+            "credential_missing",
+        ),
+        (&[], &[("filter_state.wasm.customer", "ada")], "passed"),
+        (&[("x-customer", "ada")], &[], "passed"),
+        (&[("x-customer", "eve")], &[], "credential_unknown"),
+        (
+            &[("x-customer", "ada")],
+            &[(JWT, "ada")],
+            "credential_ambiguous",
+        ),
+    ];
+    for (headers, properties, expected) in cases {
+        let told = ask(&mut world, headers, "/one", properties);
+        assert_eq!(told, expected, "{headers:?} {properties:?}");
+    }
+    world.pass(3_000);
+    assert_eq!(world.plane.first().outstanding(), 4, "what still runs");
+}
+
+#[test]
+fn who_names_nobody_is_refused_free_or_paid_for_by_another() {
+    let sources = json!([{ "from": { "header": "x-api-key" } }]);
+    for (anonymous, expected) in [
+        (deny(), "credential_missing"),
+        (json!("free"), "passed"),
+        (json!({ "customer": "ada" }), "passed"),
+        (json!({ "customer": "nobody" }), "credential_unknown"),
+    ] {
+        let mut world = world(&sources, &anonymous);
+        assert_eq!(ask(&mut world, &[], "/one", &[]), expected, "{anonymous}");
+        let told = ask(&mut world, &[("x-api-key", "wrong")], "/one", &[]);
+        assert_eq!(told, "credential_malformed", "a wrong key is not none");
+    }
+}
