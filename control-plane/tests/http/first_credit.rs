@@ -248,7 +248,8 @@ async fn a_customer_whom_the_gateway_knows_by_name_needs_no_key() {
     let plane = Plane::start();
     plane.funded("ada", "tokens", "10").await;
     let edge = Edge::of(&plane, "edge", "tokens").await;
-    let resolve = |name: &'static str, hash, lease| edge.resolve_customer(&plane, name, hash, lease);
+    let resolve =
+        |name: &'static str, hash, lease| edge.resolve_customer(&plane, name, hash, lease);
     let known = resolve("ada", customer_hash("ada"), 1).await;
     let ResolveAnswer::Known(known) = known else {
         panic!("{known:?}")

@@ -291,8 +291,17 @@ impl Gate {
                     host.resume();
                 }
             }
-            Verdict::Admit(admitted) => {
+            Verdict::Admit(mut admitted) => {
                 self.count(Metric::Admitted);
+                // What was held back passes without another callback.
+                if admitted
+                    .terms
+                    .known
+                    .as_ref()
+                    .is_some_and(|known| !known.is_read)
+                {
+                    admitted.count_request(held.buffered.bytes);
+                }
                 self.requests.insert(id, Stage::Admitted(admitted));
                 if is_there {
                     host.resume();

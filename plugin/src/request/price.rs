@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use creditgate_core::rate_card::{
     AskedModel, Decision, Discount, Facts, Foreseen, MeterSource, Mode as RuleMode, OutputLimit,
-    RateCard, Readings, Request, Rule, reading,
+    RateCard, Readings, Request, Rule, TokenTerms, reading,
 };
 use creditgate_core::usage::{Asked, Format, asked, model_in_path, with_output_max, with_usage};
 
@@ -215,7 +215,7 @@ impl Gate {
         if mode == Mode::Off || rule.is_free() {
             return Verdict::Pass;
         }
-        let terms = match self.terms_of(host, question, rule) {
+        let terms = match terms_of(host, question, rule, mode) {
             Ok(Priced::At(reserved, known)) => Terms {
                 rule: rule.clone(),
                 card_version: settings.card.version(),
@@ -247,68 +247,67 @@ impl Gate {
         Verdict::Read(bytes_max)
     }
 
-    /// What is to be reserved, and what settling must know of the request.
-    fn terms_of(
-        &self,
-        host: &dyn Host,
-        question: &Question<'_>,
-        rule: &Rule,
-    ) -> Result<Priced, Refusal> {
-        if rule.is_fixed() {
-            return Ok(Priced::At(rule.price(), None));
-        }
-        let readings = question.readings(rule);
-        let mut foreseen = Foreseen {
-            request_bytes: question.body_bytes,
-            readings,
-            ..Foreseen::default()
-        };
-        let mut model = None;
-        if let Some(tokens) = rule.tokens() {
-            let path = std::str::from_utf8(question.path).unwrap_or_default();
-            model = model_in_path(path).filter(|_| *tokens.format() == Format::Gemini);
-            match question.body {
-                Body::Unread if rule.needs_body() => {
-                    return Ok(Priced::InBody(tokens.request_body_bytes_max()));
-                }
-                Body::Unread => {}
-                Body::Whole(body) => {
-                    let read = asked(tokens.format(), body);
-                    let told = read.map_err(|_| Refusal::BodyUnreadable)?;
-                    let limit = tokens.output_limit(told.output_tokens_max);
-                    edit(
-                        host,
-                        body,
-                        tokens.format(),
-                        limit,
-                        &told,
-                        tokens.includes_usage(),
-                    )?;
-                    foreseen.request_bytes = Some(body.len() as u64);
-                    foreseen.output_tokens_max = told.output_tokens_max;
-                    foreseen.choices = told.choices;
-                    model = model.or(told.model);
-                }
-            }
-            // Compressed answers can't be read as they pass.
-            host.remove_request_header("accept-encoding");
-        }
-        foreseen.model = model.as_ref().map(|model| model.as_str());
-        let reserved = rule.estimate(&foreseen, Discount::NONE);
-        let reserved = reserved.map_err(Refusal::estimate)?;
-        let request_bytes = foreseen.request_bytes;
-        let known = Foreknown {
-            model,
-            readings,
-            request_bytes,
-            is_read: matches!(question.body, Body::Whole(_)),
-        };
-        Ok(Priced::At(reserved, Some(Rc::new(known))))
-    }
-
     pub(crate) fn unpriced(&self, refusal: Refusal) -> Verdict {
         refused(refusal, self.config.mode)
     }
+}
+
+/// What is to be reserved, and what settling must know of the request. Only a request that
+/// pays is changed on its way.
+fn terms_of(
+    host: &dyn Host,
+    question: &Question<'_>,
+    rule: &Rule,
+    mode: Mode,
+) -> Result<Priced, Refusal> {
+    if rule.is_fixed() {
+        return Ok(Priced::At(rule.price(), None));
+    }
+    let readings = question.readings(rule);
+    let mut foreseen = Foreseen {
+        request_bytes: question.body_bytes,
+        readings,
+        ..Foreseen::default()
+    };
+    let mut model = None;
+    if let Some(tokens) = rule.tokens() {
+        let path = std::str::from_utf8(question.path).unwrap_or_default();
+        model = model_in_path(path).filter(|_| *tokens.format() == Format::Gemini);
+        match question.body {
+            Body::Unread if rule.needs_body() => {
+                return Ok(Priced::InBody(tokens.request_body_bytes_max()));
+            }
+            Body::Unread => {}
+            Body::Whole(body) => {
+                let read = asked(tokens.format(), body);
+                let told = read.map_err(|_| Refusal::BodyUnreadable)?;
+                let limit = tokens.output_limit(told.output_tokens_max);
+                if mode == Mode::Enforce {
+                    let edited = edited(body, tokens, limit, &told)?;
+                    replace_body(host, question, body, edited);
+                }
+                foreseen.request_bytes = Some(body.len() as u64);
+                foreseen.output_tokens_max = told.output_tokens_max;
+                foreseen.choices = told.choices;
+                model = model.or(told.model);
+            }
+        }
+        if mode == Mode::Enforce {
+            // Compressed answers can't be read as they pass.
+            host.remove_request_header("accept-encoding");
+        }
+    }
+    foreseen.model = model.as_ref().map(|model| model.as_str());
+    let reserved = rule.estimate(&foreseen, Discount::NONE);
+    let reserved = reserved.map_err(Refusal::estimate)?;
+    let request_bytes = foreseen.request_bytes;
+    let known = Foreknown {
+        model,
+        readings,
+        request_bytes,
+        is_read: matches!(question.body, Body::Whole(_)),
+    };
+    Ok(Priced::At(reserved, Some(Rc::new(known))))
 }
 
 /// What a rule comes to for a request.
@@ -318,30 +317,35 @@ enum Priced {
     InBody(u64),
 }
 
-/// Writes into the held body what the rule demands: a limit to the output, and that a stream
-/// tells its usage.
-fn edit(
-    host: &dyn Host,
-    body: &[u8],
-    format: &Format,
+/// The body with what the rule demands: a limit to the output, and that a stream tells its
+/// usage.
+fn edited<'b>(
+    body: &'b [u8],
+    tokens: &TokenTerms,
     limit: OutputLimit,
     told: &Asked,
-    includes_usage: bool,
-) -> Result<(), Refusal> {
+) -> Result<Cow<'b, [u8]>, Refusal> {
     let unreadable = |_| Refusal::BodyUnreadable;
+    let format = tokens.format();
     let mut edited = Cow::Borrowed(body);
     if let OutputLimit::Write(max) = limit {
         edited = Cow::Owned(with_output_max(format, &edited, max).map_err(unreadable)?);
     }
     let is_silent = told.is_stream && !told.includes_usage;
-    if is_silent && includes_usage && *format == Format::OpenAiChat {
+    if is_silent && tokens.includes_usage() && *format == Format::OpenAiChat {
         edited = Cow::Owned(with_usage(&edited).map_err(unreadable)?);
     }
+    Ok(edited)
+}
+
+fn replace_body(host: &dyn Host, question: &Question<'_>, body: &[u8], edited: Cow<'_, [u8]>) {
     if let Cow::Owned(edited) = edited {
         host.replace_request_body(body.len(), &edited);
-        host.set_request_header("content-length", &edited.len().to_string());
+        // One that comes in chunks has no length to be put right.
+        if question.body_bytes.is_some() {
+            host.set_request_header("content-length", &edited.len().to_string());
+        }
     }
-    Ok(())
 }
 
 fn refused(refusal: Refusal, mode: Mode) -> Verdict {

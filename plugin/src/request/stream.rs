@@ -192,6 +192,9 @@ impl Gate {
             let Some(mut found) = found else {
                 break;
             };
+            if self.is_of_another_ledger(&found.cell) {
+                break;
+            }
             let (had, refused) = match found.cell.admit(ahead, now_ms) {
                 Ok(()) => (ahead, None),
                 Err(_) if must <= Amount::ZERO => return More::Had,

@@ -191,10 +191,8 @@ fn a_request_without_a_limit_gets_one_and_a_stream_tells_its_usage() {
     let sent: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(sent["max_completion_tokens"], 50);
     assert_eq!(sent["stream_options"], json!({ "include_usage": true }));
-    assert_eq!(
-        world.workers[0].set_header(id, "content-length"),
-        Some(body.len().to_string())
-    );
+    let told = world.workers[0].set_header(id, "content-length");
+    assert_eq!(told, None, "it came in chunks");
     assert!(
         world.workers[0]
             .removed_headers()
@@ -332,4 +330,51 @@ fn a_request_that_waited_for_the_rate_card_is_priced_by_its_body() {
         assert_eq!(world.workers[0].fate(id), Fate::Passed, "{is_whole}");
         assert_eq!(world.shared.cell().counters.held().get(), 35 + 2);
     }
+}
+
+#[test]
+fn the_length_of_a_changed_body_is_put_right() {
+    let mut world = world(1_000, READS, chat());
+    let asked = r#"{"model": "small"}"#;
+    let key = key(1);
+    let length = asked.len().to_string();
+    let headers = [
+        ("x-api-key", key.as_bytes()),
+        ("content-length", length.as_bytes()),
+    ];
+    let id = world.workers[0].begin_with(&headers, "POST", "/chat");
+    world.workers[0].send(id, asked.as_bytes(), true);
+    world.settle();
+    let body = world.workers[0].body(id);
+    assert!(body.len() > asked.len());
+    let told = world.workers[0].set_header(id, "content-length");
+    assert_eq!(told, Some(body.len().to_string()));
+}
+
+#[test]
+fn shadow_mode_changes_nothing_on_the_way() {
+    let config = r#", "reads_bodies": true, "mode": "shadow""#;
+    let mut world = world(1_000, config, chat());
+    let asked = json!({ "model": "small", "stream": true });
+    let id = ask(&mut world, &asked);
+    assert_eq!(world.workers[0].fate(id), Fate::Passed);
+    assert_eq!(world.workers[0].body(id), asked.to_string());
+    assert_eq!(world.workers[0].removed_headers(), [""; 0]);
+}
+
+#[test]
+fn bytes_that_were_held_back_are_counted() {
+    let rules = json!([{ "id": "up", "path": { "exact": "/up" },
+        "meters": [{ "meter": "request_bytes", "price": 1, "estimate": 50 }] }]);
+    let mut world = world(1_000, "", rules);
+    let key = key(1);
+    let id = world.workers[0].begin_with(&[("x-api-key", key.as_bytes())], "POST", "/up");
+    // The first request of an account waits for its lease.
+    world.workers[0].send(id, b"0123456789", false);
+    assert_eq!(world.workers[0].fate(id), Fate::Held);
+    world.settle();
+    assert_eq!(world.workers[0].fate(id), Fate::Passed);
+    world.workers[0].send(id, b"01234", true);
+    world.workers[0].end(id, 200);
+    assert_eq!(spent(&mut world), (15, 0));
 }
