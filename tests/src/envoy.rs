@@ -212,6 +212,14 @@ impl Envoy {
         self.process.cpu_time()
     }
 
+    /// The most memory the process has had so far, in bytes.
+    ///
+    /// # Errors
+    /// If the system does not tell.
+    pub fn peak_memory(&self) -> Result<u64> {
+        self.process.peak_memory()
+    }
+
     /// Everything it has logged.
     #[must_use]
     pub fn log(&self) -> String {

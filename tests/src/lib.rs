@@ -5,6 +5,7 @@
 //! cut, delay or reorder them. Envoys are real too, and run the very files that people copy.
 //! Everything a test starts ends with it; ports are the system's choice, folders temporary.
 
+pub mod access_log;
 pub mod admin;
 pub mod auditor;
 pub mod certificate;
@@ -15,6 +16,7 @@ pub mod envoy;
 pub mod fault_proxy;
 pub mod figures;
 pub mod load;
+pub mod priced;
 pub mod process;
 pub mod scene;
 pub mod simulation;

@@ -64,6 +64,18 @@ impl Process {
         Ok(TICK * ticks)
     }
 
+    /// The most memory it has had so far, in bytes.
+    ///
+    /// # Errors
+    /// If the system does not tell.
+    pub fn peak_memory(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.and_then(|line| line.split_whitespace().next());
+        let kilobytes: u64 = kilobytes.context("no VmHWM line")?.parse()?;
+        Ok(kilobytes * 1024)
+    }
+
     /// Waits for a line of its log that `pick` makes something of. `from` bytes are skipped.
     ///
     /// # Errors

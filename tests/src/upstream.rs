@@ -3,7 +3,10 @@
 //! The header `x-behave` says how: `status=503`, `slow=200` (ms before the answer), `hang`,
 //! `reset` (no answer), `reset-after=1000` (bytes of the body, then the connection breaks),
 //! `stream=20,50` (chunks, ms between), `echo`, `fail-first` (503 for the first request of
-//! an `x-test-id`). Without it: 200. Paths that begin with `/healthz` are not counted.
+//! an `x-test-id`). Without it: 200. Paths that begin with `/healthz` are not counted. At the
+//! paths of language models it answers like one, see [`llm`].
+
+pub mod llm;
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
@@ -41,6 +44,8 @@ pub struct Seen {
     pub headers: HeaderMap,
     /// How many bytes of its body came so far.
     pub body_bytes: u64,
+    /// The body, once it was whole; at most its first MiB.
+    pub body: Bytes,
 }
 
 #[derive(Default)]
@@ -151,6 +156,7 @@ async fn answer(
             path: head.uri.to_string(),
             headers: head.headers.clone(),
             body_bytes: 0,
+            body: Bytes::new(),
         };
         let mut all = counts.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let of_this = all.entry(id.clone()).or_default();
@@ -169,6 +175,9 @@ async fn answer(
         std::future::pending::<()>().await;
     }
     let received = receive(&counts, test_id.as_deref(), attempt, body).await?;
+    if let Some(answer) = llm::Answer::to(head.uri.path(), &received, &behave) {
+        return Ok(model_answer(answer));
+    }
     let status = match verb {
         "status" => u16::try_from(first).unwrap_or(500),
         "fail-first" if attempt <= 1 => 503,
@@ -215,12 +224,51 @@ async fn receive(
             whole.extend_from_slice(&data);
         }
     }
-    Ok(whole.into())
+    let whole = Bytes::from(whole);
+    if let Some(id) = test_id {
+        let mut all = counts.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = all
+            .get_mut(id)
+            .and_then(|seen| seen.get_mut(attempt.saturating_sub(1)));
+        if let Some(seen) = seen {
+            seen.body = whole.clone();
+        }
+    }
+    Ok(whole)
+}
+
+/// What a language model says, piece by piece.
+fn model_answer(answer: llm::Answer) -> Response<Body> {
+    let (status, headers, gap) = (answer.status, answer.headers.clone(), answer.gap);
+    let mut response = Response::new(pieces(answer.into_pieces(), gap));
+    *response.status_mut() = hyper::StatusCode::from_u16(status).unwrap_or_default();
+    for (name, value) in headers {
+        if let Ok(value) = hyper::header::HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
 }
 
 fn full(body: impl Into<Bytes>) -> Body {
     let never = |error: Infallible| match error {};
     Full::new(body.into()).map_err(never).boxed()
+}
+
+/// These chunks, with a `gap` before each but the first.
+fn pieces(pieces: impl Iterator<Item = Bytes> + Send + 'static, gap: Duration) -> Body {
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        for (number, piece) in pieces.enumerate() {
+            if number > 0 && !gap.is_zero() {
+                pause(gap).await;
+            }
+            if sender.send(Ok(Frame::data(piece))).await.is_err() {
+                return;
+            }
+        }
+    });
+    Chunks(receiver).boxed()
 }
 
 /// `count` chunks of 100 bytes, a `gap` before each but the first; then the end, or a broken connection.

@@ -20,8 +20,9 @@ use crate::writer::Idempotency;
 /// The largest body of the admin API, in bytes.
 const BODY_MAX: usize = 64 * 1024;
 
-/// The largest rate card, in bytes.
-const RATE_CARD_MAX: usize = 1024 * 1024;
+/// The largest rate card, in bytes. As many models as there may be, each with every price and
+/// a context tier with every price too, indented for people, take 1.4 MB.
+const RATE_CARD_MAX: usize = 4 * 1024 * 1024;
 
 /// The longest idempotency key, in characters.
 pub(super) const IDEMPOTENCY_KEY_MAX: usize = 255;

@@ -122,6 +122,7 @@ fn every_code_in_the_sources_is_listed() {
             for before in [
                 "code: \"",
                 "Problem::new(\"",
+                "fault(field, \"",
                 "busy(\"",
                 "coded(\"",
                 "=> \"amount_",

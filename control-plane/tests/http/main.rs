@@ -24,6 +24,7 @@ mod plane;
 mod pushes;
 mod quarantine;
 mod questions;
+mod rate_cards;
 mod repeats;
 mod restored;
 mod retention;

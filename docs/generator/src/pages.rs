@@ -64,8 +64,10 @@ fn configuration() -> Result<Page> {
             "## Rate cards",
             "`PUT /v1/rate-cards/{name}` makes a new version, which gateways get by push. The most specific rule \
              decides: an exact path before a template before a prefix; the longer one first; one that names the \
-             method before one that does not; then the one that stands first. Prices are never rounded: one that the \
-             currency's digits can't hold is refused.",
+             method before one that does not; then the one with more conditions; then the one that stands first. \
+             Prices are never rounded: one of a request that the currency's digits can't hold is refused, those of \
+             meters and models may be finer, and the cost of a whole request is rounded once. What it all means: \
+             [pricing](../pricing.md).",
             &filter::rate_card()?,
             "## Settings",
             "`PATCH /v1/settings` changes what it names, `PUT /v1/settings` replaces all. Durations in milliseconds. \

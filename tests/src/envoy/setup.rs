@@ -69,6 +69,14 @@ impl Setup {
         self
     }
 
+    /// Set up to read request bodies, in both the places that takes.
+    #[must_use]
+    pub fn reading_bodies(mut self) -> Self {
+        let flag = "root_id: creditgate\n                allow_on_headers_stop_iteration: true";
+        self.filter["reads_bodies"] = json!(true);
+        self.edit("root_id: creditgate", flag)
+    }
+
     /// With another module than the one that is shipped.
     #[must_use]
     pub fn module(mut self, module: PathBuf) -> Self {
