@@ -21,7 +21,7 @@ use thiserror::Error;
 
 mod diff;
 mod filter;
-mod live;
+pub(crate) mod live;
 pub mod memory;
 mod read;
 pub mod sqlite;

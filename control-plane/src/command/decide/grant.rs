@@ -12,6 +12,7 @@ use crate::command::grant::{
     GrantCommand, GrantOutcome, GrantOwner, Subscribe, Subscribed, grant_target,
 };
 use crate::storage::Target;
+use crate::storage::live::{is_live_grant, is_live_subscription};
 
 impl Work<'_> {
     pub(super) fn decide_grant(
@@ -187,8 +188,12 @@ impl Work<'_> {
             return Ok(GrantOutcome::Grant(grant, None));
         }
         self.on(actor, &target, |book, _, context, _| {
-            let found = book.grants.iter().find(|grant| is_named(grant, &target));
-            // One that exists and is not in its book is archived already.
+            let mut live = book
+                .grants
+                .iter()
+                .filter(|grant| is_live_grant(grant, &book.subscriptions));
+            let found = live.find(|grant| is_named(grant, &target));
+            // One that exists and is not live is archived already; the book need not hold it.
             let id = found
                 .map(|grant| grant.id)
                 .ok_or_else(|| Refusal::Conflict {
@@ -238,14 +243,18 @@ fn is_named(grant: &Grant, target: &Target) -> bool {
     }
 }
 
-/// The id of a subscription that exists. One that is not in its book is over.
+/// The id of a subscription that exists. One that is not live is over; the book need not hold it.
 fn subscription_of(book: &Book, target: &Target) -> Result<SubscriptionId, Refusal> {
     let is = |row: &&Subscription| match target {
         Target::Subscription(id) => row.id == *id,
         Target::SubscriptionName(name) => row.external_id.as_ref() == Some(name),
         _ => false,
     };
-    let found = book.subscriptions.iter().find(is).map(|row| row.id);
+    let mut live = book
+        .subscriptions
+        .iter()
+        .filter(|row| is_live_subscription(row));
+    let found = live.find(is).map(|row| row.id);
     found.ok_or_else(|| match not_found(target) {
         Refusal::NotFound { id, .. } => subscription::over(&id),
         other => other,
