@@ -32,7 +32,8 @@ use creditgate_ledger::registry::{
 };
 use creditgate_ledger::webhook::{Delivery, Endpoint};
 use creditgate_ledger::{
-    Account, ConsumerKey, Customer, Lease, QuarantineCause, ResolutionKind, Timestamp,
+    Account, ConsumerKey, Customer, CustomerStatus, Lease, QuarantineCause, Refusal,
+    ResolutionKind, Timestamp,
 };
 
 use crate::storage::{NamedLease, Target};
@@ -48,6 +49,8 @@ pub enum Command {
         customer: Target,
         /// What.
         change: CustomerChange,
+        /// Why, as far as the client said so.
+        reason: Option<String>,
     },
     /// Adds a consumer key.
     AddKey {
@@ -257,6 +260,10 @@ pub enum Command {
     Webhook(WebhookCommand),
     /// Something about plans, subscriptions or credit grants.
     Grant(GrantCommand),
+    /// What was found wrong before a command could be made. It is refused with this; but the
+    /// repetition of a write that was answered gets that answer, whatever has become since of
+    /// what it was about.
+    Refuse(Refusal),
 }
 
 /// What came of a command.
@@ -306,7 +313,11 @@ impl Command {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::CreateCustomer(_) => "create_customer",
-            Self::ChangeCustomer { .. } => "change_customer",
+            Self::ChangeCustomer { change, .. } => match change.status {
+                None => "change_customer",
+                Some(CustomerStatus::Suspended) => "suspend_customer",
+                Some(CustomerStatus::Active) => "resume_customer",
+            },
             Self::AddKey { .. } => "add_key",
             Self::RevokeKey { .. } => "revoke_key",
             Self::RotateKey { .. } => "rotate_key",
@@ -338,6 +349,7 @@ impl Command {
             Self::SetInstanceState { .. } => "set_instance_state",
             Self::Webhook(command) => command.kind(),
             Self::Grant(command) => command.kind(),
+            Self::Refuse(_) => "refuse",
         }
     }
 
@@ -396,7 +408,8 @@ impl Command {
             | Self::ForgetInstance { .. }
             | Self::ForgetAnswers { .. }
             | Self::SetInstanceState { .. }
-            | Self::Webhook(_) => Vec::new(),
+            | Self::Webhook(_)
+            | Self::Refuse(_) => Vec::new(),
         }
     }
 }

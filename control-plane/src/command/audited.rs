@@ -11,7 +11,9 @@ impl Command {
         match self {
             Self::Wallet(command) => command.reason(),
             Self::ResolveLease { reason, .. } | Self::HoldLease { reason, .. } => Some(reason),
-            Self::SetInstanceState { reason, .. } => reason.as_deref(),
+            Self::ChangeCustomer { reason, .. } | Self::SetInstanceState { reason, .. } => {
+                reason.as_deref()
+            }
             Self::Grant(command) => command.reason(),
             _ => None,
         }

@@ -101,13 +101,14 @@ impl<'a> Work<'a> {
     fn decide_alone(&mut self, actor: &str, command: Command) -> Result<Outcome, Failure> {
         match command {
             Command::CreateCustomer(new) => self.create_customer(actor, new),
-            Command::ChangeCustomer { customer, change } => {
-                self.on(actor, &customer, |book, journal, context, _| {
-                    Ok(Outcome::Customer(customer::change(
-                        book, journal, context, change,
-                    )))
-                })
-            }
+            Command::Refuse(refusal) => Err(refusal.into()),
+            Command::ChangeCustomer {
+                customer, change, ..
+            } => self.on(actor, &customer, |book, journal, context, _| {
+                Ok(Outcome::Customer(customer::change(
+                    book, journal, context, change,
+                )))
+            }),
             Command::AddKey {
                 customer,
                 name,

@@ -143,7 +143,7 @@ look! {
     events(filter: EventFilter, page: PageRequest) -> Page<Event>;
     delivery(id: DeliveryId) -> Option<Delivery>;
     deliveries(filter: DeliveryFilter, page: PageRequest) -> Page<Delivery>;
-    due_deliveries(endpoint: EndpointId, at: Timestamp, limit: u32) -> Vec<(Delivery, Event)>;
+    due_deliveries(endpoint: EndpointId, at: Timestamp, without: &[CustomerId], limit: u32) -> Vec<(Delivery, Event)>;
     next_deliveries() -> Vec<(EndpointId, Timestamp)>;
     pending_deliveries() -> (u64, Option<Timestamp>);
     attempts(delivery: DeliveryId) -> Vec<Attempt>;

@@ -230,11 +230,13 @@ pub trait Reader: Send + Sync + 'static {
 
     /// Pending deliveries to one endpoint that are due at or before an instant, each with its
     /// event: longest due first, those due at the same instant by event, then by id. By
-    /// endpoint, so that one with much to come does not hide the others.
+    /// endpoint, so that one with much to come does not hide the others; and without those of
+    /// some customers, so that one of them with much to come does not either.
     fn due_deliveries(
         &self,
         endpoint: EndpointId,
         at: Timestamp,
+        without: &[CustomerId],
         limit: u32,
     ) -> Result<Vec<(Delivery, Event)>, StorageError>;
 

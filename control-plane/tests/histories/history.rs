@@ -276,6 +276,7 @@ impl Recorder {
             }
             Act::Void { .. } | Act::Pay { .. } | Act::Rank { .. } => return None,
             Act::Suspend { of, suspended } => Command::ChangeCustomer {
+                reason: None,
                 customer: customer(of),
                 change: CustomerChange {
                     status: Some(if suspended {

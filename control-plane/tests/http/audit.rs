@@ -72,6 +72,23 @@ async fn line_says_who_did_what_to_which_object_and_why() {
 }
 
 #[tokio::test]
+async fn suspending_and_resuming_say_so_and_why() {
+    let plane = Plane::start();
+    plane.funded("ada", "usd", "0").await;
+    let because = json!({ "reason": "an unpaid invoice" });
+    plane.post("/v1/customers/ada/suspend", because).await;
+    plane.post("/v1/customers/ada/resume", json!({})).await;
+    let log = lines(&plane, "").await;
+    assert_eq!(
+        actions(&log)[..2],
+        ["resume_customer", "suspend_customer"],
+        "newest first"
+    );
+    assert_eq!(log[1]["reason"], "an unpaid invoice");
+    assert_eq!(log[0]["reason"], Value::Null);
+}
+
+#[tokio::test]
 async fn what_was_refused_repeated_or_asked_by_gateways_is_not_in_the_log() {
     let plane = Plane::start();
     plane.hurry().await;

@@ -1,11 +1,12 @@
 //! What is told of changes: events, their deliveries, the log of who changed what.
 
 use core::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use creditgate::storage::{
     AuditFilter, ChangeSet, Cursor, DeliveryFilter, EventFilter, PageRequest, Reader, Storage,
 };
-use creditgate_ledger::webhook::DeliveryState;
+use creditgate_ledger::webhook::{Delivery, DeliveryState};
 use creditgate_ledger::{EventKind, Timestamp};
 
 use crate::desk::{Backend, Desk, all_pages};
@@ -165,7 +166,7 @@ fn deliveries_that_are_due_come_by_endpoint<B: Backend>(mut desk: Desk<B>) {
         next.extend(own.first().map(|row| (endpoint, row.next_at.unwrap())));
         for (count, last) in own.iter().enumerate() {
             let due = reader
-                .due_deliveries(endpoint, last.next_at.unwrap(), 99)
+                .due_deliveries(endpoint, last.next_at.unwrap(), &[], 99)
                 .unwrap();
             let due: Vec<_> = due
                 .into_iter()
@@ -179,9 +180,20 @@ fn deliveries_that_are_due_come_by_endpoint<B: Backend>(mut desk: Desk<B>) {
             assert_eq!(due, expected);
         }
         let few = reader
-            .due_deliveries(endpoint, Timestamp(i64::MAX), 2)
+            .due_deliveries(endpoint, Timestamp(i64::MAX), &[], 2)
             .unwrap();
         assert_eq!(few.len(), own.len().min(2));
+        let of = |row: &Delivery| {
+            let event = world.events.iter().find(|event| event.id == row.event);
+            event.and_then(|event| event.customer)
+        };
+        let customers: BTreeSet<_> = own.iter().filter_map(|row| of(row)).collect();
+        for customer in customers {
+            let due = reader.due_deliveries(endpoint, Timestamp(i64::MAX), &[customer], 99);
+            let due: Vec<_> = due.unwrap().into_iter().map(|(row, _)| row).collect();
+            let others = own.iter().filter(|row| of(row) != Some(customer));
+            assert_eq!(due, others.map(|row| (**row).clone()).collect::<Vec<_>>());
+        }
     }
     assert_eq!(reader.next_deliveries().unwrap(), next);
     let oldest = pending.iter().map(|row| row.created_at).min();

@@ -193,11 +193,12 @@ async fn change_customer(
     let command = Command::ChangeCustomer {
         customer: customer(&named),
         change,
+        reason: None,
     };
     write(&app, &raw, command, StatusCode::OK, CustomerView::shown).await
 }
 
-/// Why. It goes to the service's log with the key that asked.
+/// Why. It goes to the audit log with the key that asked.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Because {
@@ -236,14 +237,6 @@ async fn set_status(
     Write { body, raw }: Write<Because>,
     status: CustomerStatus,
 ) -> Result<Response, Problem> {
-    let reason = body.reason.map(|reason| reason.0);
-    tracing::info!(
-        customer = named,
-        ?status,
-        actor = raw.caller.actor,
-        reason,
-        "a customer's status is set"
-    );
     let change = CustomerChange {
         status: Some(status),
         ..CustomerChange::default()
@@ -251,6 +244,7 @@ async fn set_status(
     let command = Command::ChangeCustomer {
         customer: customer(named),
         change,
+        reason: body.reason.map(|reason| reason.0),
     };
     write(app, &raw, command, StatusCode::OK, CustomerView::shown).await
 }

@@ -163,7 +163,7 @@ impl Reader for SqliteReader {
         events(filter: EventFilter, page: PageRequest) -> Page<Event> = webhook::events;
         delivery(id: DeliveryId) -> Option<Delivery> = webhook::delivery;
         deliveries(filter: DeliveryFilter, page: PageRequest) -> Page<Delivery> = webhook::deliveries;
-        due_deliveries(endpoint: EndpointId, at: Timestamp, limit: u32) -> Vec<(Delivery, Event)> = webhook::due;
+        due_deliveries(endpoint: EndpointId, at: Timestamp, without: &[CustomerId], limit: u32) -> Vec<(Delivery, Event)> = webhook::due;
         next_deliveries() -> Vec<(EndpointId, Timestamp)> = webhook::next;
         pending_deliveries() -> (u64, Option<Timestamp>) = webhook::pending;
         attempts(delivery: DeliveryId) -> Vec<Attempt> = webhook::attempts;

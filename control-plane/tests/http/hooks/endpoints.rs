@@ -186,6 +186,13 @@ async fn a_secret_is_shown_to_administrators_and_lies_nowhere_but_with_its_endpo
         rotated.body["old_secret_expires_at"]
     );
 
+    // Who says nothing has a day to bring the new secret to where messages are verified.
+    let silent = plane.post(&rotate, json!({})).await;
+    let until = silent.text("old_secret_expires_at");
+    let until = creditgate_ledger::Timestamp::parse(&until).unwrap();
+    let left_ms = until.0 - plane.now_ms();
+    assert!((86_300_000..=86_400_000).contains(&left_ms), "{left_ms}");
+
     // Where the secrets are kept: with the endpoint, and in no answer that is kept.
     for (table, rows) in plane.dump() {
         let holds = rows

@@ -100,7 +100,7 @@ async fn replay_webhooks(
     Path(named): Path,
     Write { body, raw }: Write<ReplayPeriod>,
 ) -> Result<Response, Problem> {
-    let endpoint = find(&app.writer.registry().endpoints, &named)?.clone();
+    let endpoint = find(&app.writer.registry().endpoints, &named).cloned();
     let filter = EventFilter {
         from: Some(body.from.0),
         before: body.to.map(|to| to.0),
@@ -108,16 +108,19 @@ async fn replay_webhooks(
     };
     let which = body.which.map_or(Which::Undelivered, |which| which.0);
     let cursor = body.cursor.as_deref().map(str::parse).transpose()?;
-    let Missed { events, next } = app
-        .read(move |reader| {
-            let reader = reader.snapshot()?;
-            missed(&*reader, &endpoint, filter, which, cursor)
-        })
-        .await?;
-    let command = Command::Webhook(WebhookCommand::Send {
-        endpoint: named,
-        events,
-    });
+    let (command, next) = match endpoint {
+        Ok(endpoint) => {
+            let missed = app.read(move |reader| {
+                let reader = reader.snapshot()?;
+                missed(&*reader, &endpoint, filter, which, cursor)
+            });
+            let Missed { events, next } = missed.await?;
+            let endpoint = named;
+            let command = WebhookCommand::Send { endpoint, events };
+            (Command::Webhook(command), next)
+        }
+        Err(refusal) => (Command::Refuse(refusal), None),
+    };
     write(&app, &raw, command, StatusCode::OK, move |outcome| {
         let Outcome::Deliveries(deliveries) = outcome else {
             return None;
