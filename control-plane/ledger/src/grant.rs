@@ -194,6 +194,9 @@ pub struct Application {
     pub amount: Amount,
     /// How much was carried on from the application before.
     pub rolled_over: Amount,
+    /// Whether that was done: it is, when the application is first tried, and not again.
+    #[serde(default)]
+    pub carried: bool,
     /// When that was decided.
     pub decided_at: Timestamp,
 }

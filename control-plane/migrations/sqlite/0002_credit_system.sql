@@ -234,6 +234,7 @@ CREATE TABLE grant_application (
     lot           BLOB REFERENCES lot (id),
     amount        INTEGER NOT NULL,
     rolled_over   INTEGER NOT NULL,
+    carried       INTEGER NOT NULL,
     decided_at    INTEGER NOT NULL
 ) STRICT;
 -- Each happens once.

@@ -205,6 +205,7 @@ fn apply(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, plac
         lot: None,
         amount: creditgate_core::amount::Amount::ZERO,
         rolled_over: creditgate_core::amount::Amount::ZERO,
+        carried: false,
         decided_at: context.now,
     };
     schedule.occurrence = occurrence;

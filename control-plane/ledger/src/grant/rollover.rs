@@ -1,12 +1,13 @@
 //! What is left of a grant's credit is carried on from one application to the next.
 
-use creditgate_core::amount::Amount;
+use creditgate_core::amount::{Amount, Scale};
 
 use super::Application;
 use super::apply::Case;
 use crate::book::Book;
 use crate::burn_order::{Lot, LotSource};
 use crate::context::Context;
+use crate::credits::{Credits, Rate};
 use crate::fact::Fact;
 use crate::journal::{About, Draw, EntryKind, Journal, LedgerAccount, ReasonCode};
 use crate::time::Timestamp;
@@ -14,39 +15,78 @@ use crate::time::Timestamp;
 /// Carries on what is left as of the application's instant, at most `maximum`, to the expiry
 /// of its lot; answers how much. What is above the maximum expires: the oldest credit first,
 /// from what is free at once, from what gateways have out as they give it back.
+///
+/// A credit is what it is in the wallet it is in. Where wallets of several rates have some, the
+/// maximum is for those with the newest first.
 pub(super) fn carry(
     book: &mut Book,
     journal: &mut Journal,
     context: &mut Context<'_>,
     application: &Application,
     case: &Case,
-    maximum: Amount,
+    maximum: &Credits,
 ) -> Amount {
-    let lots: Vec<usize> = (0..book.lots.len())
+    let mut lots: Vec<usize> = (0..book.lots.len())
         .filter(|lot| is_left(&book.lots[*lot], application))
         .collect();
+    let mut room = maximum.clone();
+    let mut sum = Amount::ZERO;
+    while let Some(newest) = lots.last() {
+        let (rate, scale) = measure(book, *newest);
+        let (alike, others): (Vec<_>, Vec<_>) = lots
+            .into_iter()
+            .partition(|lot| measure(book, *lot).0 == rate);
+        // More than there can be is no bound.
+        let most = room.amount(&rate, scale).unwrap_or(Amount::MAX);
+        let carried = carry_at_most(book, journal, context, &alike, case.expires_at, most);
+        room = room.without(carried, &rate, scale);
+        sum = sum.saturating_add(carried);
+        lots = others;
+    }
+    sum
+}
+
+/// What a credit of a lot is.
+fn measure(book: &Book, lot: usize) -> (Rate, Scale) {
+    let lot = &book.lots[lot];
+    let rate = book
+        .wallet(lot.wallet)
+        .map(|row| row.conversion_rate.clone());
+    let scale = book.account(lot.account).map(|row| row.scale);
+    (rate.unwrap_or_default(), scale.unwrap_or(Scale::MAX))
+}
+
+/// Carries on what is left of these lots, the oldest first, at most `maximum`.
+fn carry_at_most(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    lots: &[usize],
+    expires_at: Option<Timestamp>,
+    maximum: Amount,
+) -> Amount {
     let left = lots.iter().fold(Amount::ZERO, |sum, lot| {
         sum.saturating_add(remaining(&book.lots[*lot]))
     });
     let mut surplus = left.saturating_sub(maximum).max(Amount::ZERO);
     let carried = left.saturating_sub(surplus);
-    for lot in &lots {
+    for lot in lots {
         let taken = book.lots[*lot].free.min(surplus);
         surplus = surplus.saturating_sub(taken);
         expire(book, journal, context, *lot, taken);
     }
-    for lot in &lots {
+    for lot in lots {
         let out = &book.lots[*lot];
         let taken = out.pinned.saturating_sub(out.excess).min(surplus);
         surplus = surplus.saturating_sub(taken);
         reclaim(book, journal, context, *lot, taken);
     }
     for lot in lots {
-        if remaining(&book.lots[lot]).is_zero() {
+        if remaining(&book.lots[*lot]).is_zero() {
             continue;
         }
-        if let Some(to) = case.expires_at {
-            extend(book, journal, context, lot, to);
+        if let Some(to) = expires_at {
+            extend(book, journal, context, *lot, to);
         }
     }
     carried

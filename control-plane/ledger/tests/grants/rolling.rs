@@ -1,9 +1,10 @@
 //! What is left is carried on, within its bounds, also if gateways have it.
 
 use creditgate_core::lease::Counters;
-use creditgate_ledger::LedgerAccount;
-use creditgate_ledger::grant::{GrantExpiry, NewGrant};
+use creditgate_ledger::grant::{ApplicationState, GrantExpiry, NewGrant};
+use creditgate_ledger::id::WalletId;
 use creditgate_ledger::journal::ReasonCode;
+use creditgate_ledger::{LedgerAccount, Rate, WalletStatus, wallet};
 
 use crate::common::{A, Bench, amount, question, returned, turned, used};
 use crate::desk::{MONTH, bench, monthly, rollover};
@@ -19,6 +20,12 @@ fn begun(minimum: &str, maximum: &str) -> Bench {
     let mut bench = bench("2027-01-01T00:00:00Z", "UTC");
     bench.grant(rolling(minimum, maximum));
     bench
+}
+
+fn set(bench: &mut Bench, wallet: WalletId, status: WalletStatus) {
+    bench.run(|book, journal, context| {
+        wallet::set_status(book, journal, context, wallet, status, None).unwrap()
+    });
 }
 
 /// Spends through a gateway that gives back the rest.
@@ -167,4 +174,50 @@ fn a_lot_that_was_over_before_is_not_carried_on() {
     });
     bench.step("2027-02-01T00:00:00Z");
     assert_eq!(bench.book.applications[1].rolled_over, amount(0));
+}
+
+#[test]
+fn what_is_left_is_carried_on_also_when_the_first_attempt_fails() {
+    for expiry in [GrantExpiry::Never, GrantExpiry::Duration(MONTH)] {
+        let mut bench = bench("2027-01-01T00:00:00Z", "UTC");
+        let mut grant = rolling("50", "100");
+        grant.expiry = expiry;
+        bench.grant(grant);
+        spend(&mut bench, 1, 20);
+        bench.pass("2027-01-31T23:59:00Z");
+        let wallet = bench.first();
+        set(&mut bench, wallet, WalletStatus::Frozen);
+        bench.pass("2027-02-01T00:00:00Z");
+        let failed = &bench.book.applications[1];
+        assert_eq!(
+            (failed.state, failed.rolled_over),
+            (ApplicationState::Failed, amount(80))
+        );
+        bench.pass("2027-02-01T00:00:30Z");
+        set(&mut bench, wallet, WalletStatus::Active);
+        bench.pass("2027-02-01T00:01:00Z");
+        assert_eq!(bench.free(), 180, "{expiry:?}");
+        assert_eq!(bench.book.applications[1].rolled_over, amount(80));
+    }
+}
+
+#[test]
+fn the_maximum_is_in_credits_of_the_wallets_that_what_is_left_is_in() {
+    let mut bench = bench("2027-01-01T00:00:00Z", "UTC");
+    let double = bench.open(|new| {
+        new.priority = Some(1);
+        new.conversion_rate = Rate::parse("2", "/conversion_rate").unwrap();
+    });
+    bench.grant(rolling("0", "150"));
+    assert_eq!(bench.has(double), 200);
+    bench.pass("2027-01-31T00:00:00Z");
+    set(&mut bench, double, WalletStatus::Frozen);
+    bench.pass("2027-02-01T00:00:00Z");
+    set(&mut bench, double, WalletStatus::Active);
+    let plain = bench.first();
+    assert_eq!((bench.has(double), bench.has(plain)), (200, 100));
+    // 100 credits are left there, and 100 here: the older 50 are above the maximum.
+    bench.pass("2027-03-01T00:00:00Z");
+    assert_eq!(bench.book.applications[2].rolled_over, amount(200));
+    assert_eq!((bench.has(double), bench.has(plain)), (300, 100));
 }
