@@ -23,8 +23,9 @@ use crate::wallet::WalletStatus;
 
 /// Books all that time has done to an account since the last decision.
 pub fn pass(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize) {
-    payment::lapse(book, journal, context, place);
+    // First: what is booked otherwise moves the account's time past what became effective.
     note_effective(book, journal, context, place);
+    payment::lapse(book, journal, context, place);
     let id = book.accounts[place].id;
     let now = context.now;
     let due: Vec<usize> = (0..book.lots.len())
