@@ -226,7 +226,7 @@ fn checked_rollover(rollover: &NewRollover) -> Result<Rollover, Refusal> {
     Ok(Rollover { minimum, maximum })
 }
 
-/// What has expired before the next application can't be carried on to it.
+/// Terms by which credit would expire before the next application contradict a rollover.
 fn check_reach(new: &NewGrant, billing: Option<Cadence>) -> Result<(), Refusal> {
     let GrantCadence::Recurring(cadence) = new.cadence else {
         return Err(invalid(

@@ -66,9 +66,11 @@ impl<'a> Terms<'a> {
             .map_or(0, |period| period.saturating_sub(schedule.offset))
     }
 
-    /// When the lot of the application that is due at `due` expires; none: never.
-    pub(super) fn expires_at(&self, due: Timestamp) -> Option<Timestamp> {
-        match self.grant.expiry {
+    /// When the lot of the application that is due at `due` expires, if the one after it is due
+    /// at `next`; none: never. What is to be carried on lasts until then: from the midst of a
+    /// period it may be longer to the next application than the duration.
+    pub(super) fn expires_at(&self, due: Timestamp, next: Option<Timestamp>) -> Option<Timestamp> {
+        let by_terms = match self.grant.expiry {
             GrantExpiry::Never => None,
             GrantExpiry::Duration(duration) => self.after(due, duration),
             GrantExpiry::BillingCycle => {
@@ -76,7 +78,14 @@ impl<'a> Terms<'a> {
                 Recurrence::new(subscription.started_at, self.zone, subscription.billing)?
                     .next_after(due)
             }
-        }
+        }?;
+        let next = next.filter(|_| self.grant.rollover.is_some());
+        Some(next.map_or(by_terms, |next| next.max(by_terms)))
+    }
+
+    /// When the application after `occurrence` is due.
+    pub(super) fn due_after(&self, schedule: &Schedule, occurrence: u32) -> Option<Timestamp> {
+        self.due_at(schedule, occurrence.checked_add(1)?)
     }
 
     /// How long after `due` the duration is over. At the start of a period it is counted as
@@ -104,6 +113,17 @@ impl<'a> Terms<'a> {
         });
         Recurrence::new(anchor, self.zone, cadence)
     }
+}
+
+/// Where a grant stands; none if nothing more is applied of it.
+pub(super) fn schedule_of(
+    book: &Book,
+    grant: GrantId,
+    subscription: Option<SubscriptionId>,
+) -> Option<&Schedule> {
+    book.schedules
+        .iter()
+        .find(|schedule| schedule.grant == grant && schedule.subscription == subscription)
 }
 
 /// A grant that a schedule of the book is of, archived or not.

@@ -1,13 +1,13 @@
 //! What is left is carried on, within its bounds, also if gateways have it.
 
 use creditgate_core::lease::Counters;
-use creditgate_ledger::grant::{ApplicationState, GrantExpiry, NewGrant};
+use creditgate_ledger::grant::{ApplicationState, GrantExpiry, NewGrant, UpcomingFilter, upcoming};
 use creditgate_ledger::id::WalletId;
 use creditgate_ledger::journal::ReasonCode;
 use creditgate_ledger::{LedgerAccount, Rate, WalletStatus, wallet};
 
 use crate::common::{A, Bench, amount, question, returned, turned, used};
-use crate::desk::{MONTH, bench, monthly, rollover};
+use crate::desk::{MONTH, at, bench, monthly, rollover};
 
 fn rolling(minimum: &str, maximum: &str) -> NewGrant {
     let mut grant = monthly("100");
@@ -220,4 +220,28 @@ fn the_maximum_is_in_credits_of_the_wallets_that_what_is_left_is_in() {
     bench.pass("2027-03-01T00:00:00Z");
     assert_eq!(bench.book.applications[2].rolled_over, amount(200));
     assert_eq!((bench.has(double), bench.has(plain)), (300, 100));
+}
+
+#[test]
+fn a_grant_taken_up_in_mid_period_carries_on_over_a_month_end() {
+    let mut bench = bench("2027-01-31T00:00:00Z", "UTC");
+    let plan = bench.plan("starter", vec![]);
+    let subscription = bench.subscribe(plan);
+    bench.pass("2027-02-28T12:00:00Z");
+    let rolling = rolling("0", "500");
+    bench.try_grant(Some(subscription), rolling).unwrap();
+    let upcoming = upcoming(&bench.book, &bench.registry, UpcomingFilter::default(), 1);
+    assert_eq!(upcoming[0].1.scheduled_for, at("2027-03-31T00:00:00Z"));
+    assert_eq!(
+        bench.lots(),
+        [(
+            "2027-02-28T12:00:00Z".to_owned(),
+            "2027-03-31".to_owned(),
+            100
+        )],
+        "a month later is 28 March, which would leave three days without credit"
+    );
+    bench.step("2027-03-31T00:00:00Z");
+    assert_eq!(bench.book.applications[1].rolled_over, amount(100));
+    assert_eq!(bench.free(), 200);
 }
