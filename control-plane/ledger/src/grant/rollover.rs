@@ -9,6 +9,7 @@ use crate::burn_order::{Lot, LotSource};
 use crate::context::Context;
 use crate::credits::{Credits, Rate};
 use crate::fact::Fact;
+use crate::id::{GrantId, SubscriptionId};
 use crate::journal::{About, Draw, EntryKind, Journal, LedgerAccount, ReasonCode};
 use crate::time::Timestamp;
 
@@ -86,7 +87,8 @@ fn carry_at_most(
             continue;
         }
         if let Some(to) = expires_at {
-            extend(book, journal, context, *lot, to);
+            let why = ReasonCode::CreditRolledOver;
+            extend(book, journal, context, *lot, to, why);
         }
     }
     carried
@@ -95,19 +97,23 @@ fn carry_at_most(
 /// Whether something may be left of a lot of the same grant, to the same whom, as of the
 /// application's instant: a lot that expires in that very instant is carried on.
 fn is_left(lot: &Lot, application: &Application) -> bool {
-    let LotSource::Application {
-        grant,
-        subscription,
-        ..
-    } = lot.source
-    else {
-        return false;
-    };
-    let is_same = grant == application.grant && subscription == application.subscription;
     let is_unexpired = lot
         .expires_at
         .is_none_or(|expires_at| expires_at >= application.scheduled_for);
-    is_same && is_unexpired && lot.voided_at.is_none() && !remaining(lot).is_zero()
+    is_given_by(lot, application.grant, application.subscription) && is_unexpired
+}
+
+/// Whether a grant gave the lot, to this whom, and something is left of it.
+pub(super) fn is_given_by(lot: &Lot, by: GrantId, to: Option<SubscriptionId>) -> bool {
+    let is_given = match lot.source {
+        LotSource::Application {
+            grant,
+            subscription,
+            ..
+        } => grant == by && subscription == to,
+        _ => false,
+    };
+    is_given && lot.voided_at.is_none() && !remaining(lot).is_zero()
 }
 
 fn remaining(lot: &Lot) -> Amount {
@@ -180,12 +186,13 @@ fn reclaim(
 }
 
 /// An expiry is put off, never brought forward.
-fn extend(
+pub(super) fn extend(
     book: &mut Book,
     journal: &mut Journal,
     context: &mut Context<'_>,
     lot: usize,
     to: Timestamp,
+    reason: ReasonCode,
 ) {
     let row = &mut book.lots[lot];
     let Some(from) = row.expires_at.filter(|from| *from < to) else {
@@ -197,13 +204,7 @@ fn extend(
         from,
         to,
     };
-    note(
-        book,
-        journal,
-        context,
-        lot,
-        (ReasonCode::CreditRolledOver, fact),
-    );
+    note(book, journal, context, lot, (reason, fact));
 }
 
 fn note(
