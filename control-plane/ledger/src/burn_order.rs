@@ -87,18 +87,40 @@ pub enum LotSource {
     /// It came on top of this purchase.
     Bonus(LotId),
     /// A credit grant was applied.
-    Application {
-        /// Which application.
-        application: ApplicationId,
-        /// Of which grant.
-        grant: GrantId,
-        /// For which subscription.
-        subscription: Option<SubscriptionId>,
+    Application(GrantedBy),
+    /// It came from another wallet.
+    Transfer {
+        /// From which lot of it.
+        lot: LotId,
+        /// What had given the credit, however often it was transferred since.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        granted_by: Option<GrantedBy>,
     },
-    /// It came from this lot of another wallet.
-    Transfer(LotId),
     /// It is the credit limit of a post-paid wallet.
     CreditLimit,
+}
+
+/// The application of a credit grant that gave credit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct GrantedBy {
+    /// Which application.
+    pub application: ApplicationId,
+    /// Of which grant.
+    pub grant: GrantId,
+    /// For which subscription.
+    pub subscription: Option<SubscriptionId>,
+}
+
+impl LotSource {
+    /// What gave the credit, if a grant did: its terms hold in whatever wallet the credit is.
+    #[must_use]
+    pub const fn granted_by(self) -> Option<GrantedBy> {
+        match self {
+            Self::Application(by) => Some(by),
+            Self::Transfer { granted_by, .. } => granted_by,
+            Self::TopUp | Self::AutoTopUp | Self::Bonus(_) | Self::CreditLimit => None,
+        }
+    }
 }
 
 /// What kind of value a lot is.

@@ -49,7 +49,7 @@ pub mod wallet;
 pub mod webhook;
 
 pub use book::{Account, Book, Customer, CustomerStatus, Scope, Waiter};
-pub use burn_order::{CostBasis, Lot, LotKind, LotSource, LotStatus};
+pub use burn_order::{CostBasis, GrantedBy, Lot, LotKind, LotSource, LotStatus};
 pub use context::{Context, Ids};
 pub use credential::ConsumerKey;
 pub use credits::{Credits, Rate};

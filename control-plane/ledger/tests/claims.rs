@@ -229,7 +229,11 @@ fn a_transfer_keeps_the_terms_and_shares_the_cost() {
         (moved.priority, moved.expires_at),
         (Some(7), Some(expires_at))
     );
-    assert_eq!(moved.source, LotSource::Transfer(lot.id));
+    let source = LotSource::Transfer {
+        lot: lot.id,
+        granted_by: None,
+    };
+    assert_eq!(moved.source, source);
     assert_eq!(moved.cost.unwrap().received, "10");
     assert_eq!((bench.has(lot.wallet), bench.has(to)), (20, 10));
     assert_eq!(

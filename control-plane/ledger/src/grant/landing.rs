@@ -5,7 +5,7 @@ use creditgate_core::amount::{Amount, Currency};
 use super::apply::Case;
 use super::{Application, Grant, GrantScope, rollover};
 use crate::book::Book;
-use crate::burn_order::{LotKind, LotSource};
+use crate::burn_order::{GrantedBy, LotKind, LotSource};
 use crate::context::Context;
 use crate::id::WalletId;
 use crate::journal::{EntryKind, Journal, LedgerAccount, ReasonCode};
@@ -113,11 +113,11 @@ fn make(
     amount: Amount,
 ) -> crate::id::LotId {
     let (kind, reason) = nature(&case.grant);
-    let source = LotSource::Application {
+    let source = LotSource::Application(GrantedBy {
         application: application.id,
         grant: application.grant,
         subscription: application.subscription,
-    };
+    });
     let account = book.accounts[place].id;
     let mut made = lot::blank(context, (wallet, account), kind, reason, source);
     made.amount = amount;

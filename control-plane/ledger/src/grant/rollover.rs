@@ -5,7 +5,7 @@ use creditgate_core::amount::{Amount, Scale};
 use super::Application;
 use super::apply::Case;
 use crate::book::Book;
-use crate::burn_order::{Lot, LotSource};
+use crate::burn_order::Lot;
 use crate::context::Context;
 use crate::credits::{Credits, Rate};
 use crate::fact::Fact;
@@ -105,14 +105,8 @@ fn is_left(lot: &Lot, application: &Application) -> bool {
 
 /// Whether a grant gave the lot, to this whom, and something is left of it.
 pub(super) fn is_given_by(lot: &Lot, by: GrantId, to: Option<SubscriptionId>) -> bool {
-    let is_given = match lot.source {
-        LotSource::Application {
-            grant,
-            subscription,
-            ..
-        } => grant == by && subscription == to,
-        _ => false,
-    };
+    let origin = lot.source.granted_by();
+    let is_given = origin.is_some_and(|origin| origin.grant == by && origin.subscription == to);
     is_given && lot.voided_at.is_none() && !remaining(lot).is_zero()
 }
 

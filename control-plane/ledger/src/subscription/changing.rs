@@ -6,7 +6,6 @@ use super::{
     Ending, GrantedCredit, SUBSCRIPTIONS_MAX, Subscription, SubscriptionStatus, cycle_end,
 };
 use crate::book::Book;
-use crate::burn_order::LotSource;
 use crate::context::Context;
 use crate::event::EventKind;
 use crate::event::tell::{Tale, word};
@@ -277,10 +276,7 @@ pub(crate) fn void_unspent(
         .lots
         .iter()
         .filter(|lot| {
-            let of = match lot.source {
-                LotSource::Application { subscription, .. } => subscription,
-                _ => None,
-            };
+            let of = lot.source.granted_by().and_then(|by| by.subscription);
             of == Some(ended.id) && lot.voided_at.is_none()
         })
         .map(|lot| lot.id)

@@ -132,3 +132,20 @@ fn an_archived_plan_takes_no_one_but_keeps_its_promises() {
     bench.step("2027-02-28T00:00:00Z");
     assert_eq!(bench.free(), 100);
 }
+
+#[test]
+fn granted_credit_is_voided_in_whatever_wallet_it_is() {
+    let mut bench = bench("2027-01-31T00:00:00Z", "UTC");
+    let plan = bench.plan("starter", vec![monthly("50")]);
+    let id = bench.subscribe(plan);
+    bench.top_up(7);
+    let first = bench.first();
+    let other = bench.open(|_| ());
+    bench.transfer(first, other, 57).unwrap();
+    let third = bench.open(|_| ());
+    bench.transfer(other, third, 20).unwrap();
+    cancel(&mut bench, id, CancelAt::Now, GrantedCredit::Void).unwrap();
+    let has = [first, other, third].map(|wallet| bench.has(wallet));
+    assert_eq!(has.iter().sum::<i64>(), 7, "what was bought stays: {has:?}");
+    assert_eq!(bench.balance(LedgerAccount::Withdrawn), 50);
+}

@@ -245,3 +245,17 @@ fn a_grant_taken_up_in_mid_period_carries_on_over_a_month_end() {
     assert_eq!(bench.book.applications[1].rolled_over, amount(100));
     assert_eq!(bench.free(), 200);
 }
+
+#[test]
+fn the_bounds_hold_for_credit_in_whatever_wallet_it_is() {
+    let mut bench = begun("0", "30");
+    let first = bench.first();
+    let other = bench.open(|_| ());
+    bench.transfer(first, other, 90).unwrap();
+    let third = bench.open(|_| ());
+    bench.transfer(other, third, 40).unwrap();
+    bench.step("2027-02-01T00:00:00Z");
+    assert_eq!(bench.book.applications[1].rolled_over, amount(30));
+    let parts = [first, other, third].map(|wallet| bench.has(wallet));
+    assert_eq!(parts, [100, 0, 30], "the oldest lots expire first");
+}
