@@ -220,6 +220,13 @@ impl Lot {
         self.expires_at.is_some_and(|expires_at| now >= expires_at)
     }
 
+    /// Whether its expiry had come before `instant`.
+    #[must_use]
+    pub fn has_expired_before(&self, instant: Timestamp) -> bool {
+        self.expires_at
+            .is_some_and(|expires_at| expires_at < instant)
+    }
+
     /// Whether credit of it may be lent at `now`.
     #[must_use]
     pub fn is_lendable(&self, now: Timestamp) -> bool {

@@ -15,7 +15,7 @@ mod schedule;
 mod upcoming;
 
 pub use apply::{ATTEMPTS_MAX, CATCH_UP_MAX, is_behind, pass, retry};
-pub(crate) use apply::{SUBSCRIPTION_CANCELLED, skip};
+pub(crate) use apply::{SUBSCRIPTION_CANCELLED, behind_since, skip};
 pub use making::{NewGrant, NewRollover, archive, archive_of_plan, create, create_for_plan};
 pub use schedule::reschedule;
 pub(crate) use schedule::{end, take_up};

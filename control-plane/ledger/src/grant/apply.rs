@@ -58,11 +58,16 @@ enum Due {
 /// Whether something is due that [`pass`] did not come to.
 #[must_use]
 pub fn is_behind(book: &Book, now: Timestamp) -> bool {
+    behind_since(book, now).is_some()
+}
+
+/// The first instant of what is due and [`pass`] did not come to.
+pub(crate) fn behind_since(book: &Book, now: Timestamp) -> Option<Timestamp> {
     let ends = book.subscriptions.iter().map(subscription::next_instant);
     let retries = book.applications.iter().map(|known| known.retry_at);
     let next = book.schedules.iter().map(|schedule| schedule.next_at);
-    let mut instants = ends.chain(retries).chain(next).flatten();
-    instants.any(|instant| instant <= now)
+    let instants = ends.chain(retries).chain(next).flatten();
+    instants.filter(|instant| *instant <= now).min()
 }
 
 /// Does all that is due, at most [`CATCH_UP_MAX`] of it.
