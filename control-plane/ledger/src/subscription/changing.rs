@@ -223,6 +223,8 @@ pub fn cancel(
 pub(crate) struct Ended {
     id: SubscriptionId,
     reason: String,
+    /// Who wanted it so.
+    actor: String,
 }
 
 /// Ends a subscription at its instant. Answers it if its unspent credit is still to be voided.
@@ -262,16 +264,19 @@ pub(crate) fn end(
     let reason = ending
         .reason
         .unwrap_or_else(|| "the subscription ended".to_owned());
-    (ending.granted_credit == GrantedCredit::Void).then_some(Ended { id, reason })
+    let actor = ending.actor;
+    (ending.granted_credit == GrantedCredit::Void).then_some(Ended { id, reason, actor })
 }
 
-/// Voids what is left of the lots that a subscription's grants made.
+/// Voids what is left of the lots that a subscription's grants made, in the name of who
+/// cancelled it.
 pub(crate) fn void_unspent(
     book: &mut Book,
     journal: &mut Journal,
     context: &mut Context<'_>,
     ended: &Ended,
 ) {
+    let context = &mut context.of(&ended.actor);
     let given: Vec<LotId> = book
         .lots
         .iter()

@@ -37,6 +37,7 @@ pub(crate) struct Bench {
     pub(crate) ids: Counter,
     pub(crate) registry: Registry,
     pub(crate) now: Timestamp,
+    pub(crate) actor: &'static str,
     replays: BTreeMap<AccountId, Replay>,
     replayed: usize,
 }
@@ -96,6 +97,7 @@ impl Bench {
             ids,
             registry,
             now,
+            actor: "test",
             replays: BTreeMap::new(),
             replayed: 0,
         }
@@ -120,7 +122,7 @@ impl Bench {
             now: self.now,
             ids: &mut self.ids,
             registry: &self.registry,
-            actor: "test",
+            actor: self.actor,
         };
         decision::begin(&mut self.book, &mut self.journal, &mut context);
         let outcome = decide(&mut self.book, &mut self.journal, &mut context);

@@ -49,7 +49,7 @@ struct Transaction {
     wallet_id: Option<String>,
     /// The lease, if it is about one.
     lease_id: Option<String>,
-    /// Who asked for it: a key's id, or the name of a part of the service.
+    /// Who asked for it: a key's id, or the name of a part of the service; `time`: nobody, its instant came.
     actor: String,
     /// What the actor said of it.
     note: Option<String>,
