@@ -412,3 +412,30 @@ fn levels_are_ordered_by_severity() {
     let names = levels.map(AlertLevel::as_str);
     assert_eq!(names, ["ok", "info", "warning", "in_alarm"]);
 }
+
+#[test]
+fn new_default_levels_begin_without_the_old_ones_hysteresis() {
+    let default = |threshold: &str| AlertSettings {
+        enabled: true,
+        info: None,
+        warning: Some(with_hysteresis(below(threshold), "20")),
+        critical: None,
+    };
+    let mut bench = Bench::with_credit(1_000);
+    bench.registry.settings.default_alerts = Some(default("50"));
+    bring_to(&mut bench, 40);
+    bring_to(&mut bench, 45);
+    assert_eq!(states(&bench), ["warning"]);
+    bench.registry.settings.default_alerts = Some(default("30"));
+    bring_to(&mut bench, 46);
+    assert_eq!(states(&bench), ["warning", "ok"], "30 was never crossed");
+    bring_to(&mut bench, 30);
+    bring_to(&mut bench, 46);
+    assert_eq!(
+        states(&bench).len(),
+        3,
+        "now it was, and it goes on until 50"
+    );
+    bring_to(&mut bench, 51);
+    assert_eq!(states(&bench).last().unwrap(), "ok");
+}

@@ -252,6 +252,7 @@ impl Fill {
                     warning: self.is(),
                     critical: self.is(),
                 },
+                crossed_of: self.below(u64::MAX),
             },
             metadata: self.metadata(),
             created_at: self.time(),
