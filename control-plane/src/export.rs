@@ -16,7 +16,7 @@ use creditgate_ledger::{Customer, Entry};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::storage::{PageRequest, Reader, StorageError, Target};
+use crate::storage::{CustomerFilter, PageRequest, Reader, StorageError, Target};
 
 /// Entries of one look.
 pub const ENTRIES_PER_PAGE: u32 = 256;
@@ -121,7 +121,7 @@ pub fn heads(
     }
     let mut page = PageRequest::first(CUSTOMERS_PER_PAGE);
     loop {
-        let customers = reader.customers(page)?;
+        let customers = reader.customers(CustomerFilter::default(), page)?;
         for Customer { id, .. } in &customers.items {
             of(&Target::Customer(*id))?;
         }

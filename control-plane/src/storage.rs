@@ -28,8 +28,8 @@ pub mod sqlite;
 mod unique;
 
 pub use filter::{
-    ApplicationFilter, AuditFilter, ClaimFilter, DeliveryFilter, EntryFilter, EventFilter,
-    GrantFilter, LeaseFilter, LotFilter, SubscriptionFilter, WalletFilter,
+    ApplicationFilter, AuditFilter, ClaimFilter, CustomerFilter, DeliveryFilter, EntryFilter,
+    EventFilter, GrantFilter, LeaseFilter, LotFilter, SubscriptionFilter, WalletFilter,
 };
 pub use read::{Cursor, CursorError, LeaseTotal, Page, PageRequest, Reader};
 

@@ -14,6 +14,10 @@ ALTER TABLE account ADD COLUMN chain_head BLOB NOT NULL
 DROP INDEX account_customer_currency;
 CREATE UNIQUE INDEX account_customer_scope ON account (customer, currency, scope);
 
+CREATE INDEX customer_status ON customer (status, id);
+CREATE INDEX customer_mode ON customer (mode, id);
+CREATE INDEX customer_status_mode ON customer (status, mode, id);
+
 ALTER TABLE wallet ADD COLUMN external_id TEXT;
 ALTER TABLE wallet ADD COLUMN priority INTEGER;
 ALTER TABLE wallet ADD COLUMN topup_conversion_rate TEXT NOT NULL DEFAULT '1';

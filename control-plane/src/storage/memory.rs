@@ -24,9 +24,9 @@ use creditgate_ledger::{
 };
 
 use super::{
-    ApplicationFilter, AuditFilter, ClaimFilter, DeliveryFilter, EntryFilter, EventFilter,
-    GrantFilter, LeaseFilter, LeaseTotal, LotFilter, Page, PageRequest, Reader, SubscriptionFilter,
-    WalletFilter,
+    ApplicationFilter, AuditFilter, ClaimFilter, CustomerFilter, DeliveryFilter, EntryFilter,
+    EventFilter, GrantFilter, LeaseFilter, LeaseTotal, LotFilter, Page, PageRequest, Reader,
+    SubscriptionFilter, WalletFilter,
 };
 use super::{ChangeSet, LoadPlan, Loaded, Storage, StorageError, Target};
 use tables::Tables;
@@ -120,7 +120,7 @@ look! {
     rate_card(name: &str, version: u64) -> Option<RateCardVersion>;
     book(target: &Target) -> Option<Book>;
     customer(target: &Target) -> Option<Customer>;
-    customers(page: PageRequest) -> Page<Customer>;
+    customers(filter: CustomerFilter, page: PageRequest) -> Page<Customer>;
     wallet(id: WalletId) -> Option<Wallet>;
     wallets(customer: CustomerId) -> Vec<Wallet>;
     wallet_list(filter: WalletFilter, page: PageRequest) -> Page<Wallet>;

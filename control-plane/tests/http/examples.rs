@@ -17,7 +17,7 @@ use crate::plane::{ADMIN, Answer};
 use crate::repeats::{WRITES, furnished};
 
 /// Every look-up: the route, and a path if it has variable parts or a query.
-const READS: &str = "
+pub(crate) const READS: &str = "
 /v1/customers
 /v1/customers/{id} /v1/customers/ada
 /v1/customers/{id}/keys /v1/customers/ada/keys

@@ -19,9 +19,9 @@ use utoipa_axum::routes;
 use super::id;
 use crate::command::{Command, Outcome};
 use crate::http::answer::{json_bytes, written};
-use crate::http::body::{Path, Write};
+use crate::http::body::{Params, Path, Write};
 use crate::http::input::Note;
-use crate::http::list::List;
+use crate::http::list::{List, PageQuery};
 use crate::http::money::decimal;
 use crate::http::{App, Shared};
 use crate::jobs::lending;
@@ -160,16 +160,17 @@ impl Holding {
 }
 
 /// Lists the instances that are known.
-#[utoipa::path(get, path = "/v1/instances", tag = "gateways", responses((status = 200, body = List<InstanceView>)))]
-async fn list_instances(State(app): State<Shared>) -> Json<List<InstanceView>> {
-    Json(List::whole(
-        app.writer
-            .registry()
-            .instances
-            .iter()
-            .map(|known| InstanceView::of(known, app.presence.silent_for(known.id)))
-            .collect(),
-    ))
+#[utoipa::path(get, path = "/v1/instances", tag = "gateways", params(PageQuery),
+    responses((status = 200, body = List<InstanceView>)))]
+async fn list_instances(
+    State(app): State<Shared>,
+    Params(page): Params<PageQuery>,
+) -> Result<Json<List<InstanceView>>, Problem> {
+    let page = page.request()?;
+    let registry = app.writer.registry();
+    let view = |known: &Instance| InstanceView::of(known, app.presence.silent_for(known.id));
+    let instances = registry.instances.iter();
+    Ok(Json(List::by_id(instances, page, |known| known.id.0, view)))
 }
 
 /// Shows an instance and what it holds.

@@ -15,7 +15,7 @@ use crate::command::{Command, Outcome};
 use crate::http::Shared;
 use crate::http::answer::write;
 use crate::http::body::{Params, Path, RawWrite};
-use crate::http::list::List;
+use crate::http::list::{List, PageQuery};
 use crate::http::openapi;
 use crate::problem::Problem;
 
@@ -131,15 +131,20 @@ async fn get_rate_card(
         .ok_or(missing)
 }
 
-/// Lists the newest version of each rate card.
-#[utoipa::path(get, path = "/v1/rate-cards", tag = "prices", responses((status = 200, body = List<RateCardView>)))]
-async fn list_rate_cards(State(app): State<Shared>) -> Json<List<RateCardView>> {
-    Json(List::whole(
-        app.writer
-            .registry()
-            .rate_cards
-            .iter()
-            .map(RateCardView::of)
-            .collect(),
-    ))
+/// Lists the newest version of each rate card, by name.
+#[utoipa::path(get, path = "/v1/rate-cards", tag = "prices", params(PageQuery),
+    responses((status = 200, body = List<RateCardView>)))]
+async fn list_rate_cards(
+    State(app): State<Shared>,
+    Params(page): Params<PageQuery>,
+) -> Result<Json<List<RateCardView>>, Problem> {
+    let page = page.names_request()?;
+    let registry = app.writer.registry();
+    let cards = registry.rate_cards.iter();
+    Ok(Json(List::by_name(
+        cards,
+        &page,
+        |card| card.name.as_str(),
+        RateCardView::of,
+    )))
 }

@@ -19,9 +19,9 @@ use super::issued::{IssuedSecret, reveal_secret};
 use crate::command::{Command, Outcome, WebhookCommand};
 use crate::http::Shared;
 use crate::http::answer::{json_bytes, write, written};
-use crate::http::body::{Path, RawWrite, Write};
+use crate::http::body::{Params, Path, RawWrite, Write};
 use crate::http::input::{ExternalId, Lower, Metadata, Note, given};
-use crate::http::list::List;
+use crate::http::list::{List, PageQuery};
 use crate::problem::Problem;
 use crate::webhooks::UrlFault;
 
@@ -205,15 +205,24 @@ async fn create_webhook_endpoint(
     .await
 }
 
-/// Lists all endpoints; there are at most 50.
-#[utoipa::path(get, path = "/v1/webhook-endpoints", tag = "webhooks",
+/// Lists endpoints, oldest first; there are at most 50.
+#[utoipa::path(get, path = "/v1/webhook-endpoints", tag = "webhooks", params(PageQuery),
     responses((status = 200, body = List<EndpointView>)))]
-async fn list_webhook_endpoints(State(app): State<Shared>) -> Json<List<EndpointView>> {
+async fn list_webhook_endpoints(
+    State(app): State<Shared>,
+    Params(page): Params<PageQuery>,
+) -> Result<Json<List<EndpointView>>, Problem> {
+    let page = page.request()?;
     let (registry, now) = (app.writer.registry(), app.clock.now());
     let there = registry.endpoints.iter();
     let there = there.filter(|endpoint| endpoint.deleted_at.is_none());
-    let views = there.map(|endpoint| EndpointView::of(endpoint, now, None));
-    Json(List::whole(views.collect()))
+    let view = |endpoint| EndpointView::of(endpoint, now, None);
+    Ok(Json(List::by_id(
+        there,
+        page,
+        |endpoint| endpoint.id.0,
+        view,
+    )))
 }
 
 /// Shows an endpoint.
