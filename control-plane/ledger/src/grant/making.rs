@@ -66,7 +66,8 @@ pub fn create_for_plan(
     new: NewGrant,
 ) -> Result<Grant, Refusal> {
     if plan.archived_at.is_some() {
-        return Err(Refusal::Conflict {
+        return Err(Refusal::Invalid {
+            field: "/plan_id",
             code: "plan_archived",
             problem: format!("plan {} is archived and can't be changed", plan.id),
         });

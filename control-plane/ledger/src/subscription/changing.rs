@@ -56,7 +56,8 @@ pub fn create(
         id: new.plan.to_string(),
     })?;
     if plan.archived_at.is_some() {
-        return Err(Refusal::Conflict {
+        return Err(Refusal::Invalid {
+            field: "/plan_id",
             code: "plan_archived",
             problem: format!(
                 "plan {} is archived and takes no new subscriptions",

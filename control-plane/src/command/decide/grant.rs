@@ -6,7 +6,7 @@ use creditgate_ledger::plan::{self, Plan, PlanChange};
 use creditgate_ledger::subscription::{self, NewSubscription, Subscription};
 use creditgate_ledger::{Book, Context, Journal, Refusal};
 
-use super::{Failure, Work, not_found};
+use super::{Failure, Work, in_field, not_found};
 use crate::command::Outcome;
 use crate::command::grant::{
     GrantCommand, GrantOutcome, GrantOwner, Subscribe, Subscribed, grant_target,
@@ -82,7 +82,9 @@ impl Work<'_> {
     }
 
     fn subscribe(&mut self, actor: &str, new: Subscribe) -> Result<GrantOutcome, Failure> {
-        let plan = plan_named(self, &new.plan)?.id;
+        self.place_in(&new.customer, "/customer_id")?;
+        let plan = plan_named(self, &new.plan);
+        let plan = plan.map_err(|refusal| in_field(refusal, "/plan_id"))?.id;
         let name = new.external_id.clone().map(Target::SubscriptionName);
         self.check_free("subscription", name.as_ref())?;
         let made = NewSubscription {
@@ -132,18 +134,21 @@ impl Work<'_> {
         }
         let name = name.map(Target::GrantName);
         self.check_free("credit grant", name.as_ref())?;
-        let (target, is_subscriptions) = match owner {
+        let is_subscriptions = matches!(owner, GrantOwner::Subscription(_));
+        let (target, field) = match owner {
             GrantOwner::Plan(plan) => {
                 let grant = self.create_plan_grant(actor, &plan, new)?;
                 self.use_currency(currency);
                 return Ok(GrantOutcome::Grant(grant, None));
             }
-            GrantOwner::Subscription(target) => (target, true),
-            GrantOwner::Customer(target) => (target, false),
+            GrantOwner::Subscription(target) => (target, "/subscription_id"),
+            GrantOwner::Customer(target) => (target, "/customer_id"),
         };
+        self.place_in(&target, field)?;
         let made = self.on(actor, &target, |book, journal, context, _| {
             let subscription = is_subscriptions.then(|| subscription_of(book, &target));
-            let subscription = subscription.transpose()?;
+            let subscription = subscription.transpose();
+            let subscription = subscription.map_err(|refusal| in_field(refusal, field))?;
             let grant = grant::create(book, journal, context, subscription, new)?;
             Ok(GrantOutcome::Grant(grant, Some(book.customer.id)))
         })?;
@@ -165,7 +170,7 @@ impl Work<'_> {
             actor,
         };
         let plan = context.registry.plan_named(named);
-        let plan = plan.ok_or_else(|| no_plan(named))?;
+        let plan = plan.ok_or_else(|| in_field(no_plan(named), "/plan_id"))?;
         let grant = grant::create_for_plan(&mut context, plan, new)?;
         let grants = &mut self.registry_mut().plan_grants;
         let place = grants.partition_point(|known| known.id < grant.id);
@@ -232,7 +237,11 @@ fn no_plan(named: &str) -> Refusal {
 }
 
 fn taken(what: &'static str, id: String) -> Refusal {
-    Refusal::Exists { what, id }
+    Refusal::Exists {
+        field: "/external_id",
+        what,
+        id,
+    }
 }
 
 fn is_named(grant: &Grant, target: &Target) -> bool {

@@ -3,7 +3,7 @@
 use creditgate_ledger::credential::ConsumerKey;
 use creditgate_ledger::{Book, Refusal};
 
-use super::{Work, not_found};
+use super::{Work, in_field, not_found};
 use crate::storage::Target;
 use crate::storage::live::is_live_key;
 
@@ -24,6 +24,12 @@ impl Work<'_> {
         // found by a live key is nobody's once the key is revoked.
         let ended = loaded.filter(|_| !goes_by_live_key(target));
         made.or(ended).ok_or_else(|| not_found(target))
+    }
+
+    /// As [`Self::place`], of a target that a field of the body names.
+    pub(super) fn place_in(&self, target: &Target, field: &'static str) -> Result<usize, Refusal> {
+        self.place(target)
+            .map_err(|refusal| in_field(refusal, field))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::http::answer::write;
 use crate::http::body::{Path, Write};
 use crate::http::input::{Lower, When};
 use crate::problem::Problem;
-use crate::storage::{Cursor, DeliveryFilter, EventFilter, PageRequest, Reader};
+use crate::storage::{Cursor, CursorError, DeliveryFilter, EventFilter, PageRequest, Reader};
 
 /// Most events of a period that one call looks at.
 const LOOKED_AT_MAX: usize = 5_000;
@@ -107,7 +107,8 @@ async fn replay_webhooks(
         ..EventFilter::default()
     };
     let which = body.which.map_or(Which::Undelivered, |which| which.0);
-    let cursor = body.cursor.as_deref().map(str::parse).transpose()?;
+    let cursor = body.cursor.as_deref().map(str::parse).transpose();
+    let cursor = cursor.map_err(|error: CursorError| Problem::from(error).at("/cursor"))?;
     let (command, next) = match endpoint {
         Ok(endpoint) => {
             let missed = app.read(move |reader| {
