@@ -422,7 +422,9 @@ fn looks_for_what_is_due_walk_indexes() {
     }
     // Those of one customer and instant are passed over as they come.
     assert!(!instants[0].contains("DISTINCT"), "{}", instants[0]);
-    let due = |connection: &Connection| webhook::due(connection, EndpointId(1), Timestamp(1), 9);
+    let due = |connection: &Connection| {
+        webhook::due(connection, EndpointId(1), Timestamp(1), &[CustomerId(1)], 9)
+    };
     walks(&connection, "delivery_due (endpoint=?", due);
     walks(&connection, "delivery_due", webhook::next);
     plans(&connection, |connection| {
