@@ -25,7 +25,7 @@ use creditgate_core::lease::LeaseNumber;
 use creditgate_core::protocol::{LeaseAnswer, Report, Resolved};
 use creditgate_core::rate_card::RateCardDocument;
 use creditgate_ledger::customer::{CustomerChange, NewCustomer};
-use creditgate_ledger::id::{GatewayId, InstanceId, KeyId, LeaseId};
+use creditgate_ledger::id::{EndpointId, GatewayId, InstanceId, KeyId, LeaseId};
 use creditgate_ledger::registry::{
     CurrencyDefinition, Gateway, GatewayKey, Instance, InstanceState, OperatorKey, OperatorRole,
     RateCardVersion, Settings,
@@ -297,8 +297,8 @@ pub enum Outcome {
     Instance(Instance),
     /// A webhook endpoint.
     Endpoint(Box<Endpoint>),
-    /// Deliveries that are new, or as they are now.
-    Deliveries(Vec<Delivery>),
+    /// Deliveries to an endpoint that are new, or as they are now; there may be none.
+    Deliveries(EndpointId, Vec<Delivery>),
     /// A plan, a subscription, a credit grant or an application.
     Grant(Box<GrantOutcome>),
     /// A part is done; the same command does the next.

@@ -37,7 +37,7 @@ impl Outcome {
             Self::RateCard(card) => card.name.clone(),
             Self::Instance(instance) => instance.id.to_string(),
             Self::Endpoint(endpoint) => endpoint.id.to_string(),
-            Self::Deliveries(deliveries) => deliveries.first()?.endpoint.to_string(),
+            Self::Deliveries(endpoint, _) => endpoint.to_string(),
             Self::Grant(outcome) => outcome.subject(),
             Self::Resolved(_) | Self::Answer(_) | Self::Unfinished | Self::Done => return None,
         })
@@ -60,7 +60,7 @@ impl Outcome {
             | Self::RateCard(_)
             | Self::Instance(_)
             | Self::Endpoint(_)
-            | Self::Deliveries(_)
+            | Self::Deliveries(..)
             | Self::Resolved(_)
             | Self::Answer(_)
             | Self::Unfinished

@@ -127,8 +127,8 @@ pub struct AuditFilter {
     pub actor: Option<String>,
     /// Of this action.
     pub action: Option<String>,
-    /// About this object.
-    pub subject: Option<String>,
+    /// About one of these objects.
+    pub subjects: Option<Vec<String>>,
     /// At or after this instant.
     pub from: Option<Timestamp>,
     /// Before this instant.

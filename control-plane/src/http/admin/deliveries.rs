@@ -75,7 +75,7 @@ impl DeliveryView {
 
     /// The one delivery that a command made.
     pub(super) fn shown(outcome: &Outcome) -> Option<Self> {
-        let Outcome::Deliveries(deliveries) = outcome else {
+        let Outcome::Deliveries(_, deliveries) = outcome else {
             return None;
         };
         deliveries.first().map(Self::of)

@@ -121,7 +121,11 @@ impl Tables {
             .filter(|row| filter.customer.is_none_or(|of| row.customer == Some(of)))
             .filter(|row| filter.actor.as_ref().is_none_or(|of| *of == row.actor))
             .filter(|row| filter.action.as_ref().is_none_or(|of| *of == row.action))
-            .filter(|row| filter.subject.is_none() || filter.subject == row.subject)
+            .filter(|row| {
+                let is_among =
+                    |of: &Vec<String>| of.iter().any(|of| row.subject.as_ref() == Some(of));
+                filter.subjects.as_ref().is_none_or(is_among)
+            })
             .filter(|row| is_within(row.at, filter.from, filter.before));
         let at = |Cursor(id)| self.audit.get(&AuditId(id)).map(|row| row.at);
         newest(records, page, at, |row| (row.at, row.id.0))

@@ -385,8 +385,8 @@ fn lists_of_what_was_told_walk_indexes() {
         ),
         (
             AuditFilter {
-                subject: word(),
-                ..all
+                subjects: word().map(|word| vec![word]),
+                ..all.clone()
             },
             "(subject=? AND at>? AND at<?)",
         ),
@@ -395,6 +395,15 @@ fn lists_of_what_was_told_walk_indexes() {
             audit::page(connection, &filter, first)
         });
     }
+    // Lines of several objects are found by theirs, and sorted.
+    let of_two = AuditFilter {
+        subjects: Some(vec!["one".to_owned(), "two".to_owned()]),
+        ..all
+    };
+    let of_two = plans(&connection, |connection| {
+        audit::page(connection, &of_two, first)
+    });
+    assert!(of_two[0].contains("(subject=?"), "{}", of_two[0]);
 }
 
 #[test]

@@ -123,7 +123,7 @@ async fn replay_webhooks(
         Err(refusal) => (Command::Refuse(refusal), None),
     };
     write(&app, &raw, command, StatusCode::OK, move |outcome| {
-        let Outcome::Deliveries(deliveries) = outcome else {
+        let Outcome::Deliveries(_, deliveries) = outcome else {
             return None;
         };
         Some(Replayed {
