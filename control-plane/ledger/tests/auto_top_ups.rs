@@ -222,13 +222,15 @@ fn a_target_is_reached_whatever_was_left_and_whatever_is_owed() {
     take(&mut bench, 700);
     assert_eq!((made(&bench), has(&bench)), (1, 1_000));
 
-    let mut bench = filling(&[700], target);
-    bench.registry.settings.overrun_max = amount(1_000);
-    bench.ask(A, 1, used(0, 0, 0), 700);
-    bench.ask(A, 1, used(700, 750, 0), 0);
-    assert_eq!((made(&bench), has(&bench)), (1, 1_000));
-    let lot = bench.book.lots.last().unwrap();
-    assert_eq!((lot.amount, lot.spent), (amount(1_050), amount(50)));
+    for held in [0, 20] {
+        let mut bench = filling(&[700], target.clone());
+        bench.registry.settings.overrun_max = amount(1_000);
+        bench.ask(A, 1, used(0, 0, 0), 700);
+        bench.ask(A, 1, used(700, 750, held), 0);
+        assert_eq!((made(&bench), has(&bench)), (1, 1_000), "{held} is held");
+        let lot = bench.book.lots.last().unwrap();
+        assert_eq!((lot.amount, lot.spent), (amount(1_050), amount(50)));
+    }
 }
 
 #[test]

@@ -424,18 +424,23 @@ impl World {
         self.try_to(|book, journal, context| claim::open(book, journal, context, new));
     }
 
-    /// A gateway uses and gives back some of what it has, and asks for more.
+    /// A gateway uses and gives back some of what it has, and asks for more. Now and then a
+    /// request costs more than was lent, while another, that costs nothing, still runs.
     fn ask(&mut self, gateway: usize, account: Index, (uses, returns): (i64, i64), need: i64) {
         let account = account.get(&self.bench.book.accounts).id;
         let mut cell = self.cell(gateway, account);
-        // An estimate is short now and then: a little is used beyond what was lent.
-        let short = amount(uses % 7 / 6);
+        let short = amount(uses % 7 / 6 * 9);
         let counters = &mut cell.counters;
-        let settles = cell.held.saturating_add(short);
+        let runs_on = cell.held.min(amount(uses % 5));
+        let refund = cell.held.saturating_sub(runs_on).min(amount(returns % 8));
+        let ends = cell.held.saturating_sub(runs_on).saturating_sub(refund);
+        let settles = ends.saturating_add(short);
         counters.reserved = counters.reserved.saturating_add(short);
+        counters.released = counters.released.saturating_add(refund);
         counters.settled = counters.settled.saturating_add(settles);
-        cell.held = amount(uses).min(counters.remaining()).max(Amount::ZERO);
-        counters.reserved = counters.reserved.saturating_add(cell.held);
+        let begins = amount(uses).min(counters.remaining()).max(Amount::ZERO);
+        counters.reserved = counters.reserved.saturating_add(begins);
+        cell.held = runs_on.saturating_add(begins);
         let returns = amount(returns).min(counters.remaining()).max(Amount::ZERO);
         counters.returned = counters.returned.saturating_add(returns);
         self.send(gateway, account, cell, None, need);

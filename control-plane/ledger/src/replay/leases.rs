@@ -8,6 +8,7 @@ use super::lots::Part;
 use super::{Movement, Replay, ReplayedWallet};
 use crate::burn_order::Lot;
 use crate::claim::cover;
+use crate::debt;
 use crate::id::{LotId, WalletId};
 use crate::journal::{Draw, Entry, LedgerAccount};
 use crate::lease::Pin;
@@ -64,11 +65,25 @@ impl Out {
         self.pins.make_contiguous();
         (draws, missing)
     }
+
+    /// Puts lots behind what is out as debt; answers behind how much.
+    fn cover(&mut self, draws: &[Draw]) -> i128 {
+        let mut pins: Vec<Pin> = std::mem::take(&mut self.pins).into();
+        let covered = draws
+            .iter()
+            .map(|draw| i128::from(debt::cover(&mut pins, draw.lot, draw.amount).get()))
+            .sum();
+        self.pins = pins.into();
+        covered
+    }
 }
 
 impl Replay {
     /// Invariant 7: what was lent first is used first, what was lent last comes back first.
     pub(super) fn move_pins(&mut self, entry: &Entry, movement: Movement) {
+        if repays_what_is_out(entry, movement) {
+            return self.cover_pins(entry);
+        }
         let (from, to) = (Part::left(movement.from), Part::joined(movement.to));
         let is_lent = |part| part == Part::Pinned;
         if !is_lent(from) && !is_lent(to) {
@@ -110,6 +125,18 @@ impl Replay {
             self.found(invariant::LOTS, entry.id, problem);
         } else if draws != entry.draws {
             let problem = format!("it does not draw on what {lease} has out in its order");
+            self.found(invariant::LOTS, entry.id, problem);
+        }
+    }
+
+    /// Lots repay what a lease has out as debt, and stand behind that from now on.
+    fn cover_pins(&mut self, entry: &Entry) {
+        let lease = entry.lease.and_then(|lease| self.leases.get_mut(&lease));
+        let covered = lease.map_or(0, |lease| lease.cover(&entry.draws));
+        let drawn = entry.draws.iter().map(|draw| i128::from(draw.amount.get()));
+        let missing = drawn.sum::<i128>().saturating_sub(covered);
+        if missing != 0 {
+            let problem = format!("it repays {missing} more than its lease has out as debt");
             self.found(invariant::LOTS, entry.id, problem);
         }
     }
@@ -162,6 +189,11 @@ impl Replay {
         let wanted = cover::wanted(claims, &lots, &mut out);
         wanted.values().map(|part| i128::from(part.get())).sum()
     }
+}
+
+/// Debt is repaid that is still out: the lot that repays it stands behind it from now on.
+pub(super) fn repays_what_is_out(entry: &Entry, movement: Movement) -> bool {
+    movement.from == LedgerAccount::Available && is_debt(movement) && entry.lease.is_some()
 }
 
 /// Credit that was lent as debt and comes back.

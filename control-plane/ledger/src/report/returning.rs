@@ -50,7 +50,7 @@ pub(crate) fn book_return(
     for pin in pins {
         let lot = book.lots.iter().position(|lot| Some(lot.id) == pin.lot);
         let Some(lot) = lot else {
-            // It was covered by debt, which is that much less now.
+            // It was lent as debt, of which that much less is owed now: see [`debt`](crate::debt).
             let movement = (holder, LedgerAccount::Debt, pin.amount);
             let account = &mut book.accounts[place];
             journal.transfer(
