@@ -12,7 +12,7 @@ use crate::expiry;
 use crate::fact::Fact;
 use crate::id::{ClaimId, WalletId};
 use crate::journal::{About, Journal, ReasonCode};
-use crate::lease::LeaseState;
+use crate::lease::{self, Lease, LeaseState};
 use crate::lend;
 use crate::lot;
 use crate::refusal::Refusal;
@@ -156,23 +156,20 @@ fn would_cover(new: &NewClaim, lot: &Lot, now: Timestamp) -> bool {
 }
 
 /// What there is to be claimed: what is free, and what gateways have that still speak; less
-/// what other claims wait for. Of a wallet's paid credit, quarantined credit as well.
+/// what is to be taken of that for good, and what other claims wait for. Of a wallet's paid
+/// credit, quarantined credit as well.
 fn claimable(book: &Book, new: &NewClaim, covered: impl Fn(&Lot) -> bool) -> Amount {
     let with_quarantined = new.lots == ClaimLots::Purchased;
-    let mut sum = Amount::ZERO;
-    for lot in book.lots.iter().filter(|lot| covered(lot)) {
-        sum = sum.saturating_add(lot.free);
-    }
-    for lease in &book.leases {
-        if lease.state == LeaseState::Quarantined && !with_quarantined {
-            continue;
-        }
-        let pins = lease.pins.iter().filter(|pin| {
-            let lot = pin.lot.and_then(|lot| book.lot(lot));
-            lot.is_some_and(&covered)
-        });
-        sum = pins.fold(sum, |sum, pin| sum.saturating_add(pin.amount));
-    }
+    let speaks = |lease: &&Lease| lease.state != LeaseState::Quarantined || with_quarantined;
+    let leases = book.leases.iter().filter(speaks);
+    let out = lease::by_lot(leases.flat_map(|lease| &lease.pins));
+    let of = |lot: &Lot| {
+        let out = out.get(&lot.id).copied().unwrap_or_default();
+        let lent = out.saturating_sub(lot.excess).max(Amount::ZERO);
+        lot.free.saturating_add(lent)
+    };
+    let lots = book.lots.iter().filter(|lot| covered(lot));
+    let sum = lots.fold(Amount::ZERO, |sum, lot| sum.saturating_add(of(lot)));
     let waiting = book
         .claims
         .iter()

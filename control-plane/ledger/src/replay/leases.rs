@@ -1,6 +1,6 @@
 //! What leases have out, by the journal: pins in the order they were lent.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use creditgate_core::amount::Amount;
 
@@ -9,9 +9,9 @@ use super::{Movement, Replay, ReplayedWallet};
 use crate::burn_order::Lot;
 use crate::claim::cover;
 use crate::debt;
-use crate::id::{LotId, WalletId};
+use crate::id::WalletId;
 use crate::journal::{Draw, Entry, LedgerAccount};
-use crate::lease::Pin;
+use crate::lease::{self, Pin};
 use crate::time::Timestamp;
 use crate::verify::invariant;
 use crate::wallet::WalletStatus;
@@ -163,7 +163,7 @@ impl Replay {
         sum.saturating_sub(self.recalled_of(wallet, at))
     }
 
-    /// What is lent of a wallet, but is wanted back by claims.
+    /// What is lent of a wallet, but is not its any more.
     fn recalled_of(&self, wallet: WalletId, at: Timestamp) -> i128 {
         let claims = self
             .claims
@@ -172,21 +172,15 @@ impl Replay {
         let claims: Vec<_> = claims
             .map(|(id, claim)| (claim.cover(*id), claim.asked.saturating_sub(claim.done)))
             .collect();
-        if claims.is_empty() {
-            return 0;
-        }
-        let mut out: HashMap<LotId, Amount> = HashMap::new();
-        let lending = self.leases.values().filter(|out| !out.is_quarantined);
-        for pin in lending.flat_map(|out| &out.pins) {
-            if let Some(lot) = pin.lot {
-                let sum = out.entry(lot).or_default();
-                *sum = sum.saturating_add(pin.amount);
-            }
-        }
         let of_wallet = self.lots.values().filter(|lot| lot.wallet == wallet);
         let mut lots: Vec<&Lot> = of_wallet.filter(|lot| lot.is_lendable(at)).collect();
+        if claims.is_empty() && lots.iter().all(|lot| lot.excess.is_zero()) {
+            return 0;
+        }
+        let lending = self.leases.values().filter(|out| !out.is_quarantined);
+        let mut out = lease::by_lot(lending.flat_map(|out| &out.pins));
         lots.sort_by_cached_key(|lot| self.burn_key(lot));
-        let wanted = cover::wanted(claims, &lots, &mut out);
+        let wanted = cover::wanted_back(claims, &lots, &mut out);
         wanted.values().map(|part| i128::from(part.get())).sum()
     }
 }
