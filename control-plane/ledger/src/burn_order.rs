@@ -40,6 +40,8 @@ pub struct Lot {
     pub unpaid: Amount,
     /// When it is voided if it is not paid until then.
     pub lapses_at: Option<Timestamp>,
+    /// When it was paid, if it waited for that.
+    pub paid_at: Option<Timestamp>,
     /// Neither lent nor gone.
     pub free: Amount,
     /// In leases, open, draining or quarantined.

@@ -53,6 +53,7 @@ pub(crate) fn blank(
         amount: Amount::ZERO,
         unpaid: Amount::ZERO,
         lapses_at: None,
+        paid_at: None,
         free: Amount::ZERO,
         pinned: Amount::ZERO,
         spent: Amount::ZERO,

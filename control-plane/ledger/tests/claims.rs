@@ -12,7 +12,7 @@ use creditgate_ledger::id::LotId;
 use creditgate_ledger::top_up;
 use creditgate_ledger::{
     EntryKind, EventKind, LeaseState, LedgerAccount, LotKind, LotSource, QuarantineCause,
-    ReasonCode, ResolutionKind, quarantine,
+    ReasonCode, ResolutionKind, payment, quarantine,
 };
 
 /// asked, done, short.
@@ -362,4 +362,33 @@ fn a_voided_lot_is_no_longer_waited_for() {
     assert_eq!(figures(bench.claimed(claim.id)), (90, 70, 20));
     turn(&mut bench, 0);
     assert_eq!(bench.balance(LedgerAccount::Withdrawn), 100);
+}
+
+#[test]
+fn credit_that_is_paid_later_is_not_taken_for_an_older_claim() {
+    let mut bench = Bench::new();
+    let unpaid = bench.top_up_with(500, |lot| lot.awaits_payment = true);
+    let before = bench.top_up_with(70, |lot| lot.awaits_payment = true);
+    bench.top_up(1_000);
+    bench.later(1);
+    bench.ask(A, 1, Counters::default(), 1_000);
+    pay(&mut bench, before.id);
+    bench.later(1);
+    let claim = bench.debit(bench.first(), 1_020).unwrap();
+    assert_eq!(figures(&claim), (1_020, 70, 0), "paid before, it is taken");
+    bench.later(1);
+    pay(&mut bench, unpaid.id);
+    assert_eq!(figures(bench.claimed(claim.id)), (1_020, 70, 0));
+    assert_eq!(bench.lot(unpaid.id).free, amount(500));
+    bench.ask(A, 1, used(1_000, 1_000, 0), 0);
+    assert_eq!(figures(bench.claimed(claim.id)), (1_020, 70, 950));
+    assert_eq!(bench.has(bench.first()), 500);
+    let lent = bench.ask(B, 1, Counters::default(), 500).granted;
+    assert_eq!(lent, amount(500), "requests may have it");
+}
+
+fn pay(bench: &mut Bench, lot: LotId) {
+    bench
+        .run(|book, journal, context| payment::pay(book, journal, context, lot, None, None))
+        .unwrap();
 }

@@ -376,6 +376,7 @@ fn every_edited_field_that_the_journal_tells_is_found() {
                     "created_at",
                     "amount",
                     "unpaid",
+                    "paid_at",
                     "free",
                     "pinned",
                     "spent",
@@ -469,9 +470,9 @@ fn rows_that_no_entry_made_are_found() {
              FROM lot WHERE unpaid = 0 AND voided_at IS NULL ORDER BY free DESC LIMIT 1"
         )
     };
-    let live = lot("amount, 0, NULL, amount, 0, 0, 0, 0");
+    let live = lot("amount, 0, NULL, NULL, amount, 0, 0, 0, 0");
     finds(&live, 7, "lot_0fffff", "it was never made or is used up");
-    let used_up = lot("amount, 0, NULL, 0, 0, amount, 0, 0").replace("free <> 0", "0");
+    let used_up = lot("amount, 0, NULL, NULL, 0, 0, amount, 0, 0").replace("free <> 0", "0");
     finds(&used_up, 13, "acc_", "lots, but its journal makes");
     let claim = "INSERT INTO claim SELECT x'0fffffffffffffffffffffffffffffff', wallet, account, customer, purpose, lots,
             reason, note, actor, asked, done, short, created_at, closed_at

@@ -23,10 +23,11 @@ pub(crate) struct Cover {
 
 impl Cover {
     /// Whether it takes from this lot: nothing of that is lent while the claim is open. Lots
-    /// that were made, or became effective, after the claim are not its business.
+    /// that were made, were paid, or became effective, after the claim are not its business.
     pub(crate) fn has(&self, lot: &Lot) -> bool {
         let was_there = lot.wallet == self.wallet
             && lot.kind != LotKind::CreditLine
+            && lot.paid_at.is_none_or(|at| at <= self.since)
             && lot::is_older(lot, self.since, self.claim.0);
         was_there
             && match self.lots {

@@ -155,6 +155,7 @@ pub fn lot_differences(replayed: &Lot, row: &Lot) -> Vec<String> {
         ),
         ("expiry", differing(&row.expires_at, &replayed.expires_at)),
         ("making", differing(&row.created_at, &replayed.created_at)),
+        ("payment", differing(&row.paid_at, &replayed.paid_at)),
         ("voiding", differing(&row.voided_at, &replayed.voided_at)),
         ("cost", differing(&row.cost, &replayed.cost)),
     ];

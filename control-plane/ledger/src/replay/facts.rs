@@ -227,6 +227,7 @@ impl Replay {
             if let (Some(cost), Some(reference)) = (&mut lot.cost, reference) {
                 cost.reference = Some(reference.to_owned());
             }
+            lot.paid_at = Some(entry.booked_at);
             lot.unpaid
                 .is_zero()
                 .then(|| "it did not wait for payment".to_owned())

@@ -280,6 +280,7 @@ fn lot_of(entry: &Entry, terms: &LotTerms) -> Lot {
         amount: terms.amount,
         unpaid,
         lapses_at: None,
+        paid_at: None,
         free: Amount::ZERO,
         pinned: Amount::ZERO,
         spent: Amount::ZERO,
