@@ -10,6 +10,7 @@ use creditgate_core::protocol::Phase;
 use creditgate_ledger::claim::{Claim, ClaimLots, ClaimPurpose, NewClaim};
 use creditgate_ledger::id::LotId;
 use creditgate_ledger::top_up;
+use creditgate_ledger::wallet::PaidCredit;
 use creditgate_ledger::{
     EntryKind, EventKind, LeaseState, LedgerAccount, LotKind, LotSource, QuarantineCause,
     ReasonCode, ResolutionKind, payment, quarantine,
@@ -391,4 +392,39 @@ fn pay(bench: &mut Bench, lot: LotId) {
     bench
         .run(|book, journal, context| payment::pay(book, journal, context, lot, None, None))
         .unwrap();
+}
+
+#[test]
+fn a_wallet_can_be_closed_with_a_transfer_while_a_debit_waits() {
+    let mut bench = Bench::with_credit(40);
+    let (wallet, other) = (bench.first(), bench.open(|_| ()));
+    bench.ask(A, 1, Counters::default(), 40);
+    bench.later(1);
+    let debit = bench.debit(wallet, 10).unwrap();
+    assert_eq!(figures(&debit), (10, 0, 0));
+    bench.later(1);
+    let closing = bench.close(wallet, PaidCredit::Transfer(other)).unwrap();
+    let transfer = closing.claim.unwrap();
+    assert_eq!(figures(&transfer), (30, 0, 0), "less what the debit takes");
+    let over = returned(used(40, 4, 0), 36);
+    let report = turned(
+        question(bench.account(), 2, Counters::default(), 0),
+        1,
+        over,
+        false,
+    );
+    bench.report(A, &report).unwrap();
+    assert_eq!(figures(bench.claimed(debit.id)), (10, 10, 0));
+    assert_eq!(figures(bench.claimed(transfer.id)), (30, 26, 4));
+    assert_eq!((bench.has(wallet), bench.has(other)), (0, 26));
+}
+
+#[test]
+fn a_wallet_of_which_a_debit_takes_all_is_closed_without_a_transfer() {
+    let mut bench = Bench::with_credit(40);
+    let (wallet, other) = (bench.first(), bench.open(|_| ()));
+    bench.ask(A, 1, Counters::default(), 40);
+    bench.debit(wallet, 40).unwrap();
+    let closing = bench.close(wallet, PaidCredit::Transfer(other)).unwrap();
+    assert_eq!((closing.claim, closing.kept), (None, amount(0)));
 }
