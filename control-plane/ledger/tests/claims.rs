@@ -12,8 +12,8 @@ use creditgate_ledger::id::LotId;
 use creditgate_ledger::top_up;
 use creditgate_ledger::wallet::PaidCredit;
 use creditgate_ledger::{
-    EntryKind, EventKind, LeaseState, LedgerAccount, LotKind, LotSource, QuarantineCause,
-    ReasonCode, ResolutionKind, payment, quarantine,
+    EntryKind, EventKind, LeaseState, LedgerAccount, LotKind, LotSource, LotStatus,
+    QuarantineCause, ReasonCode, ResolutionKind, payment, quarantine,
 };
 
 /// asked, done, short.
@@ -427,4 +427,31 @@ fn a_wallet_of_which_a_debit_takes_all_is_closed_without_a_transfer() {
     bench.debit(wallet, 40).unwrap();
     let closing = bench.close(wallet, PaidCredit::Transfer(other)).unwrap();
     assert_eq!((closing.claim, closing.kept), (None, amount(0)));
+}
+
+#[test]
+fn a_lot_of_which_nothing_was_left_is_depleted_after_its_expiry_too() {
+    let mut bench = Bench::new();
+    let (wallet, other) = (bench.first(), bench.open(|_| ()));
+    let at = bench.now.plus_ms(1_000);
+    let mut dated = |units| bench.top_up_with(units, |lot| lot.expires_at = Some(at)).id;
+    let [debited, moved, left, lent] = [10, 20, 30, 40].map(&mut dated);
+    bench.debit(wallet, 10).unwrap();
+    bench.transfer(wallet, other, 20).unwrap();
+    bench.debit(wallet, 29).unwrap();
+    bench.ask(A, 1, Counters::default(), 1);
+    bench.debit(wallet, 40).unwrap();
+    let status = |bench: &Bench, lot: LotId| bench.lot(lot).status(bench.now);
+    assert_eq!(status(&bench, moved), LotStatus::Depleted);
+    bench.later(1_000);
+    assert_eq!(status(&bench, debited), LotStatus::Depleted);
+    assert_eq!(status(&bench, moved), LotStatus::Depleted);
+    assert_eq!(status(&bench, left), LotStatus::Expired, "one is lent");
+    assert_eq!(status(&bench, lent), LotStatus::Depleted);
+    bench.ask(A, 1, used(1, 1, 0), 0);
+    assert_eq!(
+        status(&bench, left),
+        LotStatus::Depleted,
+        "it was used after all"
+    );
 }

@@ -192,11 +192,11 @@ const fn standing(status: LotStatus) -> &'static str {
     match status {
         LotStatus::Voided => "voided_at IS NOT NULL",
         LotStatus::Expired => {
-            "voided_at IS NULL AND unpaid = 0 AND expires_at <= ?{n} AND spent <> amount"
+            "voided_at IS NULL AND unpaid = 0 AND expires_at <= ?{n} AND (expired <> 0 OR free <> 0 OR pinned <> 0)"
         }
         LotStatus::Depleted => {
-            "voided_at IS NULL AND unpaid = 0 AND ((expires_at <= ?{n} AND spent = amount) \
-             OR ((expires_at IS NULL OR expires_at > ?{n}) AND free = 0 AND pinned = 0))"
+            "voided_at IS NULL AND unpaid = 0 AND free = 0 AND pinned = 0 \
+             AND (expired = 0 OR expires_at IS NULL OR expires_at > ?{n})"
         }
         LotStatus::Pending => {
             "voided_at IS NULL AND (unpaid <> 0 OR ((free <> 0 OR pinned <> 0) AND effective_at > ?{n} \
