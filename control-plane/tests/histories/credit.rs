@@ -31,7 +31,7 @@ pub(crate) enum CreditAct {
     },
     TopUp {
         units: u32,
-        invoiced: bool,
+        reason: ReasonCode,
         named: Option<u8>,
         bonus: Option<u32>,
         priority: Option<i32>,
@@ -75,15 +75,26 @@ pub(crate) fn credit_act() -> impl Strategy<Value = CreditAct> {
             .prop_map(|(rules, priority, limit, watched, fills)| CreditAct::Open { rules, priority, limit, watched, fills }),
         1 => (priority(), of(0_u32..60)).prop_map(|(priority, limit)| CreditAct::Change { priority, limit }),
         1 => of(0_u8..6).prop_map(|to| CreditAct::Close { to }),
-        8 => (1_u32..100, any::<bool>(), of(0_u8..4), of(0_u32..20), priority(), ms(), ms()).prop_map(
-            |(units, invoiced, named, bonus, priority, starts_ms, lives_ms)| CreditAct::TopUp {
-                units, invoiced, named, bonus, priority, starts_ms, lives_ms,
+        8 => (1_u32..100, reason(), of(0_u8..4), of(0_u32..20), priority(), ms(), ms()).prop_map(
+            |(units, reason, named, bonus, priority, starts_ms, lives_ms)| CreditAct::TopUp {
+                units, reason, named, bonus, priority, starts_ms, lives_ms,
             }
         ),
         1 => any::<bool>().prop_map(|frozen| CreditAct::Freeze { frozen }),
         3 => (1_u32..60, of(0_u8..4)).prop_map(|(units, lot)| CreditAct::Debit { units, lot }),
         1 => (-30_i32..30).prop_map(|units| CreditAct::Adjust { units }),
         3 => (1_u32..60, 0_u8..6).prop_map(|(units, to)| CreditAct::Transfer { units, to }),
+    ]
+}
+
+/// Why credit is added.
+fn reason() -> impl Strategy<Value = ReasonCode> {
+    prop_oneof![
+        6 => Just(ReasonCode::PurchasedCreditInvoiced),
+        6 => Just(ReasonCode::PurchasedCreditDirect),
+        1 => Just(ReasonCode::FreeCreditGrant),
+        1 => Just(ReasonCode::CreditNote),
+        1 => Just(ReasonCode::InvoiceVoidRefund),
     ]
 }
 
@@ -134,7 +145,11 @@ pub(crate) fn credit_command(wallet: u8, act: CreditAct, now: Timestamp) -> Comm
             wallet: of,
             value: how_much(units),
             lot: lot.map(|lot| Target::LotName(format!("lot {lot}"))),
-            reason_code: ReasonCode::ManualBalanceDebit,
+            reason_code: if units % 4 == 0 {
+                ReasonCode::InvoicePayment
+            } else {
+                ReasonCode::ManualBalanceDebit
+            },
             reason: why(),
         },
         CreditAct::Adjust { units } => WalletCommand::Adjust {
@@ -182,7 +197,7 @@ fn open(wallet: u8, act: CreditAct) -> Command {
 fn top_up(of: Target, act: CreditAct, now: Timestamp) -> Command {
     let CreditAct::TopUp {
         units,
-        invoiced,
+        reason,
         named,
         bonus,
         priority,
@@ -191,11 +206,6 @@ fn top_up(of: Target, act: CreditAct, now: Timestamp) -> Command {
     } = act
     else {
         panic!("{act:?}")
-    };
-    let reason = if invoiced {
-        ReasonCode::PurchasedCreditInvoiced
-    } else {
-        ReasonCode::PurchasedCreditDirect
     };
     let effective_at = starts_ms.map(|ms| now.plus_ms(ms));
     let from = effective_at.unwrap_or(now);
