@@ -506,3 +506,22 @@ fn terms_that_could_never_work_are_refused_where_the_fault_is() {
         "/auto_topup/max_per_month"
     );
 }
+
+#[test]
+fn a_reason_is_told_once_a_crossing_however_often_that_is_answered() {
+    let little = AutoTopUp {
+        fill: Fill::Amount(credits("10")),
+        per_day_max: Some(3),
+        ..terms()
+    };
+    let mut bench = filling(&[700], little);
+    take(&mut bench, 700);
+    for _ in 0..4 {
+        wait(&mut bench, MINUTE);
+    }
+    assert_eq!((made(&bench), has(&bench)), (3, 30));
+    assert_eq!(refusals(&bench), ["cooldown", "daily_cap"]);
+    bench.top_up(1_000);
+    take(&mut bench, 1_000);
+    assert_eq!(refusals(&bench), ["cooldown", "daily_cap", "daily_cap"]);
+}

@@ -226,6 +226,7 @@ fn answered(
         in_day: in_day.saturating_add(1),
         in_month: in_month.saturating_add(1),
         pending: is_pending.then_some(lot.id),
+        told: std::mem::take(&mut state.told),
         ..AutoTopUpState::default()
     };
     let kind = if is_pending {
