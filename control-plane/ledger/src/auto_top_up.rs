@@ -233,13 +233,10 @@ pub fn check(terms: Option<&AutoTopUp>, rate: &Rate, scale: Scale) -> Result<(),
     terms.map_or(Ok(()), |terms| terms.check("/auto_topup", rate, scale))
 }
 
-/// Gives a wallet new terms, or none. What stood against the old ones is forgotten, so that a
+/// Gives a wallet other terms, or none. What stood against the old ones is forgotten, so that a
 /// crossing that stands is answered by the new ones; how many there were today is not, nor a
 /// lot that waits for its payment, nor what was told of the crossing.
-pub fn set(wallet: &mut Wallet, terms: Option<AutoTopUp>) {
-    if wallet.auto_topup == terms {
-        return;
-    }
+pub(crate) fn set(wallet: &mut Wallet, terms: Option<AutoTopUp>) {
     let state = &mut wallet.auto_topup_state;
     if terms.as_ref().is_some_and(|terms| terms.enabled) {
         state.refused = None;

@@ -4,7 +4,7 @@ mod common;
 
 use common::{A, B, Bench, amount, used};
 use creditgate_core::amount::Scale;
-use creditgate_ledger::auto_top_up::{self, AutoTopUp, AutoTopUpRefusal, Fill};
+use creditgate_ledger::auto_top_up::{AutoTopUp, AutoTopUpRefusal, Fill};
 use creditgate_ledger::customer::{self, CustomerChange};
 use creditgate_ledger::top_up;
 use creditgate_ledger::{
@@ -45,10 +45,7 @@ fn filling(lots: &[i64], terms: AutoTopUp) -> Bench {
 }
 
 fn set(bench: &mut Bench, terms: Option<AutoTopUp>) {
-    bench.run(|book, _, context| {
-        auto_top_up::set(&mut book.wallets[0], terms);
-        book.touch(0, context.now);
-    });
+    bench.fill_by(bench.first(), terms);
 }
 
 /// Takes the oldest lot out that has so much.
@@ -235,8 +232,12 @@ fn a_target_is_reached_whatever_was_left_and_whatever_is_owed() {
 
 #[test]
 fn amounts_are_credits_of_the_wallet() {
-    let mut bench = filling(&[700, 40], terms());
-    bench.book.wallets[0].conversion_rate = Rate::parse("0.4", "/conversion_rate").unwrap();
+    let mut bench = Bench::of(|new| {
+        new.conversion_rate = Rate::parse("0.4", "/conversion_rate").unwrap();
+    });
+    bench.top_up(700);
+    bench.top_up(40);
+    set(&mut bench, Some(terms()));
     take(&mut bench, 700);
     assert_eq!((made(&bench), has(&bench)), (1, 240), "200 more at 40");
 }
@@ -421,10 +422,10 @@ fn what_can_not_be_counted_is_refused_and_told() {
     take(&mut bench, 1_000);
     assert_eq!(refusals(&bench), ["amount_overflow"]);
     let mut bench = filling(
-        &[1_000],
+        &[1_000, 1],
         AutoTopUp {
-            threshold: credits("0.1"),
-            fill: Fill::Target(credits("0.4")),
+            threshold: credits("1"),
+            fill: Fill::Target(credits("1.4")),
             ..terms()
         },
     );

@@ -12,8 +12,8 @@ use common::{A, B, Bench, amount};
 use creditgate_core::amount::{Amount, Scale};
 use creditgate_core::lease::{Counters, LeaseNumber};
 use creditgate_core::protocol::{PreviousReport, Report};
-use creditgate_ledger::alert::{self, AlertCondition, AlertSettings, AlertThreshold};
-use creditgate_ledger::auto_top_up::{self, AutoTopUp, Fill};
+use creditgate_ledger::alert::{AlertCondition, AlertSettings, AlertThreshold};
+use creditgate_ledger::auto_top_up::{AutoTopUp, Fill};
 use creditgate_ledger::claim::{self, ClaimLots, ClaimPurpose, NewClaim};
 use creditgate_ledger::id::{AccountId, InstanceId, WalletId};
 use creditgate_ledger::replay::{Breakdown, Replay, lot_differences};
@@ -342,10 +342,11 @@ impl World {
             critical: Some(below(warning / 2)),
         };
         let id = self.wallet(wallet);
-        self.bench.run(|book, _, _| {
-            let wallet = book.wallets.iter_mut().find(|wallet| wallet.id == id);
-            alert::set(wallet.unwrap(), Some(settings));
-        });
+        let change = WalletChange {
+            alert_settings: Some(Some(settings)),
+            ..WalletChange::default()
+        };
+        self.try_to(|book, journal, context| wallet::change(book, journal, context, id, change));
     }
 
     fn auto_top_up(&mut self, wallet: Index, (threshold, to): (i64, i64), invoicing: bool) {
@@ -359,10 +360,11 @@ impl World {
             per_month_max: None,
         };
         let id = self.wallet(wallet);
-        self.bench.run(|book, _, _| {
-            let wallet = book.wallets.iter_mut().find(|wallet| wallet.id == id);
-            auto_top_up::set(wallet.unwrap(), Some(terms));
-        });
+        let change = WalletChange {
+            auto_topup: Some(Some(terms)),
+            ..WalletChange::default()
+        };
+        self.try_to(|book, journal, context| wallet::change(book, journal, context, id, change));
     }
 
     /// What is refused changes nothing: whoever decides works on a copy.

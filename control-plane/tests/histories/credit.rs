@@ -25,6 +25,8 @@ pub(crate) enum CreditAct {
     Change {
         priority: Option<i32>,
         limit: Option<u32>,
+        watched: Option<bool>,
+        fills: Option<Option<bool>>,
     },
     Close {
         to: Option<u8>,
@@ -73,7 +75,8 @@ pub(crate) fn credit_act() -> impl Strategy<Value = CreditAct> {
     prop_oneof![
         2 => (of(any::<bool>()), priority(), of(0_u32..60), any::<bool>(), of(any::<bool>()))
             .prop_map(|(rules, priority, limit, watched, fills)| CreditAct::Open { rules, priority, limit, watched, fills }),
-        1 => (priority(), of(0_u32..60)).prop_map(|(priority, limit)| CreditAct::Change { priority, limit }),
+        1 => (priority(), of(0_u32..60), of(any::<bool>()), of(of(any::<bool>())))
+            .prop_map(|(priority, limit, watched, fills)| CreditAct::Change { priority, limit, watched, fills }),
         1 => of(0_u8..6).prop_map(|to| CreditAct::Close { to }),
         8 => (1_u32..100, reason(), of(0_u8..4), of(0_u32..20), priority(), ms(), ms()).prop_map(
             |(units, reason, named, bonus, priority, starts_ms, lives_ms)| CreditAct::TopUp {
@@ -117,13 +120,18 @@ pub(crate) fn credit_command(wallet: u8, act: CreditAct, now: Timestamp) -> Comm
     let command = match act {
         CreditAct::Open { .. } => return open(wallet, act),
         CreditAct::TopUp { .. } => return top_up(of, act, now),
-        CreditAct::Change { priority, limit } => WalletCommand::Change(Box::new(ChangeWallet {
+        CreditAct::Change {
+            priority,
+            limit,
+            watched,
+            fills,
+        } => WalletCommand::Change(Box::new(ChangeWallet {
             wallet: of,
             name: None,
             priority: Some(priority),
             credit_limit: limit.map(|limit| limit.to_string()),
-            auto_topup: None,
-            alert_settings: None,
+            auto_topup: fills.map(|fills| fills.map(auto_topup)),
+            alert_settings: watched.map(|watched| watched.then(alerts)),
             metadata: None,
             reason: None,
         })),

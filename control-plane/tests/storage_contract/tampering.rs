@@ -418,7 +418,11 @@ fn every_edited_field_that_the_journal_tells_is_found() {
                     "wallet_type",
                     "status",
                     "priority",
+                    "conversion_rate",
+                    "topup_conversion_rate",
                     "credit_limit",
+                    "auto_topup",
+                    "alert_settings",
                     "alert_state",
                 ],
             ),
@@ -519,6 +523,23 @@ fn changed_use_of_a_lease_is_found() {
     );
     let change = "UPDATE lease SET change_no = 999999 WHERE number = 9";
     finds(change, 5, "table lease", "999999");
+}
+
+#[test]
+fn edited_rates_of_a_wallet_are_found() {
+    let dear = "UPDATE wallet SET conversion_rate = '100'";
+    finds(dear, 13, "wal_", "its conversion rate is");
+    let cheap = "UPDATE wallet SET topup_conversion_rate = '0.01'";
+    finds(cheap, 13, "wal_", "its top-up conversion rate is");
+}
+
+#[test]
+fn edited_terms_of_a_wallet_are_found() {
+    let silent = "UPDATE wallet SET alert_settings = NULL";
+    finds(silent, 13, "wal_", "its alerting is");
+    let fills = r#"UPDATE wallet SET auto_topup =
+        '{"enabled":true,"threshold":"9","fill":{"amount":"500"},"invoicing":false}'"#;
+    finds(fills, 13, "wal_", "its auto top-up is");
 }
 
 #[test]
