@@ -40,6 +40,8 @@ pub struct Lot {
     pub unpaid: Amount,
     /// When it is voided if it is not paid until then.
     pub lapses_at: Option<Timestamp>,
+    /// When it was paid, if it waited for that.
+    pub paid_at: Option<Timestamp>,
     /// Neither lent nor gone.
     pub free: Amount,
     /// In leases, open, draining or quarantined.
@@ -182,9 +184,9 @@ pub enum LotStatus {
     Pending,
     /// Can be spent.
     Active,
-    /// Used up.
+    /// Used up, or taken out.
     Depleted,
-    /// Past its expiry.
+    /// Past its expiry, with something left in it.
     Expired,
     /// Voided.
     Voided,
@@ -199,14 +201,13 @@ impl Lot {
         } else if !self.unpaid.is_zero() {
             // Its expiry counts once it is paid.
             LotStatus::Pending
-        } else if self.has_expired(now) {
-            if self.spent == self.amount {
-                LotStatus::Depleted
-            } else {
-                LotStatus::Expired
-            }
+        } else if self.has_expired(now) && !self.expired.is_zero() {
+            LotStatus::Expired
         } else if self.free.is_zero() && self.pinned.is_zero() {
             LotStatus::Depleted
+        } else if self.has_expired(now) {
+            // What is free or lent of it is not booked as expired yet.
+            LotStatus::Expired
         } else if now < self.effective_at {
             LotStatus::Pending
         } else {

@@ -136,6 +136,12 @@ impl Rate {
         &self.0
     }
 
+    /// Whether a credit is one of the currency, as of wallets that say nothing.
+    #[must_use]
+    pub fn is_one(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// What `credits` come to: credits, to nine places, × rate, half-even to `scale`.
     ///
     /// # Errors

@@ -20,6 +20,7 @@ pub mod credential;
 pub mod credit_limit;
 pub mod credits;
 pub mod customer;
+pub mod debt;
 pub mod decision;
 pub mod event;
 pub mod expiry;

@@ -97,8 +97,9 @@ struct History {
 
 impl History {
     fn new(rate: &str, zone: &str) -> Self {
-        let mut bench = Bench::new();
-        bench.book.wallets[0].conversion_rate = Rate::parse(rate, "/conversion_rate").unwrap();
+        let mut bench = Bench::of(|new| {
+            new.conversion_rate = Rate::parse(rate, "/conversion_rate").unwrap();
+        });
         bench.book.customer.time_zone = zone.to_owned();
         Self {
             bench,
@@ -159,20 +160,23 @@ impl History {
                     wallet::set_status(book, journal, context, id, status, None).unwrap();
                 });
             }
-            Step::Own(settings) => bench.run(|book, _, context| {
-                alert::set(&mut book.wallets[0], settings.clone());
-                book.touch(0, context.now);
-            }),
+            Step::Own(settings) => {
+                // What would never end is refused.
+                if alert::check(settings.as_ref()).is_ok() {
+                    bench.alert_by(bench.first(), settings.clone());
+                }
+            }
             Step::Default(settings) => {
                 bench.registry.settings.default_alerts = settings.clone();
                 bench.run(|book, _, context| book.touch(0, context.now));
             }
             Step::Terms(has) => {
                 let terms = self.terms.clone().filter(|_| *has);
-                bench.run(|book, _, context| {
-                    auto_top_up::set(&mut book.wallets[0], terms);
-                    book.touch(0, context.now);
-                });
+                let rate = &bench.book.wallets[0].conversion_rate;
+                let scale = bench.book.accounts[0].scale;
+                if auto_top_up::check(terms.as_ref(), rate, scale).is_ok() {
+                    bench.fill_by(bench.first(), terms);
+                }
             }
         }
     }

@@ -52,6 +52,7 @@ CREATE TABLE new_lot (
     amount       INTEGER NOT NULL,
     unpaid       INTEGER NOT NULL,
     lapses_at    INTEGER,
+    paid_at      INTEGER,
     free         INTEGER NOT NULL,
     pinned       INTEGER NOT NULL,
     spent        INTEGER NOT NULL,
@@ -67,7 +68,7 @@ CREATE TABLE new_lot (
 ) STRICT;
 INSERT INTO new_lot
     SELECT lot.id, NULL, lot.wallet, lot.account, account.customer, lot.kind, lot.reason, '"top_up"', lot.priority,
-        lot.effective_at, lot.expires_at, lot.created_at, lot.amount, 0, NULL, lot.free, lot.pinned, lot.spent,
+        lot.effective_at, lot.expires_at, lot.created_at, lot.amount, 0, NULL, NULL, lot.free, lot.pinned, lot.spent,
         lot.expired, lot.withdrawn, 0, NULL, lot.voided_at, lot.description, '{}', lot.live
     FROM lot LEFT JOIN account ON account.id = lot.account ORDER BY lot.id;
 DROP TABLE lot;

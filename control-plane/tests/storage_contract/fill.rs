@@ -300,6 +300,7 @@ impl Fill {
             amount: self.amount(),
             unpaid: self.part(),
             lapses_at: self.maybe(Self::time),
+            paid_at: self.maybe(Self::time),
             free: self.part(),
             pinned: self.part(),
             spent: self.part(),

@@ -59,6 +59,11 @@ pub(crate) fn amount(units: i64) -> Amount {
 impl Bench {
     /// A customer with an empty wallet.
     pub(crate) fn new() -> Self {
+        Self::of(|_| ())
+    }
+
+    /// A customer with an empty wallet that is opened so.
+    pub(crate) fn of(change: impl FnOnce(&mut NewWallet)) -> Self {
         let mut ids = Counter(0);
         let settings = Settings {
             timing: Timing {
@@ -88,7 +93,8 @@ impl Bench {
             },
         );
         let usd = Currency::new("usd").unwrap();
-        let new = NewWallet::plain(usd, Scale::new(0).unwrap());
+        let mut new = NewWallet::plain(usd, Scale::new(0).unwrap());
+        change(&mut new);
         let mut journal = Journal::default();
         wallet::create(&mut book, &mut journal, &mut context, new).unwrap();
         Self {

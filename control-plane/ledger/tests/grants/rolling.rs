@@ -4,8 +4,9 @@ use creditgate_core::lease::Counters;
 use creditgate_ledger::grant::{ApplicationState, GrantExpiry, NewGrant, UpcomingFilter, upcoming};
 use creditgate_ledger::id::WalletId;
 use creditgate_ledger::journal::ReasonCode;
-use creditgate_ledger::{LedgerAccount, Rate, WalletStatus, wallet};
+use creditgate_ledger::{LedgerAccount, Rate, WalletStatus, balance, lend, wallet};
 
+use crate::common::credit::code;
 use crate::common::{A, Bench, amount, question, returned, turned, used};
 use crate::desk::{MONTH, at, bench, monthly, rollover};
 
@@ -147,6 +148,40 @@ fn what_gateways_have_above_the_maximum_expires_when_they_give_it_back() {
         (old.free, old.pinned, old.excess, old.expired, old.spent),
         (amount(25), amount(0), amount(0), amount(70), amount(5))
     );
+}
+
+#[test]
+fn what_is_above_the_maximum_leaves_the_balance_at_its_instant_also_where_it_is_lent() {
+    let mut bench = begun("0", "30");
+    bench.registry.settings.refill_seconds = 0;
+    assert_eq!(bench.ask(A, 1, Counters::default(), 50).granted, amount(50));
+    bench.ask(A, 1, used(50, 0, 45), 0);
+    bench.step("2027-02-01T00:00:00Z");
+    let wallet = bench.first();
+    let parts = bench.parts(wallet);
+    assert_eq!(
+        (parts.available, parts.pending_recall),
+        (amount(100), amount(20))
+    );
+    assert_eq!((parts.lent, parts.held), (amount(0), amount(30)));
+    assert_eq!(bench.has(wallet), 130);
+    let account = bench.account();
+    assert_eq!(lend::balance(&bench.book, account, bench.now), amount(130));
+    let at_once = balance::of_wallets(&bench.book, &[wallet].into(), bench.now);
+    assert_eq!(at_once[&wallet], amount(130));
+    assert_eq!(code(bench.debit(wallet, 131)), "balance_insufficient");
+    let claim = bench.debit(wallet, 130).unwrap();
+    assert_eq!(bench.has(wallet), 0);
+    let over = returned(
+        Counters {
+            released: amount(45),
+            ..used(50, 0, 45)
+        },
+        50,
+    );
+    let report = turned(question(account, 2, Counters::default(), 0), 1, over, false);
+    bench.report(A, &report).unwrap();
+    assert_eq!(bench.claimed(claim.id).done, amount(130));
 }
 
 #[test]
