@@ -255,8 +255,8 @@ pub fn check(settings: Option<&AlertSettings>) -> Result<(), Refusal> {
     })
 }
 
-/// Gives a wallet other settings of its own, or takes them away: then the installation's hold. What
-/// is crossed is found out anew, by the decision that this is part of.
+/// Gives a wallet other settings of its own, or takes them away: then the installation's hold.
+/// What is crossed is found out anew, by the decision that this is part of.
 pub(crate) fn set(wallet: &mut Wallet, settings: Option<AlertSettings>) {
     wallet.alert_settings = settings;
     wallet.alert_state = wallet.alert_state.with(Crossed::default(), None);

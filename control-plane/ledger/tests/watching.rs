@@ -181,6 +181,14 @@ impl History {
         }
     }
 
+    /// The wallet's own settings; and the installation's, if those count.
+    fn settings(&self) -> [Option<AlertSettings>; 2] {
+        let own = self.bench.book.wallets[0].alert_settings.clone();
+        let default = self.bench.registry.settings.default_alerts.clone();
+        let default = default.filter(|_| own.is_none());
+        [own, default]
+    }
+
     /// A report: some of what is lent was used, and some more is asked for.
     fn ask(&mut self, asked: i64, wanted: i64) {
         let (number, granted, settled) = self.lease;
@@ -340,15 +348,15 @@ proptest! {
         let mut model = Model::default();
         let all = std::iter::once(Step::Own(Some(first))).chain(steps);
         for step in all {
-            let own = history.bench.book.wallets[0].alert_settings.clone();
+            let before = history.settings();
             history.take(&step);
             let wallet = &history.bench.book.wallets[0];
-            if wallet.alert_settings != own {
+            let after = history.settings();
+            if after != before {
                 model.began = [false; 3];
             }
-            let default = history.bench.registry.settings.default_alerts.as_ref();
-            let settings = wallet.alert_settings.as_ref().or(default);
-            model.look(settings, history.balance(), rate_nano);
+            let [own, default] = after;
+            model.look(own.or(default).as_ref(), history.balance(), rate_nano);
             prop_assert_eq!(wallet.alert_state.level, model.level, "after {:?}", step);
         }
         prop_assert_eq!(assert_told_in_order(&history), model.changes);
