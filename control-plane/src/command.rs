@@ -25,14 +25,15 @@ use creditgate_core::lease::LeaseNumber;
 use creditgate_core::protocol::{LeaseAnswer, Report, Resolved};
 use creditgate_core::rate_card::RateCardDocument;
 use creditgate_ledger::customer::{CustomerChange, NewCustomer};
-use creditgate_ledger::id::{GatewayId, InstanceId, KeyId, LeaseId};
+use creditgate_ledger::id::{EndpointId, GatewayId, InstanceId, KeyId, LeaseId};
 use creditgate_ledger::registry::{
     CurrencyDefinition, Gateway, GatewayKey, Instance, InstanceState, OperatorKey, OperatorRole,
     RateCardVersion, Settings,
 };
 use creditgate_ledger::webhook::{Delivery, Endpoint};
 use creditgate_ledger::{
-    Account, ConsumerKey, Customer, Lease, QuarantineCause, ResolutionKind, Timestamp,
+    Account, ConsumerKey, Customer, CustomerStatus, Lease, QuarantineCause, Refusal,
+    ResolutionKind, Timestamp,
 };
 
 use crate::storage::{NamedLease, Target};
@@ -48,6 +49,8 @@ pub enum Command {
         customer: Target,
         /// What.
         change: CustomerChange,
+        /// Why, as far as the client said so.
+        reason: Option<String>,
     },
     /// Adds a consumer key.
     AddKey {
@@ -259,6 +262,10 @@ pub enum Command {
     Webhook(WebhookCommand),
     /// Something about plans, subscriptions or credit grants.
     Grant(GrantCommand),
+    /// What was found wrong before a command could be made. It is refused with this; but the
+    /// repetition of a write that was answered gets that answer, whatever has become since of
+    /// what it was about.
+    Refuse(Refusal),
 }
 
 /// What came of a command.
@@ -292,8 +299,8 @@ pub enum Outcome {
     Instance(Instance),
     /// A webhook endpoint.
     Endpoint(Box<Endpoint>),
-    /// Deliveries that are new, or as they are now.
-    Deliveries(Vec<Delivery>),
+    /// Deliveries to an endpoint that are new, or as they are now; there may be none.
+    Deliveries(EndpointId, Vec<Delivery>),
     /// A plan, a subscription, a credit grant or an application.
     Grant(Box<GrantOutcome>),
     /// A part is done; the same command does the next.
@@ -308,7 +315,11 @@ impl Command {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::CreateCustomer(_) => "create_customer",
-            Self::ChangeCustomer { .. } => "change_customer",
+            Self::ChangeCustomer { change, .. } => match change.status {
+                None => "change_customer",
+                Some(CustomerStatus::Suspended) => "suspend_customer",
+                Some(CustomerStatus::Active) => "resume_customer",
+            },
             Self::AddKey { .. } => "add_key",
             Self::RevokeKey { .. } => "revoke_key",
             Self::RotateKey { .. } => "rotate_key",
@@ -340,6 +351,7 @@ impl Command {
             Self::SetInstanceState { .. } => "set_instance_state",
             Self::Webhook(command) => command.kind(),
             Self::Grant(command) => command.kind(),
+            Self::Refuse(_) => "refuse",
         }
     }
 
@@ -405,7 +417,8 @@ impl Command {
             | Self::ForgetInstance { .. }
             | Self::ForgetAnswers { .. }
             | Self::SetInstanceState { .. }
-            | Self::Webhook(_) => Vec::new(),
+            | Self::Webhook(_)
+            | Self::Refuse(_) => Vec::new(),
         }
     }
 }

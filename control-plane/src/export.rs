@@ -16,7 +16,7 @@ use creditgate_ledger::{Customer, Entry};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::storage::{PageRequest, Reader, StorageError, Target};
+use crate::storage::{CustomerFilter, PageRequest, Reader, StorageError, Target};
 
 /// Entries of one look.
 pub const ENTRIES_PER_PAGE: u32 = 256;
@@ -121,7 +121,7 @@ pub fn heads(
     }
     let mut page = PageRequest::first(CUSTOMERS_PER_PAGE);
     loop {
-        let customers = reader.customers(page)?;
+        let customers = reader.customers(CustomerFilter::default(), page)?;
         for Customer { id, .. } in &customers.items {
             of(&Target::Customer(*id))?;
         }
@@ -137,7 +137,9 @@ pub fn heads(
 pub struct Checked {
     /// Where each account's chain ends in the file.
     pub chains: BTreeMap<AccountId, Chain>,
-    /// What is wrong, each with the number of its line.
+    /// Against how many heads it was held.
+    pub heads: u64,
+    /// What is wrong, each with the number of its line if it is a line's.
     pub problems: Vec<String>,
 }
 
@@ -148,11 +150,39 @@ struct Place {
     number: u64,
 }
 
-/// Checks the chains in a file of lines by themselves.
+/// Heads that were kept elsewhere: for each account, numbers of entries and their hashes.
+type Kept = BTreeMap<AccountId, Vec<(u64, ChainHash)>>;
+
+/// Checks the chains in a file of lines by themselves. That the end of one was cut off between
+/// two lines can't be seen so; see [`check_against`].
 ///
 /// # Errors
 /// The file can't be read.
-pub fn check(mut lines: impl BufRead) -> Result<Checked, io::Error> {
+pub fn check(lines: impl BufRead) -> Result<Checked, io::Error> {
+    check_with(lines, &Kept::new())
+}
+
+/// As [`check`], and each chain must have the entries of which heads were kept elsewhere.
+///
+/// # Errors
+/// One of the files can't be read; a line of `heads` is no head.
+pub fn check_against(lines: impl BufRead, mut heads: impl BufRead) -> Result<Checked, io::Error> {
+    let (mut kept, mut text, mut count) = (Kept::new(), Vec::new(), 0_u64);
+    while let Some(head) = next_head(&mut heads, &mut text)? {
+        let of_account = kept.entry(head.account).or_default();
+        of_account.push((head.entries, head.head));
+        count = count.saturating_add(1);
+    }
+    let mut checked = check_with(lines, &kept)?;
+    checked.heads = count;
+    if count == 0 {
+        let problem = "the file of heads is empty; nothing was held against it";
+        checked.problems.push(problem.to_owned());
+    }
+    Ok(checked)
+}
+
+fn check_with(mut lines: impl BufRead, kept: &Kept) -> Result<Checked, io::Error> {
     let mut checked = Checked::default();
     let mut number = 0_u64;
     let mut text = Vec::new();
@@ -163,14 +193,40 @@ pub fn check(mut lines: impl BufRead) -> Result<Checked, io::Error> {
             break;
         }
         number = number.saturating_add(1);
-        if let Err(problem) = check_line(&text, &mut checked.chains) {
+        if let Err(problem) = check_line(&text, &mut checked.chains, kept) {
             checked.problems.push(format!("line {number}: {problem}"));
         }
     }
+    if number == 0 {
+        let problem = "the file has no lines; the export failed, or all of it was cut off";
+        checked.problems.push(problem.to_owned());
+    }
+    let missing = missing(&checked.chains, kept);
+    let room = PROBLEMS_MAX.saturating_sub(checked.problems.len());
+    checked.problems.extend(missing.take(room));
     Ok(checked)
 }
 
-fn check_line(text: &[u8], chains: &mut BTreeMap<AccountId, Chain>) -> Result<(), String> {
+/// What heads say of entries after the end of a chain.
+fn missing(chains: &BTreeMap<AccountId, Chain>, kept: &Kept) -> impl Iterator<Item = String> {
+    kept.iter().filter_map(|(account, heads)| {
+        let had = heads.iter().map(|(entries, _)| *entries).max()?;
+        let has = chains.get(account).map_or(0, |chain| chain.entries);
+        match has {
+            has if has >= had => None,
+            0 => Some(format!("{account} had {had} entries and has no lines here")),
+            has => Some(format!(
+                "{account} had {had} entries and ends with entry {has} here; its end was cut off"
+            )),
+        }
+    })
+}
+
+fn check_line(
+    text: &[u8],
+    chains: &mut BTreeMap<AccountId, Chain>,
+    kept: &Kept,
+) -> Result<(), String> {
     let Some((entry, hash)) = parts(text) else {
         return Err(r#"is not {"entry":…,"hash":"64 digits"} and its end"#.to_owned());
     };
@@ -194,7 +250,14 @@ fn check_line(text: &[u8], chains: &mut BTreeMap<AccountId, Chain>) -> Result<()
             "the hash of entry {number} of {account} is not that of its text after the entry before it; one of them was changed"
         ));
     }
-    Ok(())
+    let heads = kept.get(&account).into_iter().flatten();
+    let mut of_entry = heads.filter(|(entries, _)| *entries == number);
+    match of_entry.find(|(_, kept)| *kept != hash) {
+        None => Ok(()),
+        Some((_, kept)) => Err(format!(
+            "entry {number} of {account} had the hash {kept} and has {hash} here; the journal was changed and chained anew"
+        )),
+    }
 }
 
 /// The canonical text of a line, and its hash.
@@ -204,6 +267,17 @@ fn parts(text: &[u8]) -> Option<(&[u8], ChainHash)> {
     let (rest, hash) = rest.split_at_checked(rest.len().checked_sub(64)?)?;
     let hash = std::str::from_utf8(hash).ok()?.parse().ok()?;
     Some((rest.strip_suffix(BEFORE_HASH)?, hash))
+}
+
+fn next_head(lines: &mut impl BufRead, text: &mut Vec<u8>) -> Result<Option<Head>, io::Error> {
+    text.clear();
+    let mut one_line = io::Read::take(lines, LINE_MAX);
+    if one_line.read_until(b'\n', text)? == 0 {
+        return Ok(None);
+    }
+    serde_json::from_slice(text)
+        .map(Some)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 /// Holds the chains of a database against heads that were kept elsewhere, one line of JSON each:
@@ -219,13 +293,9 @@ pub fn verify_heads(
     let mut findings = Vec::new();
     let mut text = Vec::new();
     while findings.len() < PROBLEMS_MAX {
-        text.clear();
-        let mut one_line = io::Read::take(&mut lines, LINE_MAX);
-        if one_line.read_until(b'\n', &mut text)? == 0 {
+        let Some(kept) = next_head(&mut lines, &mut text)? else {
             break;
-        }
-        let kept: Head = serde_json::from_slice(&text)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        };
         let Some(before) = kept.entries.checked_sub(1) else {
             continue;
         };

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::clock::Clock;
-use crate::command::Command;
+use crate::command::{Command, Outcome};
 use crate::jobs::Presence;
 use crate::problem::Problem;
 use crate::storage::{Reader, Target};
@@ -82,7 +82,8 @@ impl App {
         });
         if is_behind.await? {
             let command = Command::PassTime { customer: target };
-            self.writer.execute("time", command).await?;
+            // After a very long downtime there is more than one command does.
+            while let Outcome::Unfinished = self.writer.execute("time", command.clone()).await? {}
         }
         Ok(())
     }

@@ -45,7 +45,7 @@ pub(crate) struct ProblemBody<'p> {
     /// What happened, to what, and what to do.
     #[schema(value_type = String)]
     detail: &'p str,
-    /// The field at fault, as a JSON pointer into the body.
+    /// The field at fault, as a JSON pointer into the body; absent if what is wrong is not in the body.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "/amount")]
     pointer: Option<&'p str>,
@@ -162,6 +162,7 @@ impl From<Refusal> for Problem {
                 ..problem
             }
             .at(field),
+            Refusal::Exists { field, .. } => problem.at(field),
             _ => problem,
         }
     }

@@ -9,7 +9,9 @@
 use creditgate_ledger::{Ids, LeaseState, Timestamp};
 
 use crate::command::{Command, Work};
-use crate::storage::{ChangeSet, LoadPlan, PageRequest, Reader, Storage, StorageError, Target};
+use crate::storage::{
+    ChangeSet, CustomerFilter, LoadPlan, PageRequest, Reader, Storage, StorageError, Target,
+};
 
 /// Customers of one transaction.
 const PAGE: u32 = 250;
@@ -44,7 +46,7 @@ pub fn begin_epoch(
     let (mut customers, mut quarantined) = (0_u64, 0_u64);
     let mut page = PageRequest::first(PAGE);
     loop {
-        let found = reader.customers(page)?;
+        let found = reader.customers(CustomerFilter::default(), page)?;
         let targets: Vec<Target> = found
             .items
             .iter()

@@ -21,15 +21,15 @@ use thiserror::Error;
 
 mod diff;
 mod filter;
-mod live;
+pub(crate) mod live;
 pub mod memory;
 mod read;
 pub mod sqlite;
 mod unique;
 
 pub use filter::{
-    ApplicationFilter, AuditFilter, ClaimFilter, DeliveryFilter, EntryFilter, EventFilter,
-    GrantFilter, LeaseFilter, LotFilter, SubscriptionFilter, WalletFilter,
+    ApplicationFilter, AuditFilter, ClaimFilter, CustomerFilter, DeliveryFilter, EntryFilter,
+    EventFilter, GrantFilter, LeaseFilter, LotFilter, SubscriptionFilter, WalletFilter,
 };
 pub use read::{Cursor, CursorError, LeaseTotal, Page, PageRequest, Reader};
 

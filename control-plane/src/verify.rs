@@ -13,7 +13,7 @@ use creditgate_ledger::id::{LeaseId, LotId};
 use creditgate_ledger::verify::{Finding, invariant, verify as verify_book};
 use creditgate_ledger::{Account, Book, Customer, LedgerAccount, Lot};
 
-use crate::storage::{LotFilter, Page, PageRequest, Reader, StorageError, Target};
+use crate::storage::{CustomerFilter, LotFilter, Page, PageRequest, Reader, StorageError, Target};
 use leases::Leases;
 
 mod leases;
@@ -55,7 +55,7 @@ pub fn verify(reader: &dyn Reader) -> Result<Vec<Finding>, StorageError> {
     let mut findings = Findings(reader.self_check()?);
     let mut page = PageRequest::first(PAGE);
     while !findings.are_many() {
-        let customers = match reader.customers(page) {
+        let customers = match reader.customers(CustomerFilter::default(), page) {
             Ok(customers) => customers,
             Err(StorageError::Corrupt(problem)) => {
                 let subject = "the list of customers, from here on not checked";

@@ -8,6 +8,7 @@
 
 use creditgate_core::amount::{Amount, Scale};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::credits::{Credits, Rate};
 use crate::refusal::Refusal;
@@ -84,6 +85,9 @@ pub struct AlertState {
     /// level may go on where it would not begin.
     #[serde(default)]
     pub crossed: Crossed,
+    /// Of which settings these are the levels: a short hash of them, zero while none is crossed.
+    #[serde(default)]
+    pub crossed_of: u64,
 }
 
 /// Which levels are crossed.
@@ -143,7 +147,39 @@ impl AlertThreshold {
     }
 }
 
+impl AlertState {
+    /// Which levels were crossed under these settings. What was crossed under others, such as
+    /// the installation's before they were changed, says nothing of their thresholds.
+    #[must_use]
+    pub(crate) fn crossed_under(&self, settings: &AlertSettings) -> Crossed {
+        if self.crossed != Crossed::default() && self.crossed_of == settings.mark() {
+            self.crossed
+        } else {
+            Crossed::default()
+        }
+    }
+
+    /// The same with these levels of `settings` crossed.
+    #[must_use]
+    pub(crate) fn with(self, crossed: Crossed, settings: Option<&AlertSettings>) -> Self {
+        let settings = settings.filter(|_| crossed != Crossed::default());
+        Self {
+            crossed,
+            crossed_of: settings.map_or(0, AlertSettings::mark),
+            ..self
+        }
+    }
+}
+
 impl AlertSettings {
+    /// A short hash of them, to tell whether they are still the same.
+    #[must_use]
+    pub(crate) fn mark(&self) -> u64 {
+        let text = serde_json::to_vec(self).unwrap_or_default();
+        let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = Sha256::digest(text).into();
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+
     /// Which levels are crossed at `balance`, if these `were` until now.
     #[must_use]
     pub fn crossed(&self, were: Crossed, balance: Amount, rate: &Rate, scale: Scale) -> Crossed {
@@ -219,11 +255,9 @@ pub fn check(settings: Option<&AlertSettings>) -> Result<(), Refusal> {
     })
 }
 
-/// Gives a wallet its own settings, or takes them away: then the installation's hold. What
-/// is crossed is found out anew, by the decision that this is part of.
-pub fn set(wallet: &mut Wallet, settings: Option<AlertSettings>) {
-    if wallet.alert_settings != settings {
-        wallet.alert_settings = settings;
-        wallet.alert_state.crossed = Crossed::default();
-    }
+/// Gives a wallet other settings of its own, or takes them away: then the installation's hold.
+/// What is crossed is found out anew, by the decision that this is part of.
+pub(crate) fn set(wallet: &mut Wallet, settings: Option<AlertSettings>) {
+    wallet.alert_settings = settings;
+    wallet.alert_state = wallet.alert_state.with(Crossed::default(), None);
 }

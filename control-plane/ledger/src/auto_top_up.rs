@@ -98,7 +98,7 @@ pub struct AutoTopUpState {
     /// Why the present crossing is not answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<AutoTopUpRefusal>,
-    /// The reasons that were told of the present crossing, since its last answer.
+    /// The reasons that were told of the present crossing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub told: Vec<AutoTopUpRefusal>,
     /// When the present crossing is looked at again without another debit.
@@ -233,17 +233,13 @@ pub fn check(terms: Option<&AutoTopUp>, rate: &Rate, scale: Scale) -> Result<(),
     terms.map_or(Ok(()), |terms| terms.check("/auto_topup", rate, scale))
 }
 
-/// Gives a wallet new terms, or none. What stood against the old ones is forgotten, so that a
+/// Gives a wallet other terms, or none. What stood against the old ones is forgotten, so that a
 /// crossing that stands is answered by the new ones; how many there were today is not, nor a
-/// lot that waits for its payment.
-pub fn set(wallet: &mut Wallet, terms: Option<AutoTopUp>) {
-    if wallet.auto_topup == terms {
-        return;
-    }
+/// lot that waits for its payment, nor what was told of the crossing.
+pub(crate) fn set(wallet: &mut Wallet, terms: Option<AutoTopUp>) {
     let state = &mut wallet.auto_topup_state;
     if terms.as_ref().is_some_and(|terms| terms.enabled) {
         state.refused = None;
-        state.told.clear();
         state.retry_at = None;
     } else {
         state.end_crossing();

@@ -4,15 +4,15 @@
 //! counted from lots and pins, and what may no longer be spent but is still out is told
 //! apart as pending recall.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use creditgate_core::amount::Amount;
 
 use crate::book::Book;
 use crate::burn_order::{Lot, LotKind};
 use crate::claim;
-use crate::id::{AccountId, LotId, WalletId};
-use crate::lease::{Lease, LeaseState, Pin};
+use crate::id::{AccountId, WalletId};
+use crate::lease::{self, Lease, LeaseState, Pin};
 use crate::time::Timestamp;
 use crate::wallet::{Wallet, WalletStatus};
 
@@ -27,8 +27,8 @@ pub struct Parts {
     pub lent: Amount,
     /// Set aside there for requests in flight, as of the last reports.
     pub held: Amount,
-    /// At gateways, but no longer to be spent: it expired, was voided, is claimed for a debit
-    /// or a transfer, or covers debt.
+    /// At gateways, but no longer to be spent: it expired, was voided, is above a credit limit
+    /// or what a grant carries on, is claimed for a debit or a transfer, or covers debt.
     pub pending_recall: Amount,
     /// At gateways that fell silent or lost it.
     pub quarantined: Amount,
@@ -125,9 +125,9 @@ fn parts_of(
             }
         }
     }
-    let claimed = claim::recalled(book, now);
+    let back = claim::recalled(book, now);
     for lot in book.lots.iter().filter(|lot| counted(lot) && usable(lot)) {
-        let recalled = claimed.get(&lot.id).copied().unwrap_or_default();
+        let recalled = back.get(&lot.id).copied().unwrap_or_default();
         // What lies unused comes back first.
         let unused = recalled.min(parts.lent);
         parts.lent = parts.lent.saturating_sub(unused);
@@ -154,16 +154,10 @@ pub fn of_wallets(
         .iter()
         .map(|wallet| (*wallet, Amount::ZERO))
         .collect();
-    // What is at gateways, less what claims will take of it. Few of many lots are there.
-    let mut out: HashMap<LotId, Amount> = HashMap::new();
+    // What is at gateways, less what is not the wallet's any more. Few of many lots are there.
     let lent = |lease: &&Lease| matches!(lease.state, LeaseState::Open | LeaseState::Draining);
     let leases = book.leases.iter().filter(lent);
-    for pin in leases.flat_map(|lease| &lease.pins) {
-        if let Some(lot) = pin.lot {
-            let sum = out.entry(lot).or_default();
-            *sum = sum.saturating_add(pin.amount);
-        }
-    }
+    let mut out = lease::by_lot(leases.flat_map(|lease| &lease.pins));
     for (lot, recalled) in claim::recalled(book, now) {
         let sum = out.entry(lot).or_default();
         *sum = sum.saturating_sub(recalled);

@@ -40,6 +40,8 @@ pub struct Lot {
     pub unpaid: Amount,
     /// When it is voided if it is not paid until then.
     pub lapses_at: Option<Timestamp>,
+    /// When it was paid, if it waited for that.
+    pub paid_at: Option<Timestamp>,
     /// Neither lent nor gone.
     pub free: Amount,
     /// In leases, open, draining or quarantined.
@@ -87,18 +89,40 @@ pub enum LotSource {
     /// It came on top of this purchase.
     Bonus(LotId),
     /// A credit grant was applied.
-    Application {
-        /// Which application.
-        application: ApplicationId,
-        /// Of which grant.
-        grant: GrantId,
-        /// For which subscription.
-        subscription: Option<SubscriptionId>,
+    Application(GrantedBy),
+    /// It came from another wallet.
+    Transfer {
+        /// From which lot of it.
+        lot: LotId,
+        /// What had given the credit, however often it was transferred since.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        granted_by: Option<GrantedBy>,
     },
-    /// It came from this lot of another wallet.
-    Transfer(LotId),
     /// It is the credit limit of a post-paid wallet.
     CreditLimit,
+}
+
+/// The application of a credit grant that gave credit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct GrantedBy {
+    /// Which application.
+    pub application: ApplicationId,
+    /// Of which grant.
+    pub grant: GrantId,
+    /// For which subscription.
+    pub subscription: Option<SubscriptionId>,
+}
+
+impl LotSource {
+    /// What gave the credit, if a grant did: its terms hold in whatever wallet the credit is.
+    #[must_use]
+    pub const fn granted_by(self) -> Option<GrantedBy> {
+        match self {
+            Self::Application(by) => Some(by),
+            Self::Transfer { granted_by, .. } => granted_by,
+            Self::TopUp | Self::AutoTopUp | Self::Bonus(_) | Self::CreditLimit => None,
+        }
+    }
 }
 
 /// What kind of value a lot is.
@@ -160,9 +184,9 @@ pub enum LotStatus {
     Pending,
     /// Can be spent.
     Active,
-    /// Used up.
+    /// Used up, or taken out.
     Depleted,
-    /// Past its expiry.
+    /// Past its expiry, with something left in it.
     Expired,
     /// Voided.
     Voided,
@@ -177,14 +201,13 @@ impl Lot {
         } else if !self.unpaid.is_zero() {
             // Its expiry counts once it is paid.
             LotStatus::Pending
-        } else if self.has_expired(now) {
-            if self.spent == self.amount {
-                LotStatus::Depleted
-            } else {
-                LotStatus::Expired
-            }
+        } else if self.has_expired(now) && !self.expired.is_zero() {
+            LotStatus::Expired
         } else if self.free.is_zero() && self.pinned.is_zero() {
             LotStatus::Depleted
+        } else if self.has_expired(now) {
+            // What is free or lent of it is not booked as expired yet.
+            LotStatus::Expired
         } else if now < self.effective_at {
             LotStatus::Pending
         } else {
@@ -196,6 +219,13 @@ impl Lot {
     #[must_use]
     pub fn has_expired(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|expires_at| now >= expires_at)
+    }
+
+    /// Whether its expiry had come before `instant`.
+    #[must_use]
+    pub fn has_expired_before(&self, instant: Timestamp) -> bool {
+        self.expires_at
+            .is_some_and(|expires_at| expires_at < instant)
     }
 
     /// Whether credit of it may be lent at `now`.

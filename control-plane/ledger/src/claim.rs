@@ -13,7 +13,7 @@ mod serving;
 
 pub use cover::recalled;
 pub use opening::{NewClaim, open};
-pub(crate) use opening::{check, check_target};
+pub(crate) use opening::{check, check_target, claimable};
 pub use serving::settle;
 
 use creditgate_core::amount::Amount;

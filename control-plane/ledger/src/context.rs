@@ -17,11 +17,24 @@ pub struct Context<'a> {
     pub ids: &'a mut dyn Ids,
     /// The installation: its settings, its plans.
     pub registry: &'a Registry,
-    /// Who asks: a key id, or the name of a job.
+    /// Who asks: a key id, or the name of a job. Entries are booked in this name.
     pub actor: &'a str,
 }
 
+/// The actor of what time alone brings about.
+pub const TIME: &str = "time";
+
 impl Context<'_> {
+    /// The same in the name of someone else.
+    pub(crate) fn of<'b>(&'b mut self, actor: &'b str) -> Context<'b> {
+        Context {
+            now: self.now,
+            ids: self.ids,
+            registry: self.registry,
+            actor,
+        }
+    }
+
     /// The installation's settings.
     #[must_use]
     pub const fn settings(&self) -> &Settings {

@@ -75,7 +75,8 @@ pub fn set(
 ) -> Result<Wallet, Refusal> {
     let (found, place) = wallet::open_place(book, id)?;
     let Some(line) = line_of(book, id) else {
-        return Err(Refusal::Conflict {
+        return Err(Refusal::Invalid {
+            field: "/credit_limit",
             code: "wallet_not_post_paid",
             problem: format!("wallet {id} is PRE_PAID; only a POST_PAID wallet has a credit limit"),
         });

@@ -74,6 +74,13 @@ impl Credits {
     pub fn amount(&self, rate: &Rate, scale: Scale) -> Result<Amount, Refusal> {
         rate.times(&self.0, scale)
     }
+
+    /// What is left of them when `amount` is taken; never less than nothing.
+    #[must_use]
+    pub(crate) fn without(&self, amount: Amount, rate: &Rate, scale: Scale) -> Self {
+        let taken = parse_wide(&rate.credits(amount, scale), Scale::MAX).unwrap_or_default();
+        Self::of_nano(self.nano().saturating_sub(taken).max(0))
+    }
 }
 
 impl fmt::Display for Credits {
@@ -127,6 +134,12 @@ impl Rate {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether a credit is one of the currency, as of wallets that say nothing.
+    #[must_use]
+    pub fn is_one(&self) -> bool {
+        *self == Self::default()
     }
 
     /// What `credits` come to: credits, to nine places, × rate, half-even to `scale`.

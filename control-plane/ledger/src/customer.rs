@@ -94,7 +94,7 @@ pub fn change(
         Tale::of_customer(book).tell(book, journal, context, kind);
     }
     if is_zone_new {
-        grant::reschedule(book, context.registry);
+        grant::reschedule(book, journal, context);
         grant::pass(book, journal, context);
     }
     if (customer.status, customer.mode) != told_before {

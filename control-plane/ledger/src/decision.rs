@@ -8,13 +8,15 @@ use crate::alert;
 use crate::auto_top_up;
 use crate::book::Book;
 use crate::claim;
-use crate::context::Context;
+use crate::context::{Context, TIME};
 use crate::expiry;
 use crate::grant;
 use crate::journal::Journal;
 
-/// Does what time has brought about for the customer since the last decision.
+/// Does what time has brought about for the customer since the last decision; not in the name
+/// of who happens to come by.
 pub fn begin(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>) {
+    let context = &mut context.of(TIME);
     auto_top_up::answer::begin(book, journal);
     // Before any expiry is booked: what a grant carries on must not expire first.
     grant::pass(book, journal, context);

@@ -12,6 +12,7 @@ use crate::burn_order::Lot;
 use crate::context::Context;
 use crate::event::{EventKind, tell};
 use crate::fact::Fact;
+use crate::grant;
 use crate::journal::{About, Draw, EntryKind, Journal, LedgerAccount, ReasonCode};
 use crate::lease::{Lease, LeaseState};
 use crate::lend;
@@ -23,16 +24,24 @@ use crate::wallet::WalletStatus;
 
 /// Books all that time has done to an account since the last decision.
 pub fn pass(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, place: usize) {
-    payment::lapse(book, journal, context, place);
+    // First: what is booked otherwise moves the account's time past what became effective.
     note_effective(book, journal, context, place);
+    payment::lapse(book, journal, context, place);
     let id = book.accounts[place].id;
     let now = context.now;
-    let due: Vec<usize> = (0..book.lots.len())
+    let mut due: Vec<usize> = (0..book.lots.len())
         .filter(|lot| {
             let lot = &book.lots[*lot];
             lot.account == id && lot.has_expired(now) && !lot.free.is_zero()
         })
         .collect();
+    if !due.is_empty()
+        && let Some(since) = grant::behind_since(book, now)
+    {
+        // It may be carried on by what is due and was not come to yet. Until that is decided it
+        // can't be spent, having expired, but is not booked as such either.
+        due.retain(|lot| book.lots[*lot].has_expired_before(since));
+    }
     for lot in due {
         expire(book, journal, context, place, lot);
     }

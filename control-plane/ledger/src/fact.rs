@@ -1,4 +1,5 @@
-//! What an entry says besides its amounts: the terms of a lot, a changed priority, an alert.
+//! What an entry says besides its amounts: the terms of a lot or a wallet, a changed priority,
+//! an alert.
 //!
 //! With its facts the journal is whole: [replaying](crate::replay) it gives the same lots,
 //! wallets' states and alerts as the rows have. A fact is part of the hashed text of its
@@ -7,9 +8,11 @@
 use creditgate_core::amount::Amount;
 use serde::{Deserialize, Serialize};
 
-use crate::alert::AlertLevel;
+use crate::alert::{AlertLevel, AlertSettings};
+use crate::auto_top_up::AutoTopUp;
 use crate::burn_order::{CostBasis, Lot, LotKind, LotSource};
 use crate::claim::{ClaimLots, ClaimPurpose};
+use crate::credits::Rate;
 use crate::id::{ClaimId, LotId, WalletId};
 use crate::journal::ReasonCode;
 use crate::time::Timestamp;
@@ -28,6 +31,36 @@ pub enum Fact {
         /// Its place among the wallets of the account.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         priority: Option<i32>,
+        /// Amount per credit.
+        #[serde(default, skip_serializing_if = "Rate::is_one")]
+        conversion_rate: Rate,
+        /// Money paid per credit.
+        #[serde(default, skip_serializing_if = "Rate::is_one")]
+        topup_conversion_rate: Rate,
+        /// How it fills itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        auto_topup: Option<Box<AutoTopUp>>,
+        /// When its balance is told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        alert_settings: Option<Box<AlertSettings>>,
+    },
+    /// How a wallet fills itself changed.
+    AutoTopUpTerms {
+        /// Which wallet.
+        wallet: WalletId,
+        /// Before.
+        from: Option<Box<AutoTopUp>>,
+        /// From now on.
+        to: Option<Box<AutoTopUp>>,
+    },
+    /// When a wallet's balance is told changed.
+    AlertTerms {
+        /// Which wallet.
+        wallet: WalletId,
+        /// Before.
+        from: Option<Box<AlertSettings>>,
+        /// From now on.
+        to: Option<Box<AlertSettings>>,
     },
     /// A wallet's place among the wallets of its account changed.
     WalletPriority {
@@ -165,6 +198,8 @@ impl Fact {
             | Self::LotExcess { lot, .. }
             | Self::LotVoided { lot } => Some(*lot),
             Self::WalletOpened { .. }
+            | Self::AutoTopUpTerms { .. }
+            | Self::AlertTerms { .. }
             | Self::WalletPriority { .. }
             | Self::WalletStatus { .. }
             | Self::CreditLimit { .. }

@@ -15,7 +15,7 @@ mod schedule;
 mod upcoming;
 
 pub use apply::{ATTEMPTS_MAX, CATCH_UP_MAX, is_behind, pass, retry};
-pub(crate) use apply::{SUBSCRIPTION_CANCELLED, skip};
+pub(crate) use apply::{SUBSCRIPTION_CANCELLED, behind_since, skip};
 pub use making::{NewGrant, NewRollover, archive, archive_of_plan, create, create_for_plan};
 pub use schedule::reschedule;
 pub(crate) use schedule::{end, take_up};
@@ -194,6 +194,9 @@ pub struct Application {
     pub amount: Amount,
     /// How much was carried on from the application before.
     pub rolled_over: Amount,
+    /// Whether that was done: it is, when the application is first tried, and not again.
+    #[serde(default)]
+    pub carried: bool,
     /// When that was decided.
     pub decided_at: Timestamp,
 }

@@ -1,5 +1,7 @@
 //! A lease at the control plane: its counters, its state and the lots it has pinned.
 
+use std::collections::HashMap;
+
 use creditgate_core::amount::Amount;
 use creditgate_core::lease::{Counters, LeaseNumber};
 use serde::{Deserialize, Serialize};
@@ -262,6 +264,18 @@ impl Lease {
         }
         taken
     }
+}
+
+/// How much of which lot pins are of.
+pub(crate) fn by_lot<'a>(pins: impl Iterator<Item = &'a Pin>) -> HashMap<LotId, Amount> {
+    let mut sums: HashMap<LotId, Amount> = HashMap::new();
+    for pin in pins {
+        if let Some(lot) = pin.lot {
+            let sum = sums.entry(lot).or_default();
+            *sum = sum.saturating_add(pin.amount);
+        }
+    }
+    sums
 }
 
 fn take_part(pins: &mut Vec<Pin>, place: usize, missing: &mut Amount, taken: &mut Vec<Pin>) {

@@ -104,8 +104,8 @@ pub fn is_for_requests(book: &Book, lot: &Lot) -> bool {
     !wallet_is_frozen(book, lot.wallet) && !claim::is_claimed(book, lot)
 }
 
-/// available + lent + held as of `now`: what expired, was voided or is claimed is not in it,
-/// lent or not, nor is what a closed wallet keeps.
+/// available + lent + held as of `now`: what expired, was voided, is claimed or is to be taken
+/// when it comes back is not in it, lent or not, nor is what a closed wallet keeps.
 #[must_use]
 pub fn balance(book: &Book, account: AccountId, now: Timestamp) -> Amount {
     let usable = |lot: &Lot| lot.is_lendable(now) && !wallet_is_closed(book, lot.wallet);
@@ -123,9 +123,9 @@ pub fn balance(book: &Book, account: AccountId, now: Timestamp) -> Amount {
                 .is_some_and(|pinned| book.lots.iter().any(|lot| lot.id == pinned && usable(lot)))
         })
         .fold(free, |sum, pin| sum.saturating_add(pin.amount));
-    let claimed = claim::recalled(book, now);
+    let back = claim::recalled(book, now);
     let lots = book.lots.iter().filter(of_account);
-    lots.filter_map(|lot| claimed.get(&lot.id))
+    lots.filter_map(|lot| back.get(&lot.id))
         .fold(with_lent, |sum, recalled| sum.saturating_sub(*recalled))
 }
 

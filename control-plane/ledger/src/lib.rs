@@ -20,6 +20,7 @@ pub mod credential;
 pub mod credit_limit;
 pub mod credits;
 pub mod customer;
+pub mod debt;
 pub mod decision;
 pub mod event;
 pub mod expiry;
@@ -49,7 +50,7 @@ pub mod wallet;
 pub mod webhook;
 
 pub use book::{Account, Book, Customer, CustomerStatus, Scope, Waiter};
-pub use burn_order::{CostBasis, Lot, LotKind, LotSource, LotStatus};
+pub use burn_order::{CostBasis, GrantedBy, Lot, LotKind, LotSource, LotStatus};
 pub use context::{Context, Ids};
 pub use credential::ConsumerKey;
 pub use credits::{Credits, Rate};

@@ -8,6 +8,7 @@ use crate::book::Book;
 use crate::burn_order::{Lot, LotKind, LotSource};
 use crate::context::Context;
 use crate::credit_limit;
+use crate::debt;
 use crate::event::{EventKind, tell};
 use crate::fact::{Fact, LotTerms};
 use crate::id::{AccountId, LotId, WalletId};
@@ -52,6 +53,7 @@ pub(crate) fn blank(
         amount: Amount::ZERO,
         unpaid: Amount::ZERO,
         lapses_at: None,
+        paid_at: None,
         free: Amount::ZERO,
         pinned: Amount::ZERO,
         spent: Amount::ZERO,
@@ -113,40 +115,8 @@ pub(crate) fn land(
     if !book.lots[lot].is_lendable(context.now) {
         return;
     }
-    repay_debt(book, journal, context, place, lot);
+    debt::repay(book, journal, context, place, lot);
     credit_limit::repay(book, journal, context, place, lot);
-}
-
-fn repay_debt(
-    book: &mut Book,
-    journal: &mut Journal,
-    context: &mut Context<'_>,
-    place: usize,
-    lot: usize,
-) {
-    let owed = book.accounts[place].balances.owed();
-    let lot = &mut book.lots[lot];
-    let repaid = owed.min(lot.free).max(Amount::ZERO);
-    lot.free = lot.free.saturating_sub(repaid);
-    lot.spent = lot.spent.saturating_add(repaid);
-    let about = About {
-        wallet: Some(lot.wallet),
-        ..About::default()
-    };
-    let draws = vec![Draw {
-        lot: lot.id,
-        amount: repaid,
-    }];
-    let movement = (LedgerAccount::Available, LedgerAccount::Debt, repaid);
-    journal.transfer(
-        context,
-        &mut book.accounts[place],
-        EntryKind::Repayment,
-        ReasonCode::DebtRepaid,
-        movement,
-        draws,
-        about,
-    );
 }
 
 /// Whether an account and its customer have room for `lots` more lots of `amount` together.

@@ -68,6 +68,7 @@ fn book_payment(
     let paid = row.unpaid;
     row.unpaid = Amount::ZERO;
     row.lapses_at = None;
+    row.paid_at = Some(context.now);
     row.free = paid;
     // Without a cost there is nothing that the payment could be of.
     let reference = reference.filter(|_| row.cost.is_some());

@@ -68,6 +68,7 @@ pub fn create(
     let plans = &registry.plans;
     if plans.iter().any(|plan| plan.external_id == new.external_id) {
         return Err(Refusal::Exists {
+            field: "/external_id",
             what: "plan",
             id: new.external_id,
         });

@@ -47,7 +47,8 @@ pub fn set_aside(
     {
         row.counters.returned = row.counters.returned.saturating_add(outstanding);
         row.state = LeaseState::Closed;
-        report::book_return(book, journal, context, place, lease, outstanding, None);
+        let why = (ReasonCode::LeaseLending, None);
+        report::book_return(book, journal, context, place, lease, outstanding, why);
         return;
     }
     row.state = LeaseState::Quarantined;
@@ -92,7 +93,10 @@ pub fn resolve(
     })?;
     let outstanding = row.counters.outstanding();
     match kind {
-        ResolutionKind::Release => release(book, journal, context, place, lease, outstanding),
+        ResolutionKind::Release => {
+            let why = (ReasonCode::LeaseReleased, Some("quarantine released"));
+            report::book_return(book, journal, context, place, lease, outstanding, why);
+        }
         ResolutionKind::Consume | ResolutionKind::UnsettledHold => {
             charge(
                 book,
@@ -249,18 +253,6 @@ pub fn merge_late(
         Vec::new(),
         about,
     );
-}
-
-fn release(
-    book: &mut Book,
-    journal: &mut Journal,
-    context: &mut Context<'_>,
-    place: usize,
-    lease: usize,
-    outstanding: Amount,
-) {
-    let note = Some("quarantine released");
-    report::book_return(book, journal, context, place, lease, outstanding, note);
 }
 
 fn charge(

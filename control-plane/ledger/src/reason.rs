@@ -92,6 +92,8 @@ codes! {
     WalletStatusChanged = "WALLET_STATUS_CHANGED",
     /// The order in which credit burns was changed.
     PriorityChanged = "PRIORITY_CHANGED",
+    /// How a wallet fills itself, or when its balance is told, was changed.
+    WalletTermsChanged = "WALLET_TERMS_CHANGED",
     /// A lot's effective instant came.
     CreditEffective = "CREDIT_EFFECTIVE",
     /// Credit is wanted for something else than requests; gateways are to give it back.

@@ -17,6 +17,8 @@ pub enum Refusal {
     /// An object of that name exists.
     #[error("a {what} named {id:?} exists already")]
     Exists {
+        /// JSON pointer of the field with the name.
+        field: &'static str,
         /// What kind of object.
         what: &'static str,
         /// Its name.

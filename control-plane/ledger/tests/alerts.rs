@@ -5,7 +5,7 @@ mod common;
 use common::{A, Bench, amount, used};
 use creditgate_core::amount::Scale;
 use creditgate_ledger::alert::{
-    self, AlertCondition, AlertLevel, AlertSettings, AlertThreshold, Crossed,
+    AlertCondition, AlertLevel, AlertSettings, AlertThreshold, Crossed,
 };
 use creditgate_ledger::top_up::{self, TopUp};
 use creditgate_ledger::{
@@ -57,10 +57,7 @@ fn watched(settings: AlertSettings) -> Bench {
 }
 
 fn set(bench: &mut Bench, settings: Option<AlertSettings>) {
-    bench.run(|book, _, context| {
-        alert::set(&mut book.wallets[0], settings);
-        book.touch(0, context.now);
-    });
+    bench.alert_by(bench.first(), settings);
 }
 
 /// Makes the balance this, by a lot or by taking one out.
@@ -335,8 +332,11 @@ fn a_frozen_wallet_is_watched_and_a_closed_one_is_not() {
 
 #[test]
 fn a_change_says_what_was_compared_with_what() {
-    let mut bench = watched(levels());
-    bench.book.wallets[0].conversion_rate = Rate::parse("2", "/conversion_rate").unwrap();
+    let mut bench = Bench::of(|new| {
+        new.conversion_rate = Rate::parse("2", "/conversion_rate").unwrap();
+    });
+    bench.top_up(1_000);
+    set(&mut bench, Some(levels()));
     bench.book.wallets[0].external_id = Some("purse".into());
     bench.top_up(199);
     let first = bench.book.lots[0].id;
@@ -411,4 +411,31 @@ fn levels_are_ordered_by_severity() {
     assert!(levels.is_sorted());
     let names = levels.map(AlertLevel::as_str);
     assert_eq!(names, ["ok", "info", "warning", "in_alarm"]);
+}
+
+#[test]
+fn new_default_levels_begin_without_the_old_ones_hysteresis() {
+    let default = |threshold: &str| AlertSettings {
+        enabled: true,
+        info: None,
+        warning: Some(with_hysteresis(below(threshold), "20")),
+        critical: None,
+    };
+    let mut bench = Bench::with_credit(1_000);
+    bench.registry.settings.default_alerts = Some(default("50"));
+    bring_to(&mut bench, 40);
+    bring_to(&mut bench, 45);
+    assert_eq!(states(&bench), ["warning"]);
+    bench.registry.settings.default_alerts = Some(default("30"));
+    bring_to(&mut bench, 46);
+    assert_eq!(states(&bench), ["warning", "ok"], "30 was never crossed");
+    bring_to(&mut bench, 30);
+    bring_to(&mut bench, 46);
+    assert_eq!(
+        states(&bench).len(),
+        3,
+        "now it was, and it goes on until 50"
+    );
+    bring_to(&mut bench, 51);
+    assert_eq!(states(&bench).last().unwrap(), "ok");
 }

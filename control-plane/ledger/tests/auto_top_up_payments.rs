@@ -5,7 +5,7 @@ mod common;
 
 use common::{Bench, amount};
 use creditgate_core::amount::Scale;
-use creditgate_ledger::auto_top_up::{self, AutoTopUp, AutoTopUpRefusal, Fill};
+use creditgate_ledger::auto_top_up::{AutoTopUp, AutoTopUpRefusal, Fill};
 use creditgate_ledger::bonus::{Bonus, BonusSlab};
 use creditgate_ledger::id::LotId;
 use creditgate_ledger::{
@@ -22,6 +22,11 @@ fn credits(text: &str) -> Credits {
 /// A wallet with lots of so many that orders 500 at 100 or below.
 fn ordering(lots: &[i64]) -> Bench {
     let mut bench = Bench::new();
+    order(&mut bench, lots);
+    bench
+}
+
+fn order(bench: &mut Bench, lots: &[i64]) {
     for units in lots {
         bench.top_up(*units);
     }
@@ -34,8 +39,7 @@ fn ordering(lots: &[i64]) -> Bench {
         per_day_max: None,
         per_month_max: None,
     };
-    bench.run(|book, _, _| auto_top_up::set(&mut book.wallets[0], Some(terms)));
-    bench
+    bench.fill_by(bench.first(), Some(terms));
 }
 
 fn take(bench: &mut Bench, units: i64) {
@@ -96,8 +100,10 @@ fn lot(bench: &Bench, id: LotId) -> &Lot {
 
 #[test]
 fn an_order_is_in_no_balance_until_it_is_paid() {
-    let mut bench = ordering(&[1_000, 50]);
-    bench.book.wallets[0].topup_conversion_rate = Rate::parse("0.8", "/rate").unwrap();
+    let mut bench = Bench::of(|new| {
+        new.topup_conversion_rate = Rate::parse("0.8", "/rate").unwrap();
+    });
+    order(&mut bench, &[1_000, 50]);
     take(&mut bench, 1_000);
     assert_eq!((orders(&bench), has(&bench)), (1, 50));
     let id = pending(&bench);
@@ -218,7 +224,7 @@ fn paid_credit_that_is_too_little_is_followed_by_more_after_the_cool_down() {
         fill: Fill::Amount(credits("40")),
         ..terms
     };
-    bench.run(|book, _, _| auto_top_up::set(&mut book.wallets[0], Some(little)));
+    bench.fill_by(bench.first(), Some(little));
     take(&mut bench, 1_000);
     let first = pending(&bench);
     pay(&mut bench, first);
@@ -241,9 +247,9 @@ fn an_order_outlives_its_terms_and_blocks_the_next_ones() {
     take(&mut bench, 1_000);
     take(&mut bench, 500);
     let (order, terms) = (pending(&bench), bench.book.wallets[0].auto_topup.clone());
-    bench.run(|book, _, _| auto_top_up::set(&mut book.wallets[0], None));
+    bench.fill_by(bench.first(), None);
     assert_eq!(pending(&bench), order);
-    bench.run(|book, _, _| auto_top_up::set(&mut book.wallets[0], terms));
+    bench.fill_by(bench.first(), terms);
     bench.top_up(10);
     take(&mut bench, 10);
     assert_eq!(

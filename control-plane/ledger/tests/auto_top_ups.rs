@@ -4,7 +4,7 @@ mod common;
 
 use common::{A, B, Bench, amount, used};
 use creditgate_core::amount::Scale;
-use creditgate_ledger::auto_top_up::{self, AutoTopUp, AutoTopUpRefusal, Fill};
+use creditgate_ledger::auto_top_up::{AutoTopUp, AutoTopUpRefusal, Fill};
 use creditgate_ledger::customer::{self, CustomerChange};
 use creditgate_ledger::top_up;
 use creditgate_ledger::{
@@ -45,10 +45,7 @@ fn filling(lots: &[i64], terms: AutoTopUp) -> Bench {
 }
 
 fn set(bench: &mut Bench, terms: Option<AutoTopUp>) {
-    bench.run(|book, _, context| {
-        auto_top_up::set(&mut book.wallets[0], terms);
-        book.touch(0, context.now);
-    });
+    bench.fill_by(bench.first(), terms);
 }
 
 /// Takes the oldest lot out that has so much.
@@ -222,19 +219,25 @@ fn a_target_is_reached_whatever_was_left_and_whatever_is_owed() {
     take(&mut bench, 700);
     assert_eq!((made(&bench), has(&bench)), (1, 1_000));
 
-    let mut bench = filling(&[700], target);
-    bench.registry.settings.overrun_max = amount(1_000);
-    bench.ask(A, 1, used(0, 0, 0), 700);
-    bench.ask(A, 1, used(700, 750, 0), 0);
-    assert_eq!((made(&bench), has(&bench)), (1, 1_000));
-    let lot = bench.book.lots.last().unwrap();
-    assert_eq!((lot.amount, lot.spent), (amount(1_050), amount(50)));
+    for held in [0, 20] {
+        let mut bench = filling(&[700], target.clone());
+        bench.registry.settings.overrun_max = amount(1_000);
+        bench.ask(A, 1, used(0, 0, 0), 700);
+        bench.ask(A, 1, used(700, 750, held), 0);
+        assert_eq!((made(&bench), has(&bench)), (1, 1_000), "{held} is held");
+        let lot = bench.book.lots.last().unwrap();
+        assert_eq!((lot.amount, lot.spent), (amount(1_050), amount(50)));
+    }
 }
 
 #[test]
 fn amounts_are_credits_of_the_wallet() {
-    let mut bench = filling(&[700, 40], terms());
-    bench.book.wallets[0].conversion_rate = Rate::parse("0.4", "/conversion_rate").unwrap();
+    let mut bench = Bench::of(|new| {
+        new.conversion_rate = Rate::parse("0.4", "/conversion_rate").unwrap();
+    });
+    bench.top_up(700);
+    bench.top_up(40);
+    set(&mut bench, Some(terms()));
     take(&mut bench, 700);
     assert_eq!((made(&bench), has(&bench)), (1, 240), "200 more at 40");
 }
@@ -419,10 +422,10 @@ fn what_can_not_be_counted_is_refused_and_told() {
     take(&mut bench, 1_000);
     assert_eq!(refusals(&bench), ["amount_overflow"]);
     let mut bench = filling(
-        &[1_000],
+        &[1_000, 1],
         AutoTopUp {
-            threshold: credits("0.1"),
-            fill: Fill::Target(credits("0.4")),
+            threshold: credits("1"),
+            fill: Fill::Target(credits("1.4")),
             ..terms()
         },
     );
@@ -503,4 +506,23 @@ fn terms_that_could_never_work_are_refused_where_the_fault_is() {
         at(&|terms| terms.per_month_max = Some(10_001)),
         "/auto_topup/max_per_month"
     );
+}
+
+#[test]
+fn a_reason_is_told_once_a_crossing_however_often_that_is_answered() {
+    let little = AutoTopUp {
+        fill: Fill::Amount(credits("10")),
+        per_day_max: Some(3),
+        ..terms()
+    };
+    let mut bench = filling(&[700], little);
+    take(&mut bench, 700);
+    for _ in 0..4 {
+        wait(&mut bench, MINUTE);
+    }
+    assert_eq!((made(&bench), has(&bench)), (3, 30));
+    assert_eq!(refusals(&bench), ["cooldown", "daily_cap"]);
+    bench.top_up(1_000);
+    take(&mut bench, 1_000);
+    assert_eq!(refusals(&bench), ["cooldown", "daily_cap", "daily_cap"]);
 }

@@ -161,6 +161,28 @@ fn credit_set_aside_is_not_the_customers_until_it_is_given_back() {
 }
 
 #[test]
+fn a_lowered_limit_leaves_the_balance_at_once_also_where_it_is_lent() {
+    let mut bench = Bench::new();
+    let wallet = bench.open_post_paid(200);
+    watch(&mut bench, wallet);
+    refill(&mut bench, wallet);
+    bench.ask(A, 1, used(0, 0, 0), 200);
+    assert_eq!((bench.has(wallet), states(&bench)), (200, vec![]));
+    bench.set_limit(wallet, 101);
+    assert_eq!((bench.has(wallet), states(&bench)), (101, vec![]));
+    assert_eq!(bench.parts(wallet).pending_recall.get(), 99);
+    bench.set_limit(wallet, 0);
+    assert_eq!(bench.told(EventKind::AutoTopUpApplied).len(), 1);
+    assert_eq!(
+        bench.has(wallet),
+        500,
+        "the limit is gone, and was topped up"
+    );
+    bench.set_limit(wallet, 50);
+    assert_eq!(bench.has(wallet), 550, "so much of what is lent may stay");
+}
+
+#[test]
 fn a_post_paid_wallet_has_what_is_left_of_its_limit() {
     let mut bench = Bench::new();
     let wallet = bench.open_post_paid(1_000);

@@ -10,9 +10,10 @@ use creditgate_core::protocol::Phase;
 use creditgate_ledger::claim::{Claim, ClaimLots, ClaimPurpose, NewClaim};
 use creditgate_ledger::id::LotId;
 use creditgate_ledger::top_up;
+use creditgate_ledger::wallet::PaidCredit;
 use creditgate_ledger::{
-    EntryKind, EventKind, LeaseState, LedgerAccount, LotKind, LotSource, QuarantineCause,
-    ReasonCode, ResolutionKind, quarantine,
+    EntryKind, EventKind, LeaseState, LedgerAccount, LotKind, LotSource, LotStatus,
+    QuarantineCause, ReasonCode, ResolutionKind, payment, quarantine,
 };
 
 /// asked, done, short.
@@ -229,7 +230,11 @@ fn a_transfer_keeps_the_terms_and_shares_the_cost() {
         (moved.priority, moved.expires_at),
         (Some(7), Some(expires_at))
     );
-    assert_eq!(moved.source, LotSource::Transfer(lot.id));
+    let source = LotSource::Transfer {
+        lot: lot.id,
+        granted_by: None,
+    };
+    assert_eq!(moved.source, source);
     assert_eq!(moved.cost.unwrap().received, "10");
     assert_eq!((bench.has(lot.wallet), bench.has(to)), (20, 10));
     assert_eq!(
@@ -362,4 +367,95 @@ fn a_voided_lot_is_no_longer_waited_for() {
     assert_eq!(figures(bench.claimed(claim.id)), (90, 70, 20));
     turn(&mut bench, 0);
     assert_eq!(bench.balance(LedgerAccount::Withdrawn), 100);
+}
+
+#[test]
+fn credit_that_is_paid_later_is_not_taken_for_an_older_claim() {
+    let mut bench = Bench::new();
+    let unpaid = bench.top_up_with(500, |lot| lot.awaits_payment = true);
+    let before = bench.top_up_with(70, |lot| lot.awaits_payment = true);
+    bench.top_up(1_000);
+    bench.later(1);
+    bench.ask(A, 1, Counters::default(), 1_000);
+    pay(&mut bench, before.id);
+    bench.later(1);
+    let claim = bench.debit(bench.first(), 1_020).unwrap();
+    assert_eq!(figures(&claim), (1_020, 70, 0), "paid before, it is taken");
+    bench.later(1);
+    pay(&mut bench, unpaid.id);
+    assert_eq!(figures(bench.claimed(claim.id)), (1_020, 70, 0));
+    assert_eq!(bench.lot(unpaid.id).free, amount(500));
+    bench.ask(A, 1, used(1_000, 1_000, 0), 0);
+    assert_eq!(figures(bench.claimed(claim.id)), (1_020, 70, 950));
+    assert_eq!(bench.has(bench.first()), 500);
+    let lent = bench.ask(B, 1, Counters::default(), 500).granted;
+    assert_eq!(lent, amount(500), "requests may have it");
+}
+
+fn pay(bench: &mut Bench, lot: LotId) {
+    bench
+        .run(|book, journal, context| payment::pay(book, journal, context, lot, None, None))
+        .unwrap();
+}
+
+#[test]
+fn a_wallet_can_be_closed_with_a_transfer_while_a_debit_waits() {
+    let mut bench = Bench::with_credit(40);
+    let (wallet, other) = (bench.first(), bench.open(|_| ()));
+    bench.ask(A, 1, Counters::default(), 40);
+    bench.later(1);
+    let debit = bench.debit(wallet, 10).unwrap();
+    assert_eq!(figures(&debit), (10, 0, 0));
+    bench.later(1);
+    let closing = bench.close(wallet, PaidCredit::Transfer(other)).unwrap();
+    let transfer = closing.claim.unwrap();
+    assert_eq!(figures(&transfer), (30, 0, 0), "less what the debit takes");
+    let over = returned(used(40, 4, 0), 36);
+    let report = turned(
+        question(bench.account(), 2, Counters::default(), 0),
+        1,
+        over,
+        false,
+    );
+    bench.report(A, &report).unwrap();
+    assert_eq!(figures(bench.claimed(debit.id)), (10, 10, 0));
+    assert_eq!(figures(bench.claimed(transfer.id)), (30, 26, 4));
+    assert_eq!((bench.has(wallet), bench.has(other)), (0, 26));
+}
+
+#[test]
+fn a_wallet_of_which_a_debit_takes_all_is_closed_without_a_transfer() {
+    let mut bench = Bench::with_credit(40);
+    let (wallet, other) = (bench.first(), bench.open(|_| ()));
+    bench.ask(A, 1, Counters::default(), 40);
+    bench.debit(wallet, 40).unwrap();
+    let closing = bench.close(wallet, PaidCredit::Transfer(other)).unwrap();
+    assert_eq!((closing.claim, closing.kept), (None, amount(0)));
+}
+
+#[test]
+fn a_lot_of_which_nothing_was_left_is_depleted_after_its_expiry_too() {
+    let mut bench = Bench::new();
+    let (wallet, other) = (bench.first(), bench.open(|_| ()));
+    let at = bench.now.plus_ms(1_000);
+    let mut dated = |units| bench.top_up_with(units, |lot| lot.expires_at = Some(at)).id;
+    let [debited, moved, left, lent] = [10, 20, 30, 40].map(&mut dated);
+    bench.debit(wallet, 10).unwrap();
+    bench.transfer(wallet, other, 20).unwrap();
+    bench.debit(wallet, 29).unwrap();
+    bench.ask(A, 1, Counters::default(), 1);
+    bench.debit(wallet, 40).unwrap();
+    let status = |bench: &Bench, lot: LotId| bench.lot(lot).status(bench.now);
+    assert_eq!(status(&bench, moved), LotStatus::Depleted);
+    bench.later(1_000);
+    assert_eq!(status(&bench, debited), LotStatus::Depleted);
+    assert_eq!(status(&bench, moved), LotStatus::Depleted);
+    assert_eq!(status(&bench, left), LotStatus::Expired, "one is lent");
+    assert_eq!(status(&bench, lent), LotStatus::Depleted);
+    bench.ask(A, 1, used(1, 1, 0), 0);
+    assert_eq!(
+        status(&bench, left),
+        LotStatus::Depleted,
+        "it was used after all"
+    );
 }

@@ -18,7 +18,7 @@ use creditgate_ledger::top_up::{self, TopUp};
 use creditgate_ledger::wallet::{self, NewWallet, PaidCredit, WalletChange};
 use creditgate_ledger::{
     LedgerAccount, QuarantineCause, ReasonCode, Refusal, ResolutionKind, WalletStatus, WalletType,
-    lot, payment, quarantine,
+    balance, lend, lot, payment, quarantine,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -484,6 +484,7 @@ impl History {
             0,
             "nobody used more than was lent"
         );
+        self.check_balances();
         for claim in self
             .bench
             .book
@@ -493,6 +494,25 @@ impl History {
         {
             let told = claim.done.saturating_add(claim.short);
             assert_eq!(told, claim.asked, "{}", claim.id);
+        }
+    }
+}
+
+impl History {
+    /// Whoever asks is told the same balance.
+    fn check_balances(&self) {
+        let (book, now) = (&self.bench.book, self.bench.now);
+        for account in &book.accounts {
+            let of_account = book.wallets.iter().filter(|row| row.account == account.id);
+            let wallets = of_account.map(|wallet| wallet.id).collect();
+            let balances = balance::of_wallets(book, &wallets, now);
+            let sum: i64 = balances.values().map(|balance| balance.get()).sum();
+            for (wallet, balance) in balances {
+                assert_eq!(self.bench.has(wallet), balance.get(), "{wallet}");
+            }
+            let parts = balance::parts(book, account.id, None, now);
+            assert_eq!(parts.balance().get(), sum, "{}", account.id);
+            assert_eq!(lend::balance(book, account.id, now).get(), sum);
         }
     }
 }

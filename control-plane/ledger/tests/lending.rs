@@ -8,7 +8,7 @@ use creditgate_core::lease::{Counters, LeaseNumber};
 use creditgate_core::protocol::Phase;
 use creditgate_ledger::customer::{self, CustomerChange};
 use creditgate_ledger::{CustomerStatus, quarantine, report};
-use creditgate_ledger::{LeaseState, LedgerAccount, QuarantineCause, ResolutionKind};
+use creditgate_ledger::{LeaseState, LedgerAccount, QuarantineCause, ReasonCode, ResolutionKind};
 
 #[test]
 fn need_is_lent_and_leaves_the_available_balance() {
@@ -298,6 +298,24 @@ fn quarantined(bench: &mut Bench) -> creditgate_ledger::id::LeaseId {
     });
     assert_eq!(bench.balance(LedgerAccount::Quarantined), 5);
     bench.book.leases[0].id
+}
+
+#[test]
+fn a_released_quarantine_has_its_reason_code() {
+    let mut bench = Bench::with_credit(10);
+    let lease = quarantined(&mut bench);
+    let before = bench.journal.entries.len();
+    let release = ResolutionKind::Release;
+    bench
+        .run(|book, journal, context| {
+            quarantine::resolve(book, journal, context, lease, release, "found in its log")
+        })
+        .unwrap();
+    let entries = bench.journal.entries[before..].iter();
+    let entries: Vec<_> = entries
+        .map(|entry| (entry.reason, entry.posted(LedgerAccount::Available)))
+        .collect();
+    assert_eq!(entries, [(ReasonCode::LeaseReleased, amount(5))]);
 }
 
 #[test]

@@ -259,3 +259,23 @@ fn debt_is_repaid_by_credit_that_can_be_spent_and_not_before() {
     assert_eq!(bench.balance(LedgerAccount::Debt), 0);
     assert_eq!(bench.has(bench.first()), 15);
 }
+
+#[test]
+fn a_lapse_in_the_same_decision_does_not_hide_a_lot_that_became_effective() {
+    let mut bench = Bench::new();
+    let wallet = bench.open_post_paid(100);
+    let granted = bench.ask(A, 1, Counters::default(), 30).granted.get();
+    let counters = used(granted, 30, 0);
+    bench.ask(A, 1, returned(counters, granted - 30), 0);
+    let lapses_at = pending(&mut bench, 50).lapses_at.unwrap();
+    let later = bench.top_up_with(20, |lot| {
+        lot.wallet = wallet;
+        lot.effective_at = Some(lapses_at);
+    });
+    bench.now = lapses_at;
+    bench.run(|_, _, _| ());
+    assert_eq!(bench.lot(later.id).spent, amount(20), "it repays the line");
+    let noted = |fact: &Fact| *fact == Fact::LotEffective { lot: later.id };
+    let mut facts = bench.journal.entries.iter();
+    assert!(facts.any(|entry| entry.fact.as_ref().is_some_and(noted)));
+}

@@ -12,8 +12,8 @@ use common::{A, B, Bench, amount};
 use creditgate_core::amount::{Amount, Scale};
 use creditgate_core::lease::{Counters, LeaseNumber};
 use creditgate_core::protocol::{PreviousReport, Report};
-use creditgate_ledger::alert::{self, AlertCondition, AlertSettings, AlertThreshold};
-use creditgate_ledger::auto_top_up::{self, AutoTopUp, Fill};
+use creditgate_ledger::alert::{AlertCondition, AlertSettings, AlertThreshold};
+use creditgate_ledger::auto_top_up::{AutoTopUp, Fill};
 use creditgate_ledger::claim::{self, ClaimLots, ClaimPurpose, NewClaim};
 use creditgate_ledger::id::{AccountId, InstanceId, WalletId};
 use creditgate_ledger::replay::{Breakdown, Replay, lot_differences};
@@ -342,10 +342,11 @@ impl World {
             critical: Some(below(warning / 2)),
         };
         let id = self.wallet(wallet);
-        self.bench.run(|book, _, _| {
-            let wallet = book.wallets.iter_mut().find(|wallet| wallet.id == id);
-            alert::set(wallet.unwrap(), Some(settings));
-        });
+        let change = WalletChange {
+            alert_settings: Some(Some(settings)),
+            ..WalletChange::default()
+        };
+        self.try_to(|book, journal, context| wallet::change(book, journal, context, id, change));
     }
 
     fn auto_top_up(&mut self, wallet: Index, (threshold, to): (i64, i64), invoicing: bool) {
@@ -359,10 +360,11 @@ impl World {
             per_month_max: None,
         };
         let id = self.wallet(wallet);
-        self.bench.run(|book, _, _| {
-            let wallet = book.wallets.iter_mut().find(|wallet| wallet.id == id);
-            auto_top_up::set(wallet.unwrap(), Some(terms));
-        });
+        let change = WalletChange {
+            auto_topup: Some(Some(terms)),
+            ..WalletChange::default()
+        };
+        self.try_to(|book, journal, context| wallet::change(book, journal, context, id, change));
     }
 
     /// What is refused changes nothing: whoever decides works on a copy.
@@ -424,18 +426,23 @@ impl World {
         self.try_to(|book, journal, context| claim::open(book, journal, context, new));
     }
 
-    /// A gateway uses and gives back some of what it has, and asks for more.
+    /// A gateway uses and gives back some of what it has, and asks for more. Now and then a
+    /// request costs more than was lent, while another, that costs nothing, still runs.
     fn ask(&mut self, gateway: usize, account: Index, (uses, returns): (i64, i64), need: i64) {
         let account = account.get(&self.bench.book.accounts).id;
         let mut cell = self.cell(gateway, account);
-        // An estimate is short now and then: a little is used beyond what was lent.
-        let short = amount(uses % 7 / 6);
+        let short = amount(uses % 7 / 6 * 9);
         let counters = &mut cell.counters;
-        let settles = cell.held.saturating_add(short);
+        let runs_on = cell.held.min(amount(uses % 5));
+        let refund = cell.held.saturating_sub(runs_on).min(amount(returns % 8));
+        let ends = cell.held.saturating_sub(runs_on).saturating_sub(refund);
+        let settles = ends.saturating_add(short);
         counters.reserved = counters.reserved.saturating_add(short);
+        counters.released = counters.released.saturating_add(refund);
         counters.settled = counters.settled.saturating_add(settles);
-        cell.held = amount(uses).min(counters.remaining()).max(Amount::ZERO);
-        counters.reserved = counters.reserved.saturating_add(cell.held);
+        let begins = amount(uses).min(counters.remaining()).max(Amount::ZERO);
+        counters.reserved = counters.reserved.saturating_add(begins);
+        cell.held = runs_on.saturating_add(begins);
         let returns = amount(returns).min(counters.remaining()).max(Amount::ZERO);
         counters.returned = counters.returned.saturating_add(returns);
         self.send(gateway, account, cell, None, need);

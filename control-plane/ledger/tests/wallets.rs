@@ -4,14 +4,17 @@ mod common;
 
 use common::credit::code;
 use common::*;
+use creditgate_core::amount::Scale;
 use creditgate_core::lease::Counters;
+use creditgate_ledger::alert::AlertSettings;
+use creditgate_ledger::auto_top_up::{AutoTopUp, Fill};
 use creditgate_ledger::credits::Rate;
 use creditgate_ledger::id::{LotId, WalletId};
 use creditgate_ledger::top_up::{self, TopUp};
 use creditgate_ledger::wallet::{self, PaidCredit, WalletChange};
 use creditgate_ledger::{
-    EventKind, LeaseState, LedgerAccount, Lot, LotKind, LotStatus, ReasonCode, WalletStatus, cost,
-    lot,
+    Credits, EventKind, Fact, LeaseState, LedgerAccount, Lot, LotKind, LotStatus, ReasonCode,
+    WalletStatus, cost, lot,
 };
 
 fn top_up_into(bench: &mut Bench, wallet: WalletId, units: i64, reason: ReasonCode) -> Lot {
@@ -284,4 +287,55 @@ fn purchase_costs_by_the_price_of_a_credit_and_a_gift_costs_nothing() {
     assert_eq!((paid.received.as_str(), paid.tax.as_str()), ("25", "0"));
     let gift = top_up_into(&mut bench, wallet, 100, ReasonCode::FreeCreditGrant);
     assert_eq!((gift.cost, gift.kind), (None, LotKind::Promotional));
+}
+
+#[test]
+fn changed_terms_of_a_wallet_are_noted_with_the_old_and_the_new() {
+    let credits = |text| Credits::parse(text, Scale::MAX).unwrap();
+    let terms = AutoTopUp {
+        enabled: true,
+        threshold: credits("5"),
+        fill: Fill::Amount(credits("50")),
+        invoicing: false,
+        cooldown_ms: None,
+        per_day_max: None,
+        per_month_max: None,
+    };
+    let alerts = AlertSettings {
+        enabled: true,
+        info: None,
+        warning: None,
+        critical: None,
+    };
+    let mut bench = Bench::new();
+    let wallet = bench.open(|new| new.auto_topup = Some(terms.clone()));
+    let change = WalletChange {
+        auto_topup: Some(None),
+        alert_settings: Some(Some(alerts.clone())),
+        reason: Some("asked by mail".into()),
+        ..WalletChange::default()
+    };
+    bench.change(wallet, change.clone()).unwrap();
+    bench.change(wallet, change).unwrap();
+    let entries = bench.journal.entries.iter();
+    let noted: Vec<_> = entries
+        .filter(|entry| entry.reason == ReasonCode::WalletTermsChanged)
+        .map(|entry| (entry.note.as_deref(), entry.fact.clone().unwrap()))
+        .collect();
+    let fills = Fact::AutoTopUpTerms {
+        wallet,
+        from: Some(Box::new(terms)),
+        to: None,
+    };
+    let tells = Fact::AlertTerms {
+        wallet,
+        from: None,
+        to: Some(Box::new(alerts)),
+    };
+    let why = Some("asked by mail");
+    assert_eq!(
+        noted,
+        [(why, fills), (why, tells)],
+        "what stays is no change"
+    );
 }

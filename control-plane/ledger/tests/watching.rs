@@ -97,8 +97,9 @@ struct History {
 
 impl History {
     fn new(rate: &str, zone: &str) -> Self {
-        let mut bench = Bench::new();
-        bench.book.wallets[0].conversion_rate = Rate::parse(rate, "/conversion_rate").unwrap();
+        let mut bench = Bench::of(|new| {
+            new.conversion_rate = Rate::parse(rate, "/conversion_rate").unwrap();
+        });
         bench.book.customer.time_zone = zone.to_owned();
         Self {
             bench,
@@ -159,22 +160,33 @@ impl History {
                     wallet::set_status(book, journal, context, id, status, None).unwrap();
                 });
             }
-            Step::Own(settings) => bench.run(|book, _, context| {
-                alert::set(&mut book.wallets[0], settings.clone());
-                book.touch(0, context.now);
-            }),
+            Step::Own(settings) => {
+                // What would never end is refused.
+                if alert::check(settings.as_ref()).is_ok() {
+                    bench.alert_by(bench.first(), settings.clone());
+                }
+            }
             Step::Default(settings) => {
                 bench.registry.settings.default_alerts = settings.clone();
                 bench.run(|book, _, context| book.touch(0, context.now));
             }
             Step::Terms(has) => {
                 let terms = self.terms.clone().filter(|_| *has);
-                bench.run(|book, _, context| {
-                    auto_top_up::set(&mut book.wallets[0], terms);
-                    book.touch(0, context.now);
-                });
+                let rate = &bench.book.wallets[0].conversion_rate;
+                let scale = bench.book.accounts[0].scale;
+                if auto_top_up::check(terms.as_ref(), rate, scale).is_ok() {
+                    bench.fill_by(bench.first(), terms);
+                }
             }
         }
+    }
+
+    /// The wallet's own settings; and the installation's, if those count.
+    fn settings(&self) -> [Option<AlertSettings>; 2] {
+        let own = self.bench.book.wallets[0].alert_settings.clone();
+        let default = self.bench.registry.settings.default_alerts.clone();
+        let default = default.filter(|_| own.is_none());
+        [own, default]
     }
 
     /// A report: some of what is lent was used, and some more is asked for.
@@ -336,15 +348,15 @@ proptest! {
         let mut model = Model::default();
         let all = std::iter::once(Step::Own(Some(first))).chain(steps);
         for step in all {
-            let own = history.bench.book.wallets[0].alert_settings.clone();
+            let before = history.settings();
             history.take(&step);
             let wallet = &history.bench.book.wallets[0];
-            if wallet.alert_settings != own {
+            let after = history.settings();
+            if after != before {
                 model.began = [false; 3];
             }
-            let default = history.bench.registry.settings.default_alerts.as_ref();
-            let settings = wallet.alert_settings.as_ref().or(default);
-            model.look(settings, history.balance(), rate_nano);
+            let [own, default] = after;
+            model.look(own.or(default).as_ref(), history.balance(), rate_nano);
             prop_assert_eq!(wallet.alert_state.level, model.level, "after {:?}", step);
         }
         prop_assert_eq!(assert_told_in_order(&history), model.changes);

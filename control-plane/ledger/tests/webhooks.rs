@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use creditgate_ledger::id::{DeliveryId, EndpointId, EventId};
 use creditgate_ledger::webhook::endpoint::{self, EndpointChange, NewEndpoint, SECRETS_MAX};
-use creditgate_ledger::webhook::retry::{self, Disabled, Jitter, WAITS_MS};
+use creditgate_ledger::webhook::retry::{self, Disabled, FAILING_ATTEMPTS, Jitter, WAITS_MS};
 use creditgate_ledger::webhook::{
     Attempt, AttemptError, Delivery, DeliveryState, ENDPOINTS_MAX, Endpoint, EndpointSecret,
     EndpointStatus, outbox,
@@ -202,6 +202,7 @@ fn an_endpoint_is_disabled_after_three_days_of_failures_alone() {
     let mut endpoint = made(&mut endpoints, 1, &[]);
     let book = |at: Timestamp, status: u16, endpoint: &mut Endpoint| {
         let mut delivery = on_its_way(endpoint.id);
+        delivery.attempts = FAILING_ATTEMPTS - 1;
         let attempt = attempt(&delivery, at, Some(status));
         retry::book(&mut delivery, Some(endpoint), &attempt, Jitter::NONE)
     };
@@ -232,6 +233,20 @@ fn an_endpoint_is_disabled_after_three_days_of_failures_alone() {
         (enabled.failing_since, enabled.disabled_reason),
         (None, None)
     );
+}
+
+#[test]
+fn three_days_in_which_nothing_was_sent_do_not_disable() {
+    let mut endpoints = Vec::new();
+    let mut endpoint = made(&mut endpoints, 1, &[]);
+    let mut delivery = on_its_way(endpoint.id);
+    // Between the first two attempts this service was down over a long weekend.
+    for hour in [0, 90, 91, 93] {
+        let attempt = attempt(&delivery, START.plus_ms(hour * HOUR_MS), Some(503));
+        let came = retry::book(&mut delivery, Some(&mut endpoint), &attempt, Jitter::NONE);
+        assert_eq!(came, None, "after {hour} hours");
+    }
+    assert_eq!(endpoint.status, EndpointStatus::Enabled);
 }
 
 #[test]

@@ -14,6 +14,10 @@ ALTER TABLE account ADD COLUMN chain_head BLOB NOT NULL
 DROP INDEX account_customer_currency;
 CREATE UNIQUE INDEX account_customer_scope ON account (customer, currency, scope);
 
+CREATE INDEX customer_status ON customer (status, id);
+CREATE INDEX customer_mode ON customer (mode, id);
+CREATE INDEX customer_status_mode ON customer (status, mode, id);
+
 ALTER TABLE wallet ADD COLUMN external_id TEXT;
 ALTER TABLE wallet ADD COLUMN priority INTEGER;
 ALTER TABLE wallet ADD COLUMN topup_conversion_rate TEXT NOT NULL DEFAULT '1';
@@ -48,6 +52,7 @@ CREATE TABLE new_lot (
     amount       INTEGER NOT NULL,
     unpaid       INTEGER NOT NULL,
     lapses_at    INTEGER,
+    paid_at      INTEGER,
     free         INTEGER NOT NULL,
     pinned       INTEGER NOT NULL,
     spent        INTEGER NOT NULL,
@@ -63,7 +68,7 @@ CREATE TABLE new_lot (
 ) STRICT;
 INSERT INTO new_lot
     SELECT lot.id, NULL, lot.wallet, lot.account, account.customer, lot.kind, lot.reason, '"top_up"', lot.priority,
-        lot.effective_at, lot.expires_at, lot.created_at, lot.amount, 0, NULL, lot.free, lot.pinned, lot.spent,
+        lot.effective_at, lot.expires_at, lot.created_at, lot.amount, 0, NULL, NULL, lot.free, lot.pinned, lot.spent,
         lot.expired, lot.withdrawn, 0, NULL, lot.voided_at, lot.description, '{}', lot.live
     FROM lot LEFT JOIN account ON account.id = lot.account ORDER BY lot.id;
 DROP TABLE lot;
@@ -234,6 +239,7 @@ CREATE TABLE grant_application (
     lot           BLOB REFERENCES lot (id),
     amount        INTEGER NOT NULL,
     rolled_over   INTEGER NOT NULL,
+    carried       INTEGER NOT NULL,
     decided_at    INTEGER NOT NULL
 ) STRICT;
 -- Each happens once.

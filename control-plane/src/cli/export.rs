@@ -5,11 +5,11 @@ use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use creditgate_ledger::id::CustomerId;
 
-use crate::export::{ExportError, account, check, heads};
+use crate::export::{ExportError, account, check, check_against, heads};
 use crate::storage::{Reader, Target, sqlite};
 
 /// Writes the journal, an entry a line, with its hashes; or checks what was written so.
@@ -21,18 +21,24 @@ pub(super) struct Export {
     /// Only what is this customer's: an id or an external id.
     #[arg(long)]
     customer: Option<String>,
-    /// Only how far the chain of each account has come, to be kept elsewhere for `verify --heads`.
-    #[arg(long)]
-    heads: bool,
-    /// Checks an exported file (`-`: standard input) by itself, without a database.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["customer", "heads"])]
+    /// Only how far the chain of each account has come, to be kept elsewhere for `verify --heads
+    /// FILE`. With `--check`: the file of heads that the journal is held against.
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    heads: Option<Option<PathBuf>>,
+    /// Checks an exported file (`-`: standard input) by itself, without a database. Only with
+    /// `--heads FILE` is it seen that the end of a journal was cut off.
+    #[arg(long, value_name = "FILE", conflicts_with = "customer")]
     check: Option<PathBuf>,
 }
 
 impl Export {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        if let Some(file) = &self.check {
-            return check_file(file);
+        match (&self.check, &self.heads) {
+            (Some(file), None) => return check_file(file, None),
+            (Some(file), Some(Some(heads))) => return check_file(file, Some(heads)),
+            (Some(_), Some(None)) => bail!("--check holds the file against --heads FILE; name it"),
+            (None, Some(Some(_))) => bail!("--heads takes a file only together with --check"),
+            (None, _) => {}
         }
         let path = self.database.as_deref().context("give --database")?;
         let reader = sqlite::open_reader(path)
@@ -64,7 +70,7 @@ impl Export {
         out: &mut dyn Write,
     ) -> Result<(), ExportError> {
         heads(reader, customer, |head| {
-            if self.heads {
+            if self.heads.is_some() {
                 let line = serde_json::to_string(&head).map_err(io::Error::from)?;
                 Ok(writeln!(out, "{line}")?)
             } else {
@@ -83,8 +89,12 @@ pub(super) fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead>> {
     Ok(Box::new(BufReader::new(file)))
 }
 
-fn check_file(path: &Path) -> anyhow::Result<ExitCode> {
-    let checked = check(open(path)?).with_context(|| format!("can't read {}", path.display()))?;
+fn check_file(path: &Path, heads: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let checked = match heads {
+        None => check(open(path)?).with_context(|| format!("can't read {}", path.display())),
+        Some(heads) => check_against(open(path)?, open(heads)?)
+            .with_context(|| format!("can't read {} or {}", path.display(), heads.display())),
+    }?;
     for problem in &checked.problems {
         println!("{problem}");
     }
@@ -95,6 +105,12 @@ fn check_file(path: &Path) -> anyhow::Result<ExitCode> {
     for (account, chain) in &checked.chains {
         println!("{account}: {} entries up to {}", chain.entries, chain.head);
     }
-    println!("clean: every entry follows the one before it");
+    match heads {
+        None => println!("clean: every entry follows the one before it"),
+        Some(_) => println!(
+            "clean: every entry follows the one before it, and those of {} heads are there",
+            checked.heads
+        ),
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -11,7 +11,9 @@ impl Command {
         match self {
             Self::Wallet(command) => command.reason(),
             Self::ResolveLease { reason, .. } | Self::HoldLease { reason, .. } => Some(reason),
-            Self::SetInstanceState { reason, .. } => reason.as_deref(),
+            Self::ChangeCustomer { reason, .. } | Self::SetInstanceState { reason, .. } => {
+                reason.as_deref()
+            }
             Self::Grant(command) => command.reason(),
             _ => None,
         }
@@ -35,7 +37,7 @@ impl Outcome {
             Self::RateCard(card) => card.name.clone(),
             Self::Instance(instance) => instance.id.to_string(),
             Self::Endpoint(endpoint) => endpoint.id.to_string(),
-            Self::Deliveries(deliveries) => deliveries.first()?.endpoint.to_string(),
+            Self::Deliveries(endpoint, _) => endpoint.to_string(),
             Self::Grant(outcome) => outcome.subject(),
             Self::Resolved(_) | Self::Answer(_) | Self::Unfinished | Self::Done => return None,
         })
@@ -58,7 +60,7 @@ impl Outcome {
             | Self::RateCard(_)
             | Self::Instance(_)
             | Self::Endpoint(_)
-            | Self::Deliveries(_)
+            | Self::Deliveries(..)
             | Self::Resolved(_)
             | Self::Answer(_)
             | Self::Unfinished

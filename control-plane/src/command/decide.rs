@@ -101,13 +101,14 @@ impl<'a> Work<'a> {
     fn decide_alone(&mut self, actor: &str, command: Command) -> Result<Outcome, Failure> {
         match command {
             Command::CreateCustomer(new) => self.create_customer(actor, new),
-            Command::ChangeCustomer { customer, change } => {
-                self.on(actor, &customer, |book, journal, context, _| {
-                    Ok(Outcome::Customer(customer::change(
-                        book, journal, context, change,
-                    )))
-                })
-            }
+            Command::Refuse(refusal) => Err(refusal.into()),
+            Command::ChangeCustomer {
+                customer, change, ..
+            } => self.on(actor, &customer, |book, journal, context, _| {
+                Ok(Outcome::Customer(customer::change(
+                    book, journal, context, change,
+                )))
+            }),
             Command::AddKey {
                 customer,
                 name,
@@ -319,6 +320,7 @@ impl<'a> Work<'a> {
         let name = Target::ExternalId(new.external_id.clone());
         if self.places.contains_key(&name) {
             return Err(Refusal::Exists {
+                field: "/external_id",
                 what: "customer",
                 id: new.external_id,
             }
@@ -346,8 +348,10 @@ impl<'a> Work<'a> {
         key: creditgate_ledger::id::KeyId,
         to: &Target,
     ) -> Result<Outcome, Failure> {
-        if self.place(to)? == self.place(&Target::Key(key))? {
-            return Err(Refusal::Conflict {
+        let from = self.place(&Target::Key(key))?;
+        if self.place_in(to, "/customer_id")? == from {
+            return Err(Refusal::Invalid {
+                field: "/customer_id",
                 code: "key_is_there",
                 problem: "the key belongs to that customer already".to_owned(),
             }
@@ -385,6 +389,21 @@ fn resolved(book: &Book, id: LeaseId, amount: Amount) -> Result<Outcome, Failure
     let row = row.ok_or_else(|| not_found(&Target::Lease(id)))?;
     let account = account_of(book, row.account)?;
     Ok(Outcome::LeaseResolved(Box::new((row, amount, account))))
+}
+
+/// Says which field of the body a refusal is about. A name in the path needs no pointer; one in
+/// the body does, since the client can't tell the two apart by the code.
+fn in_field(refusal: Refusal, field: &'static str) -> Refusal {
+    match refusal {
+        Refusal::NotFound { .. } | Refusal::Conflict { .. } | Refusal::Overflow => {
+            Refusal::Invalid {
+                field,
+                code: refusal.code(),
+                problem: refusal.to_string(),
+            }
+        }
+        other => other,
+    }
 }
 
 fn not_found(target: &Target) -> Refusal {

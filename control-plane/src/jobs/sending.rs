@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use creditgate_ledger::id::EndpointId;
+use creditgate_ledger::id::{CustomerId, EndpointId};
 use creditgate_ledger::webhook::{Delivery, Endpoint};
 use creditgate_ledger::{Event, Timestamp};
 use tokio::task::{Id, JoinError, JoinSet};
@@ -84,7 +84,7 @@ pub(super) async fn run(mut jobs: Jobs) {
 /// What is due to the endpoints that have room. The endpoints are those of the same moment.
 async fn look(jobs: &Jobs, lanes: &Lanes) -> Option<Vec<Due>> {
     let now = jobs.clock.now();
-    let full = lanes.full();
+    let (full, busy) = (lanes.full(), lanes.busy());
     jobs.read(move |reader| {
         let mut waiting = reader.next_deliveries()?;
         waiting.retain(|(endpoint, at)| *at <= now && !full.contains(endpoint));
@@ -92,19 +92,27 @@ async fn look(jobs: &Jobs, lanes: &Lanes) -> Option<Vec<Due>> {
             return Ok(Vec::new());
         }
         let snapshot = reader.snapshot()?;
-        let due = |(endpoint, _)| due_to(&*snapshot, endpoint, now);
+        let due = |(endpoint, _)| {
+            let busy = busy.get(&endpoint).map_or(&[][..], Vec::as_slice);
+            due_to(&*snapshot, endpoint, now, busy)
+        };
         waiting.into_iter().map(due).collect()
     })
     .await
 }
 
-fn due_to(reader: &dyn Reader, endpoint: EndpointId, now: Timestamp) -> Result<Due, Problem> {
+fn due_to(
+    reader: &dyn Reader,
+    endpoint: EndpointId,
+    now: Timestamp,
+    busy: &[CustomerId],
+) -> Result<Due, Problem> {
     let registry = reader.registry()?;
     let mut endpoints = registry.endpoints.iter();
     Ok(Due {
         endpoint,
         known: endpoints.find(|known| known.id == endpoint).cloned(),
-        deliveries: reader.due_deliveries(endpoint, now, DUE_MAX)?,
+        deliveries: reader.due_deliveries(endpoint, now, busy, DUE_MAX)?,
     })
 }
 
@@ -124,11 +132,16 @@ impl Sending {
                 continue;
             }
             let is_failing = endpoint.failing_since.is_some();
+            let is_page_full = due.deliveries.len() >= DUE_MAX as usize;
             let entered = self.lanes.enter(endpoint.id, is_failing, due.deliveries);
             for (place, delivery, event) in entered {
                 let attempt = deliver(self.jobs.clone(), endpoint.clone(), delivery, event);
                 let task = self.tasks.spawn(attempt).id();
                 self.places.insert(task, place);
+            }
+            // Behind a full page of busy customers' there may be those of others.
+            if is_page_full && self.lanes.has_room(endpoint.id) {
+                self.jobs.writer.changes().outbox().notify_one();
             }
         }
         fine

@@ -1,6 +1,7 @@
 //! What of a list is wanted. A part that is none does not matter.
 
 use creditgate_core::amount::Currency;
+use creditgate_core::protocol::EnforcementMode;
 use creditgate_ledger::grant::{ApplicationState, GrantScope};
 use creditgate_ledger::id::{
     AccountId, CustomerId, EndpointId, EventId, GrantId, InstanceId, LotId, PlanId, SubscriptionId,
@@ -9,8 +10,18 @@ use creditgate_ledger::id::{
 use creditgate_ledger::subscription::SubscriptionStatus;
 use creditgate_ledger::webhook::DeliveryState;
 use creditgate_ledger::{
-    EntryKind, EventKind, LeaseState, LotKind, LotStatus, ReasonCode, Timestamp, WalletStatus,
+    CustomerStatus, EntryKind, EventKind, LeaseState, LotKind, LotStatus, ReasonCode, Timestamp,
+    WalletStatus,
 };
+
+/// Which customers; what is none does not matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CustomerFilter {
+    /// Standing so.
+    pub status: Option<CustomerStatus>,
+    /// In this mode.
+    pub mode: Option<EnforcementMode>,
+}
 
 /// Whose lots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,8 +127,8 @@ pub struct AuditFilter {
     pub actor: Option<String>,
     /// Of this action.
     pub action: Option<String>,
-    /// About this object.
-    pub subject: Option<String>,
+    /// About one of these objects.
+    pub subjects: Option<Vec<String>>,
     /// At or after this instant.
     pub from: Option<Timestamp>,
     /// Before this instant.

@@ -24,9 +24,9 @@ use creditgate_ledger::{
 };
 
 use super::{
-    ApplicationFilter, AuditFilter, ClaimFilter, DeliveryFilter, EntryFilter, EventFilter,
-    GrantFilter, LeaseFilter, LeaseTotal, LotFilter, Page, PageRequest, Reader, SubscriptionFilter,
-    WalletFilter,
+    ApplicationFilter, AuditFilter, ClaimFilter, CustomerFilter, DeliveryFilter, EntryFilter,
+    EventFilter, GrantFilter, LeaseFilter, LeaseTotal, LotFilter, Page, PageRequest, Reader,
+    SubscriptionFilter, WalletFilter,
 };
 use super::{ChangeSet, LoadPlan, Loaded, Storage, StorageError, Target};
 use tables::Tables;
@@ -120,7 +120,7 @@ look! {
     rate_card(name: &str, version: u64) -> Option<RateCardVersion>;
     book(target: &Target) -> Option<Book>;
     customer(target: &Target) -> Option<Customer>;
-    customers(page: PageRequest) -> Page<Customer>;
+    customers(filter: CustomerFilter, page: PageRequest) -> Page<Customer>;
     wallet(id: WalletId) -> Option<Wallet>;
     wallets(customer: CustomerId) -> Vec<Wallet>;
     wallet_list(filter: WalletFilter, page: PageRequest) -> Page<Wallet>;
@@ -143,7 +143,7 @@ look! {
     events(filter: EventFilter, page: PageRequest) -> Page<Event>;
     delivery(id: DeliveryId) -> Option<Delivery>;
     deliveries(filter: DeliveryFilter, page: PageRequest) -> Page<Delivery>;
-    due_deliveries(endpoint: EndpointId, at: Timestamp, limit: u32) -> Vec<(Delivery, Event)>;
+    due_deliveries(endpoint: EndpointId, at: Timestamp, without: &[CustomerId], limit: u32) -> Vec<(Delivery, Event)>;
     next_deliveries() -> Vec<(EndpointId, Timestamp)>;
     pending_deliveries() -> (u64, Option<Timestamp>);
     attempts(delivery: DeliveryId) -> Vec<Attempt>;

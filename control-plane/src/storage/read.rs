@@ -29,8 +29,8 @@ use creditgate_ledger::{
 use thiserror::Error;
 
 use super::filter::{
-    ApplicationFilter, AuditFilter, ClaimFilter, DeliveryFilter, EntryFilter, EventFilter,
-    GrantFilter, LeaseFilter, LotFilter, SubscriptionFilter, WalletFilter,
+    ApplicationFilter, AuditFilter, ClaimFilter, CustomerFilter, DeliveryFilter, EntryFilter,
+    EventFilter, GrantFilter, LeaseFilter, LotFilter, SubscriptionFilter, WalletFilter,
 };
 use super::{StorageError, Target};
 
@@ -135,8 +135,12 @@ pub trait Reader: Send + Sync + 'static {
     /// A customer alone, without the rows of the book.
     fn customer(&self, target: &Target) -> Result<Option<Customer>, StorageError>;
 
-    /// All customers.
-    fn customers(&self, page: PageRequest) -> Result<Page<Customer>, StorageError>;
+    /// Customers.
+    fn customers(
+        &self,
+        filter: CustomerFilter,
+        page: PageRequest,
+    ) -> Result<Page<Customer>, StorageError>;
 
     /// One wallet.
     fn wallet(&self, id: WalletId) -> Result<Option<Wallet>, StorageError>;
@@ -230,11 +234,13 @@ pub trait Reader: Send + Sync + 'static {
 
     /// Pending deliveries to one endpoint that are due at or before an instant, each with its
     /// event: longest due first, those due at the same instant by event, then by id. By
-    /// endpoint, so that one with much to come does not hide the others.
+    /// endpoint, so that one with much to come does not hide the others; and without those of
+    /// some customers, so that one of them with much to come does not either.
     fn due_deliveries(
         &self,
         endpoint: EndpointId,
         at: Timestamp,
+        without: &[CustomerId],
         limit: u32,
     ) -> Result<Vec<(Delivery, Event)>, StorageError>;
 

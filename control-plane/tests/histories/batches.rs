@@ -12,9 +12,9 @@ use crate::history::{Act, CUSTOMERS, Counter, Moment, Recorder, act, batch};
 
 /// All that came of a history.
 #[derive(Debug, PartialEq)]
-struct Came {
+pub(crate) struct Came {
     answers: Vec<String>,
-    entries: Vec<Entry>,
+    pub(crate) entries: Vec<Entry>,
     events: Vec<Event>,
     audit: Vec<AuditRecord>,
     books: Vec<Book>,
@@ -22,7 +22,7 @@ struct Came {
     drawn: u128,
 }
 
-fn recorded(acts: Vec<Act>) -> Recorder {
+pub(crate) fn recorded(acts: Vec<Act>) -> Recorder {
     let mut recorder = Recorder::new();
     for act in acts {
         recorder.act(act);
@@ -68,7 +68,7 @@ fn in_batches(
     came
 }
 
-fn in_memory(moments: &[Moment], size: usize) -> (Came, MemoryStorage) {
+pub(crate) fn in_memory(moments: &[Moment], size: usize) -> (Came, MemoryStorage) {
     let mut storage = MemoryStorage::new(7);
     let handle = storage.clone();
     let look = || Box::new(handle.clone()) as Box<dyn Reader>;

@@ -25,13 +25,15 @@ pub(crate) enum CreditAct {
     Change {
         priority: Option<i32>,
         limit: Option<u32>,
+        watched: Option<bool>,
+        fills: Option<Option<bool>>,
     },
     Close {
         to: Option<u8>,
     },
     TopUp {
         units: u32,
-        invoiced: bool,
+        reason: ReasonCode,
         named: Option<u8>,
         bonus: Option<u32>,
         priority: Option<i32>,
@@ -73,17 +75,29 @@ pub(crate) fn credit_act() -> impl Strategy<Value = CreditAct> {
     prop_oneof![
         2 => (of(any::<bool>()), priority(), of(0_u32..60), any::<bool>(), of(any::<bool>()))
             .prop_map(|(rules, priority, limit, watched, fills)| CreditAct::Open { rules, priority, limit, watched, fills }),
-        1 => (priority(), of(0_u32..60)).prop_map(|(priority, limit)| CreditAct::Change { priority, limit }),
+        1 => (priority(), of(0_u32..60), of(any::<bool>()), of(of(any::<bool>())))
+            .prop_map(|(priority, limit, watched, fills)| CreditAct::Change { priority, limit, watched, fills }),
         1 => of(0_u8..6).prop_map(|to| CreditAct::Close { to }),
-        8 => (1_u32..100, any::<bool>(), of(0_u8..4), of(0_u32..20), priority(), ms(), ms()).prop_map(
-            |(units, invoiced, named, bonus, priority, starts_ms, lives_ms)| CreditAct::TopUp {
-                units, invoiced, named, bonus, priority, starts_ms, lives_ms,
+        8 => (1_u32..100, reason(), of(0_u8..4), of(0_u32..20), priority(), ms(), ms()).prop_map(
+            |(units, reason, named, bonus, priority, starts_ms, lives_ms)| CreditAct::TopUp {
+                units, reason, named, bonus, priority, starts_ms, lives_ms,
             }
         ),
         1 => any::<bool>().prop_map(|frozen| CreditAct::Freeze { frozen }),
         3 => (1_u32..60, of(0_u8..4)).prop_map(|(units, lot)| CreditAct::Debit { units, lot }),
         1 => (-30_i32..30).prop_map(|units| CreditAct::Adjust { units }),
         3 => (1_u32..60, 0_u8..6).prop_map(|(units, to)| CreditAct::Transfer { units, to }),
+    ]
+}
+
+/// Why credit is added.
+fn reason() -> impl Strategy<Value = ReasonCode> {
+    prop_oneof![
+        6 => Just(ReasonCode::PurchasedCreditInvoiced),
+        6 => Just(ReasonCode::PurchasedCreditDirect),
+        1 => Just(ReasonCode::FreeCreditGrant),
+        1 => Just(ReasonCode::CreditNote),
+        1 => Just(ReasonCode::InvoiceVoidRefund),
     ]
 }
 
@@ -106,13 +120,18 @@ pub(crate) fn credit_command(wallet: u8, act: CreditAct, now: Timestamp) -> Comm
     let command = match act {
         CreditAct::Open { .. } => return open(wallet, act),
         CreditAct::TopUp { .. } => return top_up(of, act, now),
-        CreditAct::Change { priority, limit } => WalletCommand::Change(Box::new(ChangeWallet {
+        CreditAct::Change {
+            priority,
+            limit,
+            watched,
+            fills,
+        } => WalletCommand::Change(Box::new(ChangeWallet {
             wallet: of,
             name: None,
             priority: Some(priority),
             credit_limit: limit.map(|limit| limit.to_string()),
-            auto_topup: None,
-            alert_settings: None,
+            auto_topup: fills.map(|fills| fills.map(auto_topup)),
+            alert_settings: watched.map(|watched| watched.then(alerts)),
             metadata: None,
             reason: None,
         })),
@@ -134,7 +153,11 @@ pub(crate) fn credit_command(wallet: u8, act: CreditAct, now: Timestamp) -> Comm
             wallet: of,
             value: how_much(units),
             lot: lot.map(|lot| Target::LotName(format!("lot {lot}"))),
-            reason_code: ReasonCode::ManualBalanceDebit,
+            reason_code: if units % 4 == 0 {
+                ReasonCode::InvoicePayment
+            } else {
+                ReasonCode::ManualBalanceDebit
+            },
             reason: why(),
         },
         CreditAct::Adjust { units } => WalletCommand::Adjust {
@@ -182,7 +205,7 @@ fn open(wallet: u8, act: CreditAct) -> Command {
 fn top_up(of: Target, act: CreditAct, now: Timestamp) -> Command {
     let CreditAct::TopUp {
         units,
-        invoiced,
+        reason,
         named,
         bonus,
         priority,
@@ -191,11 +214,6 @@ fn top_up(of: Target, act: CreditAct, now: Timestamp) -> Command {
     } = act
     else {
         panic!("{act:?}")
-    };
-    let reason = if invoiced {
-        ReasonCode::PurchasedCreditInvoiced
-    } else {
-        ReasonCode::PurchasedCreditDirect
     };
     let effective_at = starts_ms.map(|ms| now.plus_ms(ms));
     let from = effective_at.unwrap_or(now);

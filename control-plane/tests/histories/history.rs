@@ -81,7 +81,7 @@ pub(crate) enum Act {
         uses: i64,
         returns: i64,
         need: i64,
-        turn: bool,
+        way: Way,
     },
     Resolve {
         hash: u8,
@@ -110,6 +110,20 @@ pub(crate) enum Act {
     },
 }
 
+/// How a gateway reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    Plain,
+    /// It turns its lease.
+    Turns,
+    /// What the turned lease holds will never be settled.
+    Dies,
+    /// It used more than was lent.
+    Overruns,
+    /// It speaks of a lease that was decided over.
+    Late,
+}
+
 pub(crate) fn act() -> impl Strategy<Value = Act> {
     let index = any::<Index>;
     let instance = || 1_u128..3;
@@ -126,8 +140,8 @@ pub(crate) fn act() -> impl Strategy<Value = Act> {
         1 => (index(), 0_u8..4).prop_map(|(of, hash)| Act::Key { of, hash }),
         1 => index().prop_map(|key| Act::Revoke { key }),
         1 => (index(), index()).prop_map(|(key, to)| Act::Move { key, to }),
-        16 => (index(), instance(), 0_i64..40, 0_i64..40, 0_i64..60, proptest::bool::weighted(0.1)).prop_map(
-            |(account, instance, uses, returns, need, turn)| Act::Report { account, instance, uses, returns, need, turn }
+        16 => (index(), instance(), 0_i64..40, 0_i64..40, 0_i64..60, way()).prop_map(
+            |(account, instance, uses, returns, need, way)| Act::Report { account, instance, uses, returns, need, way }
         ),
         3 => (0_u8..4, instance(), 0_i64..30).prop_map(|(hash, instance, need)| Act::Resolve { hash, instance, need }),
         1 => (index(), instance()).prop_map(|(account, instance)| Act::Lie { account, instance }),
@@ -135,6 +149,16 @@ pub(crate) fn act() -> impl Strategy<Value = Act> {
         1 => (index(), instance()).prop_map(|(of, instance)| Act::Turn { of, instance }),
         3 => (1_usize..6).prop_map(|back| Act::Again { back }),
         1 => proptest::sample::select(kinds).prop_map(|kind| Act::Decide { kind }),
+    ]
+}
+
+fn way() -> impl Strategy<Value = Way> {
+    prop_oneof![
+        16 => Just(Way::Plain),
+        2 => Just(Way::Turns),
+        1 => Just(Way::Dies),
+        1 => Just(Way::Overruns),
+        1 => Just(Way::Late),
     ]
 }
 
@@ -276,6 +300,7 @@ impl Recorder {
             }
             Act::Void { .. } | Act::Pay { .. } | Act::Rank { .. } => return None,
             Act::Suspend { of, suspended } => Command::ChangeCustomer {
+                reason: None,
                 customer: customer(of),
                 change: CustomerChange {
                     status: Some(if suspended {
@@ -306,16 +331,19 @@ impl Recorder {
                 uses,
                 returns,
                 need,
-                turn,
+                way,
             } => {
                 let account = account.get(&accounts).id;
                 let leases: Vec<_> = books.iter().flat_map(|book| &book.leases).collect();
                 let mut own = leases.into_iter().filter(|lease| {
-                    lease.account == account
-                        && lease.instance == InstanceId(instance)
-                        && lease.newest
+                    let is_wanted = if way == Way::Late {
+                        lease.resolution.is_some()
+                    } else {
+                        lease.newest
+                    };
+                    lease.account == account && lease.instance == InstanceId(instance) && is_wanted
                 });
-                let report = self.report(account, own.next(), (uses, returns, need), turn);
+                let report = self.report(account, own.next(), (uses, returns, need), way);
                 Command::Report {
                     instance: InstanceId(instance),
                     report,
@@ -370,38 +398,50 @@ impl Recorder {
         })
     }
 
-    /// What an honest gateway says that knows of its lease what the control plane knows.
+    /// What a gateway says that knows of its lease what the control plane knows.
     fn report(
         &mut self,
         account: creditgate_ledger::id::AccountId,
         lease: Option<&Lease>,
         (uses, returns, need): (i64, i64, i64),
-        turn: bool,
+        way: Way,
     ) -> Report {
-        let usable =
-            |lease: &&Lease| matches!(lease.state, LeaseState::Open | LeaseState::Draining);
+        let usable = |lease: &&Lease| {
+            way == Way::Late || matches!(lease.state, LeaseState::Open | LeaseState::Draining)
+        };
         let Some(lease) = lease.filter(usable) else {
             return question(account, self.number(), Counters::default(), need);
         };
         let mut counters = lease.counters;
         let held = counters.held();
         counters.settled = counters.settled.saturating_add(held);
-        let uses = units(uses).min(counters.remaining());
+        let most = match way {
+            Way::Overruns => counters.remaining().saturating_add(units(5)),
+            _ => counters.remaining(),
+        };
+        let uses = units(uses).min(most).max(Amount::ZERO);
         counters.reserved = counters.reserved.saturating_add(uses);
-        if turn || lease.state == LeaseState::Draining {
-            counters.settled = counters.settled.saturating_add(uses);
-            counters.returned = counters.returned.saturating_add(counters.remaining());
+        let turns = matches!(way, Way::Turns | Way::Dies);
+        if turns || lease.state == LeaseState::Draining {
+            if way != Way::Dies {
+                counters.settled = counters.settled.saturating_add(uses);
+            }
+            let back = counters.remaining().max(Amount::ZERO);
+            counters.returned = counters.returned.saturating_add(back);
             let previous = PreviousReport {
                 lease: lease.number,
                 counters,
-                dead: false,
+                dead: way == Way::Dies,
             };
             return Report {
                 previous: Some(previous),
                 ..question(account, self.number(), Counters::default(), need)
             };
         }
-        let returns = units(returns).min(counters.remaining());
+        if way == Way::Late {
+            counters.settled = counters.settled.saturating_add(uses);
+        }
+        let returns = units(returns).min(counters.remaining()).max(Amount::ZERO);
         counters.returned = counters.returned.saturating_add(returns);
         question(account, lease.number, counters, need)
     }

@@ -3,4 +3,5 @@
 mod batches;
 mod credit;
 mod history;
+mod reasons;
 mod terms;

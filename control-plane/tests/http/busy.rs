@@ -1,6 +1,8 @@
 //! A full queue, told at once and nothing lost; and one command that spoils its batch.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use creditgate::clock::{RandomIds, SystemClock};
 use creditgate::command::Command;
@@ -17,12 +19,21 @@ use crate::plane::Plane;
 struct Gate {
     open: Mutex<bool>,
     opened: Condvar,
+    reached: AtomicBool,
 }
 
 impl Gate {
     fn pass(&self) {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        self.reached.store(!*open, Ordering::SeqCst);
         drop(self.opened.wait_while(open, |open| !*open));
+    }
+
+    /// Until someone stands before it.
+    async fn reached(&self) {
+        while !self.reached.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     fn set(&self, open: bool) {
@@ -87,13 +98,15 @@ fn stuck() -> (Plane, Arc<Gate>) {
 #[tokio::test]
 async fn a_full_queue_says_come_back_and_loses_nothing() {
     let (plane, gate) = stuck();
-    let mut accepted = Vec::new();
-    while let Ok(reply) =
-        plane
-            .app
-            .writer
-            .submit("test", create(&accepted.len().to_string()), None, None)
-    {
+    let submit = |number: usize| {
+        let command = create(&number.to_string());
+        plane.app.writer.submit("test", command, None, None)
+    };
+    // The writer is stuck with its first batch before the queue is filled, or it would make
+    // room afterwards.
+    let mut accepted = vec![submit(0).unwrap()];
+    gate.reached().await;
+    while let Ok(reply) = submit(accepted.len()) {
         accepted.push(reply);
     }
     assert!(accepted.len() >= QUEUE_MAX);

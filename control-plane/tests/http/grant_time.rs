@@ -229,6 +229,23 @@ async fn a_balance_read_at_midnight_has_the_grant_of_that_midnight() {
     plane.set("2027-01-04T00:00:00Z");
     let found = plane.get("/v1/customers/ada/wallets").await;
     assert_eq!(found.body["data"][0]["balance"], "10", "{found:?}");
+    plane.set("2027-01-05T00:00:00Z");
+    let parts = plane.get(&format!("/v1/wallets/{wallet}/breakdown")).await;
+    assert_eq!(parts.body["lots"][0]["free"], "10", "{parts:?}");
+    plane.set("2027-01-06T00:00:00Z");
+    let path = format!("/v1/wallets/{wallet}/lots?status=active");
+    let lots = plane.get(&path).await;
+    assert_eq!(
+        lots.body["data"][0]["effective_at"], "2027-01-06T00:00:00.000Z",
+        "{lots:?}"
+    );
+    plane.set("2027-01-07T00:00:00Z");
+    let path = format!("/v1/wallets/{wallet}/transactions?limit=1");
+    let entries = plane.get(&path).await;
+    assert_eq!(
+        entries.body["data"][0]["booked_at"], "2027-01-07T00:00:00.000Z",
+        "{entries:?}"
+    );
     plane.assert_clean();
 }
 

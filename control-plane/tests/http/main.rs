@@ -17,6 +17,7 @@ mod grants;
 mod hooks;
 mod journal;
 mod limited;
+mod lists;
 mod lots;
 mod messages;
 mod midnight;

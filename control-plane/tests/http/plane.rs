@@ -273,6 +273,11 @@ impl Plane {
 
     /// Every row of the database, by table.
     pub(crate) fn dump(&self) -> BTreeMap<String, Vec<String>> {
+        self.dump_without(&[])
+    }
+
+    /// As [`Plane::dump`], without some columns: `table.column`, or `table.*` for all of them.
+    pub(crate) fn dump_without(&self, left_out: &[&str]) -> BTreeMap<String, Vec<String>> {
         let connection = rusqlite::Connection::open(self.path()).expect("the database opens");
         let rows = |sql: &str| -> Vec<String> {
             let mut statement = connection.prepare(sql).expect("a statement");
@@ -289,12 +294,22 @@ impl Plane {
             .prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")
             .expect("a statement");
         let names = tables.query_map([], |row| row.get::<_, String>(0));
-        let dump = names.expect("rows").map(|name| {
-            let name = name.expect("a name");
-            let rows = rows(&format!("SELECT * FROM {name} ORDER BY 1, 2"));
-            (name, rows)
-        });
-        dump.collect()
+        let names: Result<Vec<_>, _> = names.expect("rows").collect();
+        let mut dump = BTreeMap::new();
+        for name in names.expect("names") {
+            let all = connection
+                .prepare(&format!("SELECT * FROM {name}"))
+                .expect("a statement");
+            let mut columns: Vec<&str> = all.column_names().collect();
+            columns.retain(|column| !left_out.contains(&format!("{name}.{column}").as_str()));
+            if left_out.contains(&format!("{name}.*").as_str()) {
+                continue;
+            }
+            let columns = format!("\"{}\"", columns.join("\", \""));
+            let found = rows(&format!("SELECT {columns} FROM {name} ORDER BY 1, 2"));
+            dump.insert(name, found);
+        }
+        dump
     }
 
     pub(crate) fn now_ms(&self) -> i64 {

@@ -227,6 +227,51 @@ pub(crate) async fn furnished() -> (Plane, Receiver, Vec<(&'static str, String)>
 }
 
 #[tokio::test]
+async fn a_repeat_is_answered_though_what_it_was_about_is_gone() {
+    let plane = Plane::start();
+    let receiver = Receiver::at("127.0.0.1", &[]).await;
+    let body = json!({ "url": receiver.url("127.0.0.1"), "external_id": "crm" }).to_string();
+    let made = post(&plane, "/v1/webhook-endpoints", &body, "make").await;
+    let replay = "/v1/webhook-endpoints/crm/replay";
+    let period = r#"{"from": "2026-01-01T00:00:00Z"}"#;
+    let replayed = post(&plane, replay, period, "replay").await;
+    assert_eq!((made.status, replayed.status), (201, 200), "{replayed:?}");
+    let gone = plane
+        .call(
+            Method::DELETE,
+            "/v1/webhook-endpoints/crm",
+            ADMIN,
+            "{}",
+            &[],
+        )
+        .await;
+    assert_eq!(gone.status, 200);
+    let again = post(&plane, replay, period, "replay").await;
+    assert_eq!((again.replayed(), again.bytes), (true, replayed.bytes));
+    let other = post(&plane, replay, period, "another").await;
+    assert_eq!((other.status, other.code()), (404, "not_found"));
+
+    plane.funded("ada", "tokens", "10").await;
+    let key = plane.key_of("ada").await;
+    let edge = Edge::of(&plane, "edge", "tokens").await;
+    edge.know(&plane, &key, 1, 4_000).await;
+    let instance = format!("/v1/instances/{}", edge.hello.instance);
+    let undrain = format!("{instance}/undrain");
+    let drain = format!("{instance}/drain");
+    assert_eq!(post(&plane, &drain, "{}", "drain").await.status, 200);
+    let undrained = post(&plane, &undrain, "{}", "undrain").await;
+    assert_eq!(undrained.status, 200, "{undrained:?}");
+    // It is frozen since, which undrain does not end.
+    let lent = edge.know(&plane, &key, 2, 4_000).await.answer;
+    let untrue = counters([4_000, 0, 1_000, 0, 2_000]);
+    edge.report(&plane, &lent, untrue, 0).await;
+    let refused = post(&plane, &undrain, "{}", "another undrain").await;
+    assert_eq!((refused.status, refused.code()), (409, "instance_state"));
+    let again = post(&plane, &undrain, "{}", "undrain").await;
+    assert_eq!((again.replayed(), again.bytes), (true, undrained.bytes));
+}
+
+#[tokio::test]
 async fn every_write_of_the_api_honours_a_key() {
     let (plane, _receiver, names) = furnished().await;
     let document = plane.get("/openapi.json").await;

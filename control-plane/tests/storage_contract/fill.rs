@@ -11,10 +11,12 @@ use creditgate_ledger::auto_top_up::{
     AutoTopUp, AutoTopUpRefusal, AutoTopUpState, Fill as TopUpFill,
 };
 use creditgate_ledger::book::Balances;
-use creditgate_ledger::burn_order::{CostBasis, LotSource};
+use creditgate_ledger::burn_order::{CostBasis, GrantedBy, LotSource};
 use creditgate_ledger::chain::{Chain, ChainHash};
 use creditgate_ledger::claim::{Claim, ClaimLots, ClaimPurpose};
-use creditgate_ledger::id::{AccountId, ApplicationId, ClaimId, CustomerId, LotId, WalletId};
+use creditgate_ledger::id::{
+    AccountId, ApplicationId, ClaimId, CustomerId, GrantId, LotId, SubscriptionId, WalletId,
+};
 use creditgate_ledger::{
     Account, Credits, LedgerAccount, Lot, LotKind, Rate, ReasonCode, Scope, Timestamp, Wallet,
     WalletStatus, WalletType,
@@ -250,6 +252,7 @@ impl Fill {
                     warning: self.is(),
                     critical: self.is(),
                 },
+                crossed_of: self.below(u64::MAX),
             },
             metadata: self.metadata(),
             created_at: self.time(),
@@ -259,18 +262,18 @@ impl Fill {
 
     fn source(&mut self) -> LotSource {
         let (lot, application) = (LotId(self.id()), ApplicationId(self.id()));
-        let grant = creditgate_ledger::id::GrantId(self.id());
-        let subscription = self.maybe(|fill| creditgate_ledger::id::SubscriptionId(fill.id()));
+        let by = GrantedBy {
+            application,
+            grant: GrantId(self.id()),
+            subscription: self.maybe(|fill| SubscriptionId(fill.id())),
+        };
+        let granted_by = self.maybe(|_| by);
         self.pick(&[
             LotSource::TopUp,
             LotSource::AutoTopUp,
             LotSource::Bonus(lot),
-            LotSource::Application {
-                application,
-                grant,
-                subscription,
-            },
-            LotSource::Transfer(lot),
+            LotSource::Application(by),
+            LotSource::Transfer { lot, granted_by },
             LotSource::CreditLimit,
         ])
     }
@@ -297,6 +300,7 @@ impl Fill {
             amount: self.amount(),
             unpaid: self.part(),
             lapses_at: self.maybe(Self::time),
+            paid_at: self.maybe(Self::time),
             free: self.part(),
             pinned: self.part(),
             spent: self.part(),

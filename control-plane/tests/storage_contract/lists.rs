@@ -3,20 +3,24 @@
 use core::cmp::Reverse;
 
 use creditgate::storage::{
-    ApplicationFilter, ClaimFilter, EntryFilter, GrantFilter, LotFilter, Reader,
+    ApplicationFilter, ClaimFilter, CustomerFilter, EntryFilter, GrantFilter, LotFilter, Reader,
     SubscriptionFilter, WalletFilter,
 };
 use creditgate_core::amount::Currency;
+use creditgate_core::protocol::EnforcementMode;
+use creditgate_ledger::customer::CustomerChange;
 use creditgate_ledger::grant::ApplicationState;
 use creditgate_ledger::subscription::SubscriptionStatus;
 use creditgate_ledger::{
-    Entry, EntryKind, Fact, LotKind, LotStatus, ReasonCode, Timestamp, WalletStatus,
+    CustomerStatus, Entry, EntryKind, Fact, LotKind, LotStatus, ReasonCode, Timestamp,
+    WalletStatus, customer,
 };
 
 use crate::desk::{Backend, Desk, all_pages};
 use crate::world::World;
 
 crate::on_every_backend!(
+    customers_are_listed_by_status_and_mode,
     wallets_are_listed_by_customer_currency_and_status,
     lots_are_listed_by_kind_and_status,
     entries_are_listed_by_what_they_are_about,
@@ -31,6 +35,42 @@ crate::on_every_backend!(
 pub(crate) fn or_any<T: Clone>(values: &[T]) -> Vec<Option<T>> {
     let some = values.iter().cloned().map(Some);
     std::iter::once(None).chain(some).collect()
+}
+
+fn customers_are_listed_by_status_and_mode<B: Backend>(mut desk: Desk<B>) {
+    let statuses = [CustomerStatus::Active, CustomerStatus::Suspended];
+    let modes = [
+        EnforcementMode::Enforce,
+        EnforcementMode::Shadow,
+        EnforcementMode::Off,
+    ];
+    let mut made = Vec::new();
+    for round in 0..3 {
+        for status in statuses {
+            for mode in modes {
+                let customer = desk.customer(&format!("c{round}{status:?}{mode:?}")).id;
+                desk.decide(customer, |book, journal, context| {
+                    let change = CustomerChange {
+                        status: Some(status),
+                        mode: Some(mode),
+                        ..CustomerChange::default()
+                    };
+                    customer::change(book, journal, context, change);
+                });
+                made.push(desk.book(customer).customer);
+            }
+        }
+    }
+    for status in or_any(&statuses) {
+        for mode in or_any(&modes) {
+            let filter = CustomerFilter { status, mode };
+            let mut expected = made.clone();
+            expected.retain(|row| status.is_none_or(|of| of == row.status));
+            expected.retain(|row| mode.is_none_or(|of| of == row.mode));
+            let got = all_pages(|page| desk.reader().customers(filter, page).unwrap());
+            assert_eq!(got, expected, "{filter:?}");
+        }
+    }
 }
 
 fn wallets_are_listed_by_customer_currency_and_status<B: Backend>(mut desk: Desk<B>) {

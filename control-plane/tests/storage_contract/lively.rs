@@ -3,7 +3,7 @@
 use creditgate_core::amount::{Amount, Scale};
 use creditgate_core::lease::{Counters, LeaseNumber};
 use creditgate_core::protocol::Report;
-use creditgate_ledger::alert::{self, AlertCondition, AlertSettings, AlertThreshold};
+use creditgate_ledger::alert::{AlertCondition, AlertSettings, AlertThreshold};
 use creditgate_ledger::claim::{self, ClaimLots, ClaimPurpose, NewClaim};
 use creditgate_ledger::id::InstanceId;
 use creditgate_ledger::lease::QuarantineCause;
@@ -35,8 +35,12 @@ fn lent_and_used<B: Backend>(desk: &mut Desk<B>, name: &str) -> Wallet {
     let wallet = desk.funded(name);
     let customer = wallet.customer;
     let warned = alerts("0.9");
-    desk.decide(customer, |book, _, _| {
-        alert::set(&mut book.wallets[0], Some(warned));
+    let change = WalletChange {
+        alert_settings: Some(Some(warned)),
+        ..WalletChange::default()
+    };
+    desk.decide(customer, |book, journal, context| {
+        wallet::change(book, journal, context, wallet.id, change).unwrap();
     });
     let expiry = desk.now.plus_ms(10_000);
     desk.top_up_dated(&wallet, 300, None, Some(expiry.0));

@@ -1,7 +1,9 @@
 //! What only the backend in memory has: handles.
 
 use creditgate::storage::memory::MemoryStorage;
-use creditgate::storage::{ChangeSet, LoadPlan, PageRequest, Reader, Storage, StorageError};
+use creditgate::storage::{
+    ChangeSet, CustomerFilter, LoadPlan, PageRequest, Reader, Storage, StorageError,
+};
 
 use crate::desk::{Backend, Desk, Memory};
 
@@ -11,7 +13,11 @@ fn handle_sees_what_another_wrote() {
     let handle: MemoryStorage = desk.backend.reader().clone();
     desk.customer("acme");
     assert_eq!(
-        handle.customers(PageRequest::first(9)).unwrap().items.len(),
+        handle
+            .customers(CustomerFilter::default(), PageRequest::first(9))
+            .unwrap()
+            .items
+            .len(),
         1
     );
 }

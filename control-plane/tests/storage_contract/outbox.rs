@@ -1,11 +1,12 @@
 //! What is told of changes: events, their deliveries, the log of who changed what.
 
 use core::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use creditgate::storage::{
     AuditFilter, ChangeSet, Cursor, DeliveryFilter, EventFilter, PageRequest, Reader, Storage,
 };
-use creditgate_ledger::webhook::DeliveryState;
+use creditgate_ledger::webhook::{Delivery, DeliveryState};
 use creditgate_ledger::{EventKind, Timestamp};
 
 use crate::desk::{Backend, Desk, all_pages};
@@ -110,7 +111,14 @@ fn log_of_who_changed_what_is_listed_newest_first<B: Backend>(mut desk: Desk<B>)
     for customer in or_any(&customers[..2]) {
         for actor in words(&["key_1", "nobody"]) {
             for action in words(&["top_up"]) {
-                for subject in words(&["wal_1"]) {
+                for subjects in [
+                    vec![],
+                    vec!["wal_1"],
+                    vec!["wal_1", "lot_2"],
+                    vec!["wal_1", "none"],
+                ] {
+                    let owned = subjects.iter().map(|word| (*word).to_owned());
+                    let subjects = (!subjects.is_empty()).then(|| owned.collect::<Vec<_>>());
                     for (from, before) in or_any(&INSTANTS)
                         .into_iter()
                         .zip(or_any(&INSTANTS).into_iter().rev())
@@ -119,7 +127,7 @@ fn log_of_who_changed_what_is_listed_newest_first<B: Backend>(mut desk: Desk<B>)
                             customer,
                             actor: actor.clone(),
                             action: action.clone(),
-                            subject: subject.clone(),
+                            subjects: subjects.clone(),
                             from,
                             before,
                         };
@@ -127,7 +135,12 @@ fn log_of_who_changed_what_is_listed_newest_first<B: Backend>(mut desk: Desk<B>)
                         expected.retain(|row| customer.is_none_or(|of| row.customer == Some(of)));
                         expected.retain(|row| actor.as_ref().is_none_or(|of| *of == row.actor));
                         expected.retain(|row| action.as_ref().is_none_or(|of| *of == row.action));
-                        expected.retain(|row| subject.is_none() || subject == row.subject);
+                        expected.retain(|row| {
+                            let of = subjects.as_ref();
+                            of.is_none_or(|of| {
+                                row.subject.as_ref().is_some_and(|row| of.contains(row))
+                            })
+                        });
                         expected.retain(|row| from.is_none_or(|from| row.at >= from));
                         expected.retain(|row| before.is_none_or(|before| row.at < before));
                         expected.sort_by_key(|row| Reverse((row.at, row.id)));
@@ -165,7 +178,7 @@ fn deliveries_that_are_due_come_by_endpoint<B: Backend>(mut desk: Desk<B>) {
         next.extend(own.first().map(|row| (endpoint, row.next_at.unwrap())));
         for (count, last) in own.iter().enumerate() {
             let due = reader
-                .due_deliveries(endpoint, last.next_at.unwrap(), 99)
+                .due_deliveries(endpoint, last.next_at.unwrap(), &[], 99)
                 .unwrap();
             let due: Vec<_> = due
                 .into_iter()
@@ -179,9 +192,20 @@ fn deliveries_that_are_due_come_by_endpoint<B: Backend>(mut desk: Desk<B>) {
             assert_eq!(due, expected);
         }
         let few = reader
-            .due_deliveries(endpoint, Timestamp(i64::MAX), 2)
+            .due_deliveries(endpoint, Timestamp(i64::MAX), &[], 2)
             .unwrap();
         assert_eq!(few.len(), own.len().min(2));
+        let of = |row: &Delivery| {
+            let event = world.events.iter().find(|event| event.id == row.event);
+            event.and_then(|event| event.customer)
+        };
+        let customers: BTreeSet<_> = own.iter().filter_map(|row| of(row)).collect();
+        for customer in customers {
+            let due = reader.due_deliveries(endpoint, Timestamp(i64::MAX), &[customer], 99);
+            let due: Vec<_> = due.unwrap().into_iter().map(|(row, _)| row).collect();
+            let others = own.iter().filter(|row| of(row) != Some(customer));
+            assert_eq!(due, others.map(|row| (**row).clone()).collect::<Vec<_>>());
+        }
     }
     assert_eq!(reader.next_deliveries().unwrap(), next);
     let oldest = pending.iter().map(|row| row.created_at).min();

@@ -1,6 +1,8 @@
 //! Lists, pages and snapshots.
 
-use creditgate::storage::{EntryFilter, LeaseFilter, LotFilter, PageRequest, Reader, Target};
+use creditgate::storage::{
+    CustomerFilter, EntryFilter, LeaseFilter, LotFilter, PageRequest, Reader, Target,
+};
 use creditgate_core::key::credential_hash;
 use creditgate_ledger::id::{CustomerId, InstanceId};
 use creditgate_ledger::{EntryKind, LeaseState, LedgerAccount, credential};
@@ -20,7 +22,11 @@ crate::on_every_backend!(
 
 fn every_customer_is_on_one_page<B: Backend>(mut desk: Desk<B>) {
     let made: Vec<_> = (0..7).map(|n| desk.customer(&format!("c{n}")).id).collect();
-    let listed = all_pages(|page| desk.reader().customers(page).unwrap());
+    let listed = all_pages(|page| {
+        desk.reader()
+            .customers(CustomerFilter::default(), page)
+            .unwrap()
+    });
     assert_eq!(
         listed
             .iter()
@@ -247,12 +253,15 @@ fn page_of_exactly_the_limit_has_no_next<B: Backend>(mut desk: Desk<B>) {
         desk.customer(&format!("c{n}"));
     }
     assert_eq!(
-        desk.reader().customers(PageRequest::first(3)).unwrap().next,
+        desk.reader()
+            .customers(CustomerFilter::default(), PageRequest::first(3))
+            .unwrap()
+            .next,
         None
     );
     assert!(
         desk.reader()
-            .customers(PageRequest::first(2))
+            .customers(CustomerFilter::default(), PageRequest::first(2))
             .unwrap()
             .next
             .is_some()
@@ -271,7 +280,7 @@ fn snapshot_keeps_its_moment<B: Backend>(mut desk: Desk<B>) {
     assert_eq!(snapshot.book(&target).unwrap(), Some(before.clone()));
     assert_eq!(
         snapshot
-            .customers(PageRequest::first(9))
+            .customers(CustomerFilter::default(), PageRequest::first(9))
             .unwrap()
             .items
             .len(),

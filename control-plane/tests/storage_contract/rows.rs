@@ -35,7 +35,7 @@ fn changed_rows_come_back_as_they_were_changed<B: Backend>(mut desk: Desk<B>) {
 }
 
 fn rows_that_are_history_are_not_loaded_but_found<B: Backend>(mut desk: Desk<B>) {
-    let world = World::make(&mut desk, 3, true);
+    let world = World::make(&mut desk, 5, true);
     let (all, live) = (&world.books[0], world.live(0));
     // The seed has some of each.
     assert!(live.lots.len() < all.lots.len() && !live.lots.is_empty());

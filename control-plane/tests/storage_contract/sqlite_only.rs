@@ -1,6 +1,8 @@
 //! What only SQLite has: a file, which others may have written, and rows that may be wrong.
 
-use creditgate::storage::{PageRequest, Reader, Storage, StorageError, Target, sqlite};
+use creditgate::storage::{
+    CustomerFilter, PageRequest, Reader, Storage, StorageError, Target, sqlite,
+};
 use creditgate_ledger::id::InstanceId;
 use rusqlite::Connection;
 
@@ -118,7 +120,11 @@ fn reader_looks_at_a_database_that_is_being_written() {
     desk.customer("acme");
     desk.load(&[Target::ExternalId("acme".to_owned())]);
     assert_eq!(
-        reader.customers(PageRequest::first(9)).unwrap().items.len(),
+        reader
+            .customers(CustomerFilter::default(), PageRequest::first(9))
+            .unwrap()
+            .items
+            .len(),
         1
     );
     desk.backend.writer().abandon();
@@ -202,7 +208,11 @@ fn more_looks_than_connections_wait_for_one() {
             scope.spawn(|| {
                 for _ in 0..20 {
                     assert_eq!(
-                        reader.customers(PageRequest::first(9)).unwrap().items.len(),
+                        reader
+                            .customers(CustomerFilter::default(), PageRequest::first(9))
+                            .unwrap()
+                            .items
+                            .len(),
                         1
                     );
                 }

@@ -376,6 +376,7 @@ fn every_edited_field_that_the_journal_tells_is_found() {
                     "created_at",
                     "amount",
                     "unpaid",
+                    "paid_at",
                     "free",
                     "pinned",
                     "spent",
@@ -417,7 +418,11 @@ fn every_edited_field_that_the_journal_tells_is_found() {
                     "wallet_type",
                     "status",
                     "priority",
+                    "conversion_rate",
+                    "topup_conversion_rate",
                     "credit_limit",
+                    "auto_topup",
+                    "alert_settings",
                     "alert_state",
                 ],
             ),
@@ -469,9 +474,9 @@ fn rows_that_no_entry_made_are_found() {
              FROM lot WHERE unpaid = 0 AND voided_at IS NULL ORDER BY free DESC LIMIT 1"
         )
     };
-    let live = lot("amount, 0, NULL, amount, 0, 0, 0, 0");
+    let live = lot("amount, 0, NULL, NULL, amount, 0, 0, 0, 0");
     finds(&live, 7, "lot_0fffff", "it was never made or is used up");
-    let used_up = lot("amount, 0, NULL, 0, 0, amount, 0, 0").replace("free <> 0", "0");
+    let used_up = lot("amount, 0, NULL, NULL, 0, 0, amount, 0, 0").replace("free <> 0", "0");
     finds(&used_up, 13, "acc_", "lots, but its journal makes");
     let claim = "INSERT INTO claim SELECT x'0fffffffffffffffffffffffffffffff', wallet, account, customer, purpose, lots,
             reason, note, actor, asked, done, short, created_at, closed_at
@@ -518,6 +523,23 @@ fn changed_use_of_a_lease_is_found() {
     );
     let change = "UPDATE lease SET change_no = 999999 WHERE number = 9";
     finds(change, 5, "table lease", "999999");
+}
+
+#[test]
+fn edited_rates_of_a_wallet_are_found() {
+    let dear = "UPDATE wallet SET conversion_rate = '100'";
+    finds(dear, 13, "wal_", "its conversion rate is");
+    let cheap = "UPDATE wallet SET topup_conversion_rate = '0.01'";
+    finds(cheap, 13, "wal_", "its top-up conversion rate is");
+}
+
+#[test]
+fn edited_terms_of_a_wallet_are_found() {
+    let silent = "UPDATE wallet SET alert_settings = NULL";
+    finds(silent, 13, "wal_", "its alerting is");
+    let fills = r#"UPDATE wallet SET auto_topup =
+        '{"enabled":true,"threshold":"9","fill":{"amount":"500"},"invoicing":false}'"#;
+    finds(fills, 13, "wal_", "its auto top-up is");
 }
 
 #[test]

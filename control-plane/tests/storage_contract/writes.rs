@@ -1,8 +1,8 @@
 //! What a commit does, and what it does not do.
 
 use creditgate::storage::{
-    BookChange, ChangeSet, EntryFilter, LoadPlan, PageRequest, Reader, Storage, StorageError,
-    StoredAnswer, Target,
+    BookChange, ChangeSet, CustomerFilter, EntryFilter, LoadPlan, PageRequest, Reader, Storage,
+    StorageError, StoredAnswer, Target,
 };
 use creditgate_core::key::credential_hash;
 use creditgate_core::rate_card::RateCardDocument;
@@ -116,7 +116,7 @@ fn name_taken_twice_in_one_batch_is_a_conflict<B: Backend>(mut desk: Desk<B>) {
     assert_eq!(conflict(answer), "a customer of this external_id");
     assert!(
         desk.reader()
-            .customers(PageRequest::first(9))
+            .customers(CustomerFilter::default(), PageRequest::first(9))
             .unwrap()
             .items
             .is_empty()

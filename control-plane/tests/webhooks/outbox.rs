@@ -23,6 +23,7 @@ fn customer() -> Command {
 
 fn becomes(name: &str, status: CustomerStatus) -> Command {
     Command::ChangeCustomer {
+        reason: None,
         customer: Target::ExternalId(name.to_owned()),
         change: CustomerChange {
             status: Some(status),

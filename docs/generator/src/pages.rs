@@ -89,7 +89,9 @@ fn errors() -> Page {
              402 `credit_held`, come with `retry-after`. What a client should do: [clients.md](../clients.md).",
             &filter::refusals(),
             "## From the control plane",
-            "`pointer`, if it is there, names the field at fault (RFC 6901). Nothing was written. 503 comes with \
+            "`pointer`, if it is there, names the field of the body that is at fault (RFC 6901). So a name that leads \
+             nowhere is 404 `not_found` with a pointer if a field has it, and without one if the address or the query \
+             has it; a name that is taken is 409 `already_exists` with the pointer of its field. Nothing was written. 503 comes with \
              `retry-after` and can be tried again; with an `Idempotency-Key`, 500 can be, too.",
             &plane::codes(),
         ],

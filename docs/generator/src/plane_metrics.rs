@@ -28,7 +28,7 @@ const METRICS: [(&str, &str, &str); 18] = [
     (
         "creditgate_queue_depth",
         "gauge",
-        "Writes that wait. At 4,096 the next one is answered 503 `busy`.",
+        "Writes that wait: requests and gateways, of whom the one after 4,096 is answered 503 `busy`, and as many of the service's own jobs.",
     ),
     (
         "creditgate_refusals_total",

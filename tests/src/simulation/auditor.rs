@@ -252,6 +252,13 @@ impl Auditor {
         for posting in &entry.postings {
             sums[posting.account as usize] += i128::from(posting.amount.get());
         }
+        let debt = sums[LedgerAccount::Debt as usize];
+        if debt > 0 {
+            return Err(format!(
+                "invariant 2: after {} {} owes less than nothing: {debt} was put into its debt",
+                entry.id, entry.account
+            ));
+        }
         self.lots
             .entry(wall_clock(now_ms).max(entry.booked_at), entry)?;
         self.burn(entry)

@@ -344,8 +344,15 @@ impl World {
             ..CustomerChange::default()
         };
         let customer = Target::Customer(self.payers[payer].id);
-        self.execute("operator", Command::ChangeCustomer { customer, change })
-            .map(|_| ())
+        self.execute(
+            "operator",
+            Command::ChangeCustomer {
+                customer,
+                change,
+                reason: None,
+            },
+        )
+        .map(|_| ())
     }
 
     fn freeze(&mut self, payer: usize) -> Result<(), Broken> {

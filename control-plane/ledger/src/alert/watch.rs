@@ -82,24 +82,22 @@ fn follow_one(
         return;
     };
     let (before, scale) = (wallet.alert_state, book.accounts[account].scale);
-    let crossed = |settings: &AlertSettings, balance| {
-        settings.crossed(before.crossed, balance, &wallet.conversion_rate, scale)
-    };
     let settings = settings_of(wallet, &context.registry.settings).cloned();
+    let were = settings
+        .as_ref()
+        .map(|settings| before.crossed_under(settings));
+    let were = were.unwrap_or_default();
+    let crossed = |settings: &AlertSettings, balance| {
+        settings.crossed(were, balance, &wallet.conversion_rate, scale)
+    };
     let now_crossed = settings
         .as_ref()
         .map_or_else(Crossed::default, |settings| crossed(settings, balance));
     let level = now_crossed.level();
-    let mut after = AlertState {
-        crossed: now_crossed,
-        ..before
-    };
+    let mut after = before.with(now_crossed, settings.as_ref());
     if level != before.level {
-        after = AlertState {
-            level,
-            sequence: before.sequence.saturating_add(1),
-            crossed: now_crossed,
-        };
+        after.level = level;
+        after.sequence = before.sequence.saturating_add(1);
         let was_other = |balance| {
             let settings = settings.as_ref();
             settings.is_some_and(|settings| crossed(settings, balance).level() != level)

@@ -18,6 +18,7 @@ use crate::balance;
 use crate::book::Book;
 use crate::burn_order::{Lot, LotSource};
 use crate::context::Context;
+use crate::debt;
 use crate::event::EventKind;
 use crate::event::tell::Tale;
 use crate::id::WalletId;
@@ -180,7 +181,7 @@ fn make(
     let wallet = &book.wallets[place];
     let account = book.account(wallet.account);
     let (owed, scale) = account.map_or_else(Default::default, |account| {
-        (account.balances.owed(), account.scale)
+        (debt::used(book, account.id), account.scale)
     });
     let rate = &wallet.conversion_rate;
     let amount = terms
@@ -225,6 +226,7 @@ fn answered(
         in_day: in_day.saturating_add(1),
         in_month: in_month.saturating_add(1),
         pending: is_pending.then_some(lot.id),
+        told: std::mem::take(&mut state.told),
         ..AutoTopUpState::default()
     };
     let kind = if is_pending {

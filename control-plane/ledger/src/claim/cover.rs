@@ -1,4 +1,4 @@
-//! Which lots a claim is about, and what of them it will take once gateways give it back.
+//! Which lots a claim is about, and what of lots will be taken once gateways give it back.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use super::{Claim, ClaimLots};
 use crate::book::Book;
 use crate::burn_order::{Lot, LotKind};
 use crate::id::{ClaimId, LotId, WalletId};
-use crate::lease::LeaseState;
+use crate::lease::{self, Lease, LeaseState};
 use crate::lot;
 use crate::time::Timestamp;
 
@@ -23,10 +23,11 @@ pub(crate) struct Cover {
 
 impl Cover {
     /// Whether it takes from this lot: nothing of that is lent while the claim is open. Lots
-    /// that were made, or became effective, after the claim are not its business.
+    /// that were made, were paid, or became effective, after the claim are not its business.
     pub(crate) fn has(&self, lot: &Lot) -> bool {
         let was_there = lot.wallet == self.wallet
             && lot.kind != LotKind::CreditLine
+            && lot.paid_at.is_none_or(|at| at <= self.since)
             && lot::is_older(lot, self.since, self.claim.0);
         was_there
             && match self.lots {
@@ -48,56 +49,53 @@ impl Claim {
     }
 }
 
-/// What is wanted of what gateways have out of each lot: by open claims, the older first, of
-/// lots as they burn.
-pub(crate) fn wanted(
+/// What gateways have out of each lot, and is not the wallet's any more: what is to be taken when
+/// it comes back, first; then what open claims want, the older first, of lots as they burn.
+pub(crate) fn wanted_back(
     mut claims: Vec<(Cover, Amount)>,
     lots: &[&Lot],
     out: &mut HashMap<LotId, Amount>,
 ) -> HashMap<LotId, Amount> {
+    let mut wanted: HashMap<LotId, Amount> = HashMap::new();
+    let mut take = |lot: &Lot, most: Amount| {
+        let left = out.get_mut(&lot.id)?;
+        let part = most.min(*left);
+        *left = left.saturating_sub(part);
+        let sum = wanted.entry(lot.id).or_default();
+        *sum = sum.saturating_add(part);
+        Some(part)
+    };
+    for lot in lots.iter().filter(|lot| !lot.excess.is_zero()) {
+        take(lot, lot.excess);
+    }
     claims.sort_unstable_by_key(|(cover, _)| (cover.since, cover.claim));
-    let mut wanted = HashMap::new();
     for (cover, pending) in claims {
         let mut missing = pending;
         for lot in lots.iter().filter(|lot| cover.has(lot)) {
-            let Some(left) = out.get_mut(&lot.id) else {
-                continue;
-            };
-            let part = missing.min(*left);
-            *left = left.saturating_sub(part);
+            let part = take(lot, missing).unwrap_or_default();
             missing = missing.saturating_sub(part);
-            let sum: &mut Amount = wanted.entry(lot.id).or_default();
-            *sum = sum.saturating_add(part);
         }
     }
     wanted
 }
 
-/// As [`wanted`], of a book: what counts as lent or held, but is not the wallet's any more.
+/// As [`wanted_back`], of a book: what of lots that can be spent is lent or held, but not the
+/// wallet's any more.
 #[must_use]
 pub fn recalled(book: &Book, now: Timestamp) -> HashMap<LotId, Amount> {
     let open = book.claims.iter().filter(|claim| claim.is_open());
     let claims: Vec<_> = open.map(|claim| (claim.cover(), claim.pending())).collect();
-    if claims.is_empty() {
+    if claims.is_empty() && book.lots.iter().all(|lot| lot.excess.is_zero()) {
         return HashMap::new();
     }
-    let mut out: HashMap<LotId, Amount> = HashMap::new();
-    for lease in &book.leases {
-        if !matches!(lease.state, LeaseState::Open | LeaseState::Draining) {
-            continue;
-        }
-        for pin in &lease.pins {
-            if let Some(lot) = pin.lot {
-                let sum = out.entry(lot).or_default();
-                *sum = sum.saturating_add(pin.amount);
-            }
-        }
-    }
+    let lending = |lease: &&Lease| matches!(lease.state, LeaseState::Open | LeaseState::Draining);
+    let leases = book.leases.iter().filter(lending);
+    let mut out = lease::by_lot(leases.flat_map(|lease| &lease.pins));
     let mut lots: Vec<&Lot> = book
         .lots
         .iter()
         .filter(|lot| out.contains_key(&lot.id) && lot.is_lendable(now))
         .collect();
     lots.sort_by_cached_key(|lot| book.burn_key(lot));
-    wanted(claims, &lots, &mut out)
+    wanted_back(claims, &lots, &mut out)
 }

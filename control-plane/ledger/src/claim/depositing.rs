@@ -89,9 +89,13 @@ fn deposit(
     let cost = cost::share(source, source.withdrawn, part);
     let reason = book.claims[claim].reason;
     let since = book.claims[claim].created_at;
+    let from = LotSource::Transfer {
+        lot: source.id,
+        granted_by: source.source.granted_by(),
+    };
     let known = book.lots.iter().position(|lot| {
         lot.wallet == to
-            && lot.source == LotSource::Transfer(source.id)
+            && lot.source == from
             && lot.created_at >= since
             && lot.voided_at.is_none()
             && lot.is_live()
@@ -113,7 +117,6 @@ fn deposit(
         }
         None => {
             let of = (to, book.accounts[target].id);
-            let from = LotSource::Transfer(source.id);
             let blank = lot::blank(context, of, source.kind, source.reason, from);
             let row = Lot {
                 priority: source.priority,

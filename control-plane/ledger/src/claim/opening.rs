@@ -12,7 +12,7 @@ use crate::expiry;
 use crate::fact::Fact;
 use crate::id::{ClaimId, WalletId};
 use crate::journal::{About, Journal, ReasonCode};
-use crate::lease::LeaseState;
+use crate::lease::{self, Lease, LeaseState};
 use crate::lend;
 use crate::lot;
 use crate::refusal::Refusal;
@@ -129,14 +129,14 @@ pub(crate) fn check(book: &Book, now: Timestamp, new: &NewClaim) -> Result<(), R
             return Err(credit_limit::not_by_itself(id));
         }
     }
-    let covered = |lot: &Lot| would_cover(new, lot, now);
-    let there = claimable(book, new, covered);
+    let there = claimable(book, new.wallet, new.lots, now);
     if new.asked > there {
         return Err(insufficient(book, wallet, there));
     }
     if let ClaimPurpose::Transfer { to } = new.purpose {
         let place = check_target(book, new.wallet, to)?;
-        let lots = book.lots.iter().filter(|lot| covered(lot)).count();
+        let covered = |lot: &&Lot| would_cover(new.wallet, new.lots, lot, now);
+        let lots = book.lots.iter().filter(covered).count();
         let is_within = book.accounts[place].id == wallet.account;
         let more = if is_within { Amount::ZERO } else { new.asked };
         lot::check_room(book, place, more, lots)?;
@@ -144,11 +144,10 @@ pub(crate) fn check(book: &Book, now: Timestamp, new: &NewClaim) -> Result<(), R
     Ok(())
 }
 
-fn would_cover(new: &NewClaim, lot: &Lot, now: Timestamp) -> bool {
-    let is_there =
-        lot.wallet == new.wallet && lot.kind != LotKind::CreditLine && can_take(lot, now);
+fn would_cover(wallet: WalletId, lots: ClaimLots, lot: &Lot, now: Timestamp) -> bool {
+    let is_there = lot.wallet == wallet && lot.kind != LotKind::CreditLine && can_take(lot, now);
     is_there
-        && match new.lots {
+        && match lots {
             ClaimLots::Any => lot.effective_at <= now,
             ClaimLots::Purchased => lot.kind.is_paid_for(),
             ClaimLots::One(id) => lot.id == id,
@@ -156,34 +155,25 @@ fn would_cover(new: &NewClaim, lot: &Lot, now: Timestamp) -> bool {
 }
 
 /// What there is to be claimed: what is free, and what gateways have that still speak; less
-/// what other claims wait for. Of a wallet's paid credit, quarantined credit as well.
-fn claimable(book: &Book, new: &NewClaim, covered: impl Fn(&Lot) -> bool) -> Amount {
-    let with_quarantined = new.lots == ClaimLots::Purchased;
-    let mut sum = Amount::ZERO;
-    for lot in book.lots.iter().filter(|lot| covered(lot)) {
-        sum = sum.saturating_add(lot.free);
-    }
-    for lease in &book.leases {
-        if lease.state == LeaseState::Quarantined && !with_quarantined {
-            continue;
-        }
-        let pins = lease.pins.iter().filter(|pin| {
-            let lot = pin.lot.and_then(|lot| book.lot(lot));
-            lot.is_some_and(&covered)
-        });
-        sum = pins.fold(sum, |sum, pin| sum.saturating_add(pin.amount));
-    }
-    let waiting = book
-        .claims
-        .iter()
-        .filter(|claim| claim.is_open() && claim.wallet == new.wallet)
-        .filter(|claim| match (new.lots, claim.lots) {
-            (ClaimLots::One(id), ClaimLots::One(other)) => id == other,
-            _ => true,
-        });
-    let waiting = waiting.fold(Amount::ZERO, |sum, claim| {
-        sum.saturating_add(claim.pending())
-    });
+/// what is to be taken of that for good, and what claims on any of it wait for. Of a wallet's
+/// paid credit, quarantined credit as well.
+pub(crate) fn claimable(book: &Book, wallet: WalletId, lots: ClaimLots, now: Timestamp) -> Amount {
+    let with_quarantined = lots == ClaimLots::Purchased;
+    let speaks = |lease: &&Lease| lease.state != LeaseState::Quarantined || with_quarantined;
+    let leases = book.leases.iter().filter(speaks);
+    let out = lease::by_lot(leases.flat_map(|lease| &lease.pins));
+    let of = |lot: &Lot| {
+        let out = out.get(&lot.id).copied().unwrap_or_default();
+        let lent = out.saturating_sub(lot.excess).max(Amount::ZERO);
+        lot.free.saturating_add(lent)
+    };
+    let covered = |lot: &&Lot| would_cover(wallet, lots, lot, now);
+    let lots: Vec<&Lot> = book.lots.iter().filter(covered).collect();
+    let add = |sum: Amount, more| sum.saturating_add(more);
+    let sum = lots.iter().map(|lot| of(lot)).fold(Amount::ZERO, add);
+    let open = book.claims.iter().filter(|claim| claim.is_open());
+    let waiting = open.filter(|claim| lots.iter().any(|lot| claim.covers(lot)));
+    let waiting = waiting.map(Claim::pending).fold(Amount::ZERO, add);
     sum.saturating_sub(waiting).max(Amount::ZERO)
 }
 

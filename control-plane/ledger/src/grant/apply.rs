@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::calendar::zone;
-use super::schedule::{Terms, grant_of, subscription_of};
+use super::schedule::{Terms, grant_of, schedule_of, subscription_of};
 use super::{Application, ApplicationState, Grant, landing};
 use crate::book::Book;
 use crate::context::Context;
@@ -58,11 +58,16 @@ enum Due {
 /// Whether something is due that [`pass`] did not come to.
 #[must_use]
 pub fn is_behind(book: &Book, now: Timestamp) -> bool {
+    behind_since(book, now).is_some()
+}
+
+/// The first instant of what is due and [`pass`] did not come to.
+pub(crate) fn behind_since(book: &Book, now: Timestamp) -> Option<Timestamp> {
     let ends = book.subscriptions.iter().map(subscription::next_instant);
     let retries = book.applications.iter().map(|known| known.retry_at);
     let next = book.schedules.iter().map(|schedule| schedule.next_at);
-    let mut instants = ends.chain(retries).chain(next).flatten();
-    instants.any(|instant| instant <= now)
+    let instants = ends.chain(retries).chain(next).flatten();
+    instants.filter(|instant| *instant <= now).min()
 }
 
 /// Does all that is due, at most [`CATCH_UP_MAX`] of it.
@@ -174,8 +179,7 @@ fn apply(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, plac
         found => found.flatten(),
     };
     let terms = Terms::new(grant, subscription, zone(&book.customer.time_zone));
-    let occurrence = schedule.occurrence.saturating_add(1);
-    let next_at = terms.due_at(&schedule, occurrence);
+    let next_at = terms.due_after(&schedule, schedule.occurrence);
     let ends_at = subscription.and_then(|subscription| subscription.ends_at);
     let is_carried_on = grant.rollover.is_some()
         && next_at.is_some_and(|next_at| {
@@ -183,7 +187,7 @@ fn apply(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, plac
             next_at <= context.now && goes_on && !grant.is_archived(next_at)
         });
     let case = Case {
-        expires_at: terms.expires_at(scheduled_for),
+        expires_at: terms.expires_at(scheduled_for, next_at),
         grant: grant.clone(),
         subscription: subscription.cloned(),
         is_carried_on,
@@ -205,9 +209,10 @@ fn apply(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, plac
         lot: None,
         amount: creditgate_core::amount::Amount::ZERO,
         rolled_over: creditgate_core::amount::Amount::ZERO,
+        carried: false,
         decided_at: context.now,
     };
-    schedule.occurrence = occurrence;
+    schedule.occurrence = schedule.occurrence.saturating_add(1);
     decide(book, journal, context, &mut application, &case);
     book.applications.push(application);
 }
@@ -253,8 +258,11 @@ fn again(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>, plac
         (Some(grant), None | Some(Some(_))) => {
             let subscription = subscription.flatten();
             let terms = Terms::new(grant, subscription, zone(&book.customer.time_zone));
+            let schedule = schedule_of(book, application.grant, application.subscription);
+            let next =
+                schedule.and_then(|schedule| terms.due_after(schedule, application.occurrence));
             let case = Case {
-                expires_at: terms.expires_at(application.scheduled_for),
+                expires_at: terms.expires_at(application.scheduled_for, next),
                 grant: grant.clone(),
                 subscription: subscription.cloned(),
                 is_carried_on: false,

@@ -5,7 +5,7 @@ use creditgate_core::amount::{Amount, Currency};
 use super::apply::Case;
 use super::{Application, Grant, GrantScope, rollover};
 use crate::book::Book;
-use crate::burn_order::{LotKind, LotSource};
+use crate::burn_order::{GrantedBy, LotKind, LotSource};
 use crate::context::Context;
 use crate::id::WalletId;
 use crate::journal::{EntryKind, Journal, LedgerAccount, ReasonCode};
@@ -13,7 +13,8 @@ use crate::lot::{self, Origin};
 use crate::refusal::Refusal;
 use crate::wallet::{self, NewWallet, WalletStatus};
 
-/// Makes the lot of an application, after what is left of the one before was carried on.
+/// Makes the lot of an application, after what is left of those before was carried on: that
+/// is as of the application's instant, so it does not wait for what may be refused.
 pub(super) fn give(
     book: &mut Book,
     journal: &mut Journal,
@@ -22,6 +23,13 @@ pub(super) fn give(
     case: &Case,
 ) -> Result<(), Refusal> {
     let grant = &case.grant;
+    let limits = grant.rollover.as_ref();
+    let limits = limits.filter(|_| application.occurrence > 0);
+    if let Some(limits) = limits.filter(|_| !application.carried) {
+        application.rolled_over =
+            rollover::carry(book, journal, context, application, case, &limits.maximum);
+        application.carried = true;
+    }
     let (wallet, place) = target(book, journal, context, grant.currency)?;
     application.wallet = Some(wallet);
     let (rate, scale) = {
@@ -39,18 +47,8 @@ pub(super) fn give(
         });
     }
     let mut missing = Amount::ZERO;
-    if let Some(limits) = grant
-        .rollover
-        .as_ref()
-        .filter(|_| application.occurrence > 0)
-    {
+    if let Some(limits) = limits {
         let minimum = limits.minimum.amount(&rate, scale)?;
-        let maximum = limits.maximum.amount(&rate, scale)?;
-        // What was carried on when it was first tried is not counted again.
-        if application.attempts == 1 {
-            application.rolled_over =
-                rollover::carry(book, journal, context, application, case, maximum);
-        }
         missing = minimum
             .saturating_sub(application.rolled_over)
             .max(Amount::ZERO);
@@ -115,11 +113,11 @@ fn make(
     amount: Amount,
 ) -> crate::id::LotId {
     let (kind, reason) = nature(&case.grant);
-    let source = LotSource::Application {
+    let source = LotSource::Application(GrantedBy {
         application: application.id,
         grant: application.grant,
         subscription: application.subscription,
-    };
+    });
     let account = book.accounts[place].id;
     let mut made = lot::blank(context, (wallet, account), kind, reason, source);
     made.amount = amount;

@@ -66,7 +66,8 @@ pub fn create_for_plan(
     new: NewGrant,
 ) -> Result<Grant, Refusal> {
     if plan.archived_at.is_some() {
-        return Err(Refusal::Conflict {
+        return Err(Refusal::Invalid {
+            field: "/plan_id",
             code: "plan_archived",
             problem: format!("plan {} is archived and can't be changed", plan.id),
         });
@@ -226,7 +227,7 @@ fn checked_rollover(rollover: &NewRollover) -> Result<Rollover, Refusal> {
     Ok(Rollover { minimum, maximum })
 }
 
-/// What has expired before the next application can't be carried on to it.
+/// Terms by which credit would expire before the next application contradict a rollover.
 fn check_reach(new: &NewGrant, billing: Option<Cadence>) -> Result<(), Refusal> {
     let GrantCadence::Recurring(cadence) = new.cadence else {
         return Err(invalid(

@@ -1,11 +1,15 @@
 //! When the applications of a grant are due, and until when their lots can be spent.
 
+use std::ops::Range;
+
 use chrono_tz::Tz;
 
 use super::calendar::{Recurrence, later, zone};
-use super::{Cadence, Grant, GrantCadence, GrantExpiry, Schedule};
+use super::{Cadence, Grant, GrantCadence, GrantExpiry, Schedule, rollover};
 use crate::book::Book;
+use crate::context::Context;
 use crate::id::{GrantId, SubscriptionId};
+use crate::journal::Journal;
 use crate::registry::Registry;
 use crate::subscription::{Subscription, SubscriptionStatus};
 use crate::time::Timestamp;
@@ -66,9 +70,11 @@ impl<'a> Terms<'a> {
             .map_or(0, |period| period.saturating_sub(schedule.offset))
     }
 
-    /// When the lot of the application that is due at `due` expires; none: never.
-    pub(super) fn expires_at(&self, due: Timestamp) -> Option<Timestamp> {
-        match self.grant.expiry {
+    /// When the lot of the application that is due at `due` expires, if the one after it is due
+    /// at `next`; none: never. What is to be carried on lasts until then: from the midst of a
+    /// period it may be longer to the next application than the duration.
+    pub(super) fn expires_at(&self, due: Timestamp, next: Option<Timestamp>) -> Option<Timestamp> {
+        let by_terms = match self.grant.expiry {
             GrantExpiry::Never => None,
             GrantExpiry::Duration(duration) => self.after(due, duration),
             GrantExpiry::BillingCycle => {
@@ -76,7 +82,14 @@ impl<'a> Terms<'a> {
                 Recurrence::new(subscription.started_at, self.zone, subscription.billing)?
                     .next_after(due)
             }
-        }
+        }?;
+        let next = next.filter(|_| self.grant.rollover.is_some());
+        Some(next.map_or(by_terms, |next| next.max(by_terms)))
+    }
+
+    /// When the application after `occurrence` is due.
+    pub(super) fn due_after(&self, schedule: &Schedule, occurrence: u32) -> Option<Timestamp> {
+        self.due_at(schedule, occurrence.checked_add(1)?)
     }
 
     /// How long after `due` the duration is over. At the start of a period it is counted as
@@ -104,6 +117,17 @@ impl<'a> Terms<'a> {
         });
         Recurrence::new(anchor, self.zone, cadence)
     }
+}
+
+/// Where a grant stands; none if nothing more is applied of it.
+pub(super) fn schedule_of(
+    book: &Book,
+    grant: GrantId,
+    subscription: Option<SubscriptionId>,
+) -> Option<&Schedule> {
+    book.schedules
+        .iter()
+        .find(|schedule| schedule.grant == grant && schedule.subscription == subscription)
 }
 
 /// A grant that a schedule of the book is of, archived or not.
@@ -145,22 +169,50 @@ pub(crate) fn end(book: &mut Book, over: impl Fn(&Schedule) -> bool) {
 }
 
 /// Counts what is still to come anew, after the customer's zone has changed. Applications keep
-/// their numbers, so none is lost and none happens twice.
-pub fn reschedule(book: &mut Book, registry: &Registry) {
+/// their numbers, so none is lost and none happens twice. Credit that lasted until the next one
+/// still does.
+pub fn reschedule(book: &mut Book, journal: &mut Journal, context: &mut Context<'_>) {
     let zone = zone(&book.customer.time_zone);
     for place in 0..book.schedules.len() {
         let schedule = &book.schedules[place];
-        if schedule.next_at.is_none() {
+        let Some(before) = schedule.next_at else {
             continue;
-        }
+        };
         let subscription = schedule
             .subscription
             .and_then(|id| subscription_of(book, id));
-        let Some(grant) = grant_of(book, registry, schedule.grant) else {
+        let Some(grant) = grant_of(book, context.registry, schedule.grant) else {
             continue;
         };
         let terms = Terms::new(grant, subscription, zone);
         let next_at = terms.due_at(schedule, schedule.occurrence);
         book.schedules[place].next_at = next_at;
+        if let Some(next_at) = next_at.filter(|next_at| before < *next_at) {
+            extend(book, journal, context, place, before..next_at);
+        }
+    }
+}
+
+/// Puts off to its end what of a schedule's credit would expire in the gap that a move makes
+/// between the instant at which the next application would have been due and the new one.
+fn extend(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    place: usize,
+    gap: Range<Timestamp>,
+) {
+    let (grant, subscription) = {
+        let schedule = &book.schedules[place];
+        (schedule.grant, schedule.subscription)
+    };
+    for lot in 0..book.lots.len() {
+        let row = &book.lots[lot];
+        let is_in_gap = row.expires_at.is_some_and(|at| gap.contains(&at));
+        let is_due = is_in_gap && !row.has_expired(context.now);
+        if is_due && rollover::is_given_by(row, grant, subscription) {
+            let reason = row.reason;
+            rollover::extend(book, journal, context, lot, gap.end, reason);
+        }
     }
 }

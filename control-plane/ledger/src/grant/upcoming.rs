@@ -150,12 +150,13 @@ impl<'a> Line<'a> {
         let is_paused = self
             .subscription
             .is_some_and(|subscription| subscription.status == SubscriptionStatus::Paused);
+        let next = self.terms.due_after(self.schedule, occurrence);
         Upcoming {
             grant: self.grant.clone(),
             subscription: self.schedule.subscription,
             occurrence,
             scheduled_for: at,
-            expires_at: self.terms.expires_at(at),
+            expires_at: self.terms.expires_at(at, next),
             would_skip: is_paused.then_some(super::apply::SUBSCRIPTION_PAUSED),
         }
     }

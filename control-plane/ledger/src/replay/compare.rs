@@ -44,6 +44,10 @@ impl Replay {
             wallet_type: wallet.wallet_type,
             status: wallet.status,
             priority: wallet.priority,
+            conversion_rate: wallet.conversion_rate.clone(),
+            topup_conversion_rate: wallet.topup_conversion_rate.clone(),
+            auto_topup: wallet.auto_topup.clone().map(Box::new),
+            alert_settings: wallet.alert_settings.clone().map(Box::new),
             credit_limit: wallet.credit_limit,
             alert_level: wallet.alert_state.level,
             alert_sequence: wallet.alert_state.sequence,
@@ -64,6 +68,22 @@ impl Replay {
             (
                 "its credit limit",
                 differing(&row.credit_limit, &replayed.credit_limit),
+            ),
+            (
+                "its conversion rate",
+                differing(&row.conversion_rate, &replayed.conversion_rate),
+            ),
+            (
+                "its top-up conversion rate",
+                differing(&row.topup_conversion_rate, &replayed.topup_conversion_rate),
+            ),
+            (
+                "its auto top-up",
+                differing(&row.auto_topup, &replayed.auto_topup),
+            ),
+            (
+                "its alerting",
+                differing(&row.alert_settings, &replayed.alert_settings),
             ),
         ];
         for (what, difference) in others {
@@ -155,6 +175,7 @@ pub fn lot_differences(replayed: &Lot, row: &Lot) -> Vec<String> {
         ),
         ("expiry", differing(&row.expires_at, &replayed.expires_at)),
         ("making", differing(&row.created_at, &replayed.created_at)),
+        ("payment", differing(&row.paid_at, &replayed.paid_at)),
         ("voiding", differing(&row.voided_at, &replayed.voided_at)),
         ("cost", differing(&row.cost, &replayed.cost)),
     ];

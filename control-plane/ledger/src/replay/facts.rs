@@ -3,10 +3,12 @@
 use creditgate_core::amount::Amount;
 
 use super::{Part, Replay};
-use crate::alert::AlertLevel;
+use crate::alert::{AlertLevel, AlertSettings};
+use crate::auto_top_up::AutoTopUp;
 use crate::burn_order::Lot;
 use crate::claim::cover::Cover;
 use crate::claim::{ClaimLots, ClaimPurpose};
+use crate::credits::Rate;
 use crate::fact::Fact;
 use crate::id::{ClaimId, LotId, WalletId};
 use crate::journal::Entry;
@@ -25,6 +27,14 @@ pub struct ReplayedWallet {
     pub status: WalletStatus,
     /// Its place among the wallets of the account.
     pub priority: Option<i32>,
+    /// Amount per credit.
+    pub conversion_rate: Rate,
+    /// Money paid per credit.
+    pub topup_conversion_rate: Rate,
+    /// How it fills itself.
+    pub auto_topup: Option<Box<AutoTopUp>>,
+    /// When its balance is told.
+    pub alert_settings: Option<Box<AlertSettings>>,
     /// How far it may be overdrawn.
     pub credit_limit: Amount,
     /// The alert that was told last.
@@ -73,12 +83,20 @@ impl Replay {
                 wallet,
                 wallet_type,
                 priority,
+                conversion_rate,
+                topup_conversion_rate,
+                auto_topup,
+                alert_settings,
             } => {
                 let opened = ReplayedWallet {
                     id: *wallet,
                     wallet_type: *wallet_type,
                     status: WalletStatus::Active,
                     priority: *priority,
+                    conversion_rate: conversion_rate.clone(),
+                    topup_conversion_rate: topup_conversion_rate.clone(),
+                    auto_topup: auto_topup.clone(),
+                    alert_settings: alert_settings.clone(),
                     credit_limit: Amount::ZERO,
                     alert_level: AlertLevel::Ok,
                     alert_sequence: 0,
@@ -90,6 +108,14 @@ impl Replay {
             Fact::WalletPriority { wallet, from, to } => {
                 self.wallet_fact(entry, *wallet, from, to, |wallet| &mut wallet.priority);
                 self.rank_lots_of(*wallet);
+            }
+            Fact::AutoTopUpTerms { wallet, from, to } => {
+                self.wallet_fact(entry, *wallet, from, to, |wallet| &mut wallet.auto_topup);
+            }
+            Fact::AlertTerms { wallet, from, to } => {
+                self.wallet_fact(entry, *wallet, from, to, |wallet| {
+                    &mut wallet.alert_settings
+                });
             }
             Fact::WalletStatus { wallet, from, to } => {
                 self.wallet_fact(entry, *wallet, from, to, |wallet| &mut wallet.status);
@@ -171,7 +197,7 @@ impl Replay {
         self.found(invariant::FACTS, entry.id, problem);
     }
 
-    fn wallet_fact<T: PartialEq + Copy + std::fmt::Debug>(
+    fn wallet_fact<T: PartialEq + Clone + std::fmt::Debug>(
         &mut self,
         entry: &Entry,
         id: WalletId,
@@ -183,7 +209,7 @@ impl Replay {
             let problem = format!("it speaks of {id}, which was not opened");
             return self.contradicts(entry, problem);
         };
-        let was = std::mem::replace(field(wallet), *to);
+        let was = std::mem::replace(field(wallet), to.clone());
         if was != *from {
             let problem = format!("it changes {id} from {from:?} to {to:?}, but it was {was:?}");
             self.contradicts(entry, problem);
@@ -227,6 +253,7 @@ impl Replay {
             if let (Some(cost), Some(reference)) = (&mut lot.cost, reference) {
                 cost.reference = Some(reference.to_owned());
             }
+            lot.paid_at = Some(entry.booked_at);
             lot.unpaid
                 .is_zero()
                 .then(|| "it did not wait for payment".to_owned())

@@ -1,6 +1,6 @@
 //! What leases have out, by the journal: pins in the order they were lent.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use creditgate_core::amount::Amount;
 
@@ -8,9 +8,10 @@ use super::lots::Part;
 use super::{Movement, Replay, ReplayedWallet};
 use crate::burn_order::Lot;
 use crate::claim::cover;
-use crate::id::{LotId, WalletId};
+use crate::debt;
+use crate::id::WalletId;
 use crate::journal::{Draw, Entry, LedgerAccount};
-use crate::lease::Pin;
+use crate::lease::{self, Pin};
 use crate::time::Timestamp;
 use crate::verify::invariant;
 use crate::wallet::WalletStatus;
@@ -64,11 +65,25 @@ impl Out {
         self.pins.make_contiguous();
         (draws, missing)
     }
+
+    /// Puts lots behind what is out as debt; answers behind how much.
+    fn cover(&mut self, draws: &[Draw]) -> i128 {
+        let mut pins: Vec<Pin> = std::mem::take(&mut self.pins).into();
+        let covered = draws
+            .iter()
+            .map(|draw| i128::from(debt::cover(&mut pins, draw.lot, draw.amount).get()))
+            .sum();
+        self.pins = pins.into();
+        covered
+    }
 }
 
 impl Replay {
     /// Invariant 7: what was lent first is used first, what was lent last comes back first.
     pub(super) fn move_pins(&mut self, entry: &Entry, movement: Movement) {
+        if repays_what_is_out(entry, movement) {
+            return self.cover_pins(entry);
+        }
         let (from, to) = (Part::left(movement.from), Part::joined(movement.to));
         let is_lent = |part| part == Part::Pinned;
         if !is_lent(from) && !is_lent(to) {
@@ -114,6 +129,18 @@ impl Replay {
         }
     }
 
+    /// Lots repay what a lease has out as debt, and stand behind that from now on.
+    fn cover_pins(&mut self, entry: &Entry) {
+        let lease = entry.lease.and_then(|lease| self.leases.get_mut(&lease));
+        let covered = lease.map_or(0, |lease| lease.cover(&entry.draws));
+        let drawn = entry.draws.iter().map(|draw| i128::from(draw.amount.get()));
+        let missing = drawn.sum::<i128>().saturating_sub(covered);
+        if missing != 0 {
+            let problem = format!("it repays {missing} more than its lease has out as debt");
+            self.found(invariant::LOTS, entry.id, problem);
+        }
+    }
+
     /// available + lent + held of a wallet at an instant.
     pub(super) fn wallet_balance(&self, wallet: WalletId, at: Timestamp) -> i128 {
         let is_closed = |row: &ReplayedWallet| row.status == WalletStatus::Closed;
@@ -136,7 +163,7 @@ impl Replay {
         sum.saturating_sub(self.recalled_of(wallet, at))
     }
 
-    /// What is lent of a wallet, but is wanted back by claims.
+    /// What is lent of a wallet, but is not its any more.
     fn recalled_of(&self, wallet: WalletId, at: Timestamp) -> i128 {
         let claims = self
             .claims
@@ -145,23 +172,22 @@ impl Replay {
         let claims: Vec<_> = claims
             .map(|(id, claim)| (claim.cover(*id), claim.asked.saturating_sub(claim.done)))
             .collect();
-        if claims.is_empty() {
-            return 0;
-        }
-        let mut out: HashMap<LotId, Amount> = HashMap::new();
-        let lending = self.leases.values().filter(|out| !out.is_quarantined);
-        for pin in lending.flat_map(|out| &out.pins) {
-            if let Some(lot) = pin.lot {
-                let sum = out.entry(lot).or_default();
-                *sum = sum.saturating_add(pin.amount);
-            }
-        }
         let of_wallet = self.lots.values().filter(|lot| lot.wallet == wallet);
         let mut lots: Vec<&Lot> = of_wallet.filter(|lot| lot.is_lendable(at)).collect();
+        if claims.is_empty() && lots.iter().all(|lot| lot.excess.is_zero()) {
+            return 0;
+        }
+        let lending = self.leases.values().filter(|out| !out.is_quarantined);
+        let mut out = lease::by_lot(lending.flat_map(|out| &out.pins));
         lots.sort_by_cached_key(|lot| self.burn_key(lot));
-        let wanted = cover::wanted(claims, &lots, &mut out);
+        let wanted = cover::wanted_back(claims, &lots, &mut out);
         wanted.values().map(|part| i128::from(part.get())).sum()
     }
+}
+
+/// Debt is repaid that is still out: the lot that repays it stands behind it from now on.
+pub(super) fn repays_what_is_out(entry: &Entry, movement: Movement) -> bool {
+    movement.from == LedgerAccount::Available && is_debt(movement) && entry.lease.is_some()
 }
 
 /// Credit that was lent as debt and comes back.

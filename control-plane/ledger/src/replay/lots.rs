@@ -2,6 +2,7 @@
 
 use creditgate_core::amount::Amount;
 
+use super::leases::repays_what_is_out;
 use super::{Movement, Replay};
 use crate::burn_order::{BurnKey, Lot};
 use crate::fact::LotTerms;
@@ -81,7 +82,8 @@ impl Part {
     }
 
     /// What comes into one of the books' accounts comes into this part of a lot: what repays
-    /// debt was spent before, what is transferred is withdrawn here.
+    /// debt was spent before (unless it [is still out](super::leases::repays_what_is_out)), what
+    /// is transferred is withdrawn here.
     pub(super) const fn joined(to: LedgerAccount) -> Self {
         match to {
             LedgerAccount::Debt => Self::Spent,
@@ -171,7 +173,10 @@ impl Replay {
 
     /// Moves the drawn parts of lots. `made` is the lot that comes into being, or is paid, here.
     pub(super) fn move_lots(&mut self, entry: &Entry, movement: Movement, made: Option<LotId>) {
-        let (from, to) = (Part::left(movement.from), Part::joined(movement.to));
+        let (from, mut to) = (Part::left(movement.from), Part::joined(movement.to));
+        if repays_what_is_out(entry, movement) {
+            to = Part::Pinned;
+        }
         for draw in &entry.draws {
             let (at, amount) = (entry.booked_at, draw.amount);
             let is_new = made == Some(draw.lot);
@@ -275,6 +280,7 @@ fn lot_of(entry: &Entry, terms: &LotTerms) -> Lot {
         amount: terms.amount,
         unpaid,
         lapses_at: None,
+        paid_at: None,
         free: Amount::ZERO,
         pinned: Amount::ZERO,
         spent: Amount::ZERO,

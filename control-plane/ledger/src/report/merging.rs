@@ -14,6 +14,9 @@ use crate::lend;
 use crate::quarantine;
 use crate::time::Timestamp;
 
+/// Why credit comes back that a gateway gives back.
+const RETURNED: (ReasonCode, Option<&str>) = (ReasonCode::LeaseLending, None);
+
 /// Takes over counters that are larger than known, and moves credit accordingly.
 pub(super) fn merge(
     book: &mut Book,
@@ -75,7 +78,7 @@ pub(super) fn merge(
         place,
         lease,
         after.returned.saturating_sub(before.returned),
-        None,
+        RETURNED,
     );
     let lease = &mut book.leases[lease];
     if (lease.state != LeaseState::Open || !lease.newest) && lease.counters.is_balanced() {
@@ -101,7 +104,7 @@ pub(super) fn take_back_unseen(
         return;
     }
     row.counters.returned = row.counters.returned.saturating_add(unseen);
-    book_return(book, journal, context, place, lease, unseen, None);
+    book_return(book, journal, context, place, lease, unseen, RETURNED);
     book.touch(place, context.now);
     let lease = &mut book.leases[lease];
     if lease.state != LeaseState::Open && lease.counters.is_balanced() {

@@ -30,7 +30,7 @@ pub(crate) fn burn(book: &mut Book, pins: &[Pin]) -> Vec<Draw> {
     draws
 }
 
-/// Credit came back: to its lots if they still live, else to where they went.
+/// Credit came back: to its lots if they still live, for this reason, else to where they went.
 pub(crate) fn book_return(
     book: &mut Book,
     journal: &mut Journal,
@@ -38,7 +38,7 @@ pub(crate) fn book_return(
     place: usize,
     lease: usize,
     returned: Amount,
-    note: Option<&str>,
+    (reason, note): (ReasonCode, Option<&str>),
 ) {
     let pins = book.leases[lease].take_back(returned);
     let holder = book.leases[lease].holder();
@@ -50,21 +50,21 @@ pub(crate) fn book_return(
     for pin in pins {
         let lot = book.lots.iter().position(|lot| Some(lot.id) == pin.lot);
         let Some(lot) = lot else {
-            // It was covered by debt, which is that much less now.
+            // It was lent as debt, of which that much less is owed now: see [`debt`](crate::debt).
             let movement = (holder, LedgerAccount::Debt, pin.amount);
             let account = &mut book.accounts[place];
             journal.transfer(
                 context,
                 account,
                 EntryKind::Lending,
-                ReasonCode::LeaseLending,
+                reason,
                 movement,
                 Vec::new(),
                 about.clone(),
             );
             continue;
         };
-        for (way, amount) in ways(book, lot, pin.amount, context.now) {
+        for (way, amount) in ways(book, lot, pin.amount, reason, context.now) {
             take_back(book, lot, way, amount);
             let movement = (holder, way.to, amount);
             let draws = vec![Draw {
@@ -97,23 +97,28 @@ struct Way {
     is_excess: bool,
 }
 
-const FREE: Way = Way {
-    to: LedgerAccount::Available,
-    kind: EntryKind::Lending,
-    reason: ReasonCode::LeaseLending,
-    is_excess: false,
-};
-
 /// How much of what comes back of a lot goes which way: what is in excess is taken first.
-fn ways(book: &Book, lot: usize, amount: Amount, now: Timestamp) -> [(Way, Amount); 2] {
+fn ways(
+    book: &Book,
+    lot: usize,
+    amount: Amount,
+    reason: ReasonCode,
+    now: Timestamp,
+) -> [(Way, Amount); 2] {
     let lot = &book.lots[lot];
     let gone = if lot.voided_at.is_some() || lot.has_expired(now) {
         amount
     } else {
         lot.excess.min(amount)
     };
-    let free = amount.saturating_sub(gone);
-    [(gone_way(book, lot, now), gone), (FREE, free)]
+    let free = Way {
+        to: LedgerAccount::Available,
+        kind: EntryKind::Lending,
+        reason,
+        is_excess: false,
+    };
+    let left = amount.saturating_sub(gone);
+    [(gone_way(book, lot, now), gone), (free, left)]
 }
 
 /// Where credit of a lot goes that does not become free again.

@@ -6,7 +6,6 @@ use super::{
     Ending, GrantedCredit, SUBSCRIPTIONS_MAX, Subscription, SubscriptionStatus, cycle_end,
 };
 use crate::book::Book;
-use crate::burn_order::LotSource;
 use crate::context::Context;
 use crate::event::EventKind;
 use crate::event::tell::{Tale, word};
@@ -57,7 +56,8 @@ pub fn create(
         id: new.plan.to_string(),
     })?;
     if plan.archived_at.is_some() {
-        return Err(Refusal::Conflict {
+        return Err(Refusal::Invalid {
+            field: "/plan_id",
             code: "plan_archived",
             problem: format!(
                 "plan {} is archived and takes no new subscriptions",
@@ -224,6 +224,8 @@ pub fn cancel(
 pub(crate) struct Ended {
     id: SubscriptionId,
     reason: String,
+    /// Who wanted it so.
+    actor: String,
 }
 
 /// Ends a subscription at its instant. Answers it if its unspent credit is still to be voided.
@@ -263,24 +265,24 @@ pub(crate) fn end(
     let reason = ending
         .reason
         .unwrap_or_else(|| "the subscription ended".to_owned());
-    (ending.granted_credit == GrantedCredit::Void).then_some(Ended { id, reason })
+    let actor = ending.actor;
+    (ending.granted_credit == GrantedCredit::Void).then_some(Ended { id, reason, actor })
 }
 
-/// Voids what is left of the lots that a subscription's grants made.
+/// Voids what is left of the lots that a subscription's grants made, in the name of who
+/// cancelled it.
 pub(crate) fn void_unspent(
     book: &mut Book,
     journal: &mut Journal,
     context: &mut Context<'_>,
     ended: &Ended,
 ) {
+    let context = &mut context.of(&ended.actor);
     let given: Vec<LotId> = book
         .lots
         .iter()
         .filter(|lot| {
-            let of = match lot.source {
-                LotSource::Application { subscription, .. } => subscription,
-                _ => None,
-            };
+            let of = lot.source.granted_by().and_then(|by| by.subscription);
             of == Some(ended.id) && lot.voided_at.is_none()
         })
         .map(|lot| lot.id)

@@ -9,6 +9,7 @@ use crate::book::{Account, Book};
 use crate::burn_order::{Lot, LotKind};
 use crate::claim::Claim;
 use crate::credit_limit;
+use crate::debt;
 use crate::journal::LedgerAccount;
 use crate::wallet::{Wallet, WalletStatus, WalletType};
 
@@ -21,6 +22,7 @@ pub(super) fn check(book: &Book, findings: &mut Vec<Finding>) {
     }
     for account in &book.accounts {
         check_lines(book, account, findings);
+        check_debt(book, account, findings);
     }
     for claim in &book.claims {
         check_claim(book, claim, findings);
@@ -98,6 +100,15 @@ fn check_lines(book: &Book, account: &Account, findings: &mut Vec<Finding>) {
             "its credit lines are of {sum} but {booked} is booked as {}",
             LedgerAccount::CreditLine
         );
+        found(findings, account.id, problem);
+    }
+}
+
+/// Debt is never in the customer's favour, and what is out as debt is a part of what is owed.
+fn check_debt(book: &Book, account: &Account, findings: &mut Vec<Finding>) {
+    let (owed, out) = (account.balances.owed(), debt::out(book, account.id));
+    if owed.is_negative() || owed < out {
+        let problem = format!("it owes {owed}, but {out} is out as debt");
         found(findings, account.id, problem);
     }
 }

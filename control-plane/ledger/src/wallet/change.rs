@@ -30,7 +30,7 @@ pub struct WalletChange {
     pub alert_settings: Option<Option<AlertSettings>>,
     /// The operator's own data, replaced as a whole.
     pub metadata: Option<BTreeMap<String, String>>,
-    /// Why; kept in the journal with a new priority or limit.
+    /// Why; kept in the journal with a new priority, limit, or terms.
     pub reason: Option<String>,
 }
 
@@ -64,21 +64,53 @@ pub fn change(
     if let Some(name) = change.name {
         wallet.name = name;
     }
-    if let Some(terms) = change.auto_topup {
-        auto_top_up::set(wallet, terms);
-    }
-    if let Some(settings) = change.alert_settings {
-        alert::set(wallet, settings);
-    }
     if let Some(metadata) = change.metadata {
         wallet.metadata = metadata;
     }
-    let wallet = wallet.clone();
+    let from = wallet.auto_topup.clone();
+    if let Some(to) = change.auto_topup.filter(|to| *to != from) {
+        auto_top_up::set(wallet, to.clone());
+        let fact = Fact::AutoTopUpTerms {
+            wallet: id,
+            from: from.map(Box::new),
+            to: to.map(Box::new),
+        };
+        note_terms(book, journal, context, place, (id, fact), reason);
+    }
+    let wallet = &mut book.wallets[found];
+    let from = wallet.alert_settings.clone();
+    if let Some(to) = change.alert_settings.filter(|to| *to != from) {
+        alert::set(wallet, to.clone());
+        let fact = Fact::AlertTerms {
+            wallet: id,
+            from: from.map(Box::new),
+            to: to.map(Box::new),
+        };
+        note_terms(book, journal, context, place, (id, fact), reason);
+    }
+    let wallet = book.wallets[found].clone();
     if is_watched_anew {
         // This decision looks at the balance by the new terms.
         book.touch(place, context.now);
     }
     Ok(wallet)
+}
+
+fn note_terms(
+    book: &mut Book,
+    journal: &mut Journal,
+    context: &mut Context<'_>,
+    place: usize,
+    (wallet, fact): (WalletId, Fact),
+    reason: Option<&str>,
+) {
+    let about = About {
+        wallet: Some(wallet),
+        note: reason.map(str::to_owned),
+        ..About::default()
+    };
+    let code = ReasonCode::WalletTermsChanged;
+    journal.note(context, &mut book.accounts[place], code, fact, about);
 }
 
 fn set_priority(

@@ -13,7 +13,6 @@ use crate::id::WalletId;
 use crate::journal::{Journal, ReasonCode};
 use crate::limits;
 use crate::refusal::Refusal;
-use crate::time::Timestamp;
 use crate::void;
 
 /// What becomes of credit that was paid for.
@@ -55,7 +54,8 @@ pub fn close(
     let (found, place) = open_place(book, id)?;
     credit_limit::check_close(book, &book.wallets[found])?;
     check_claims(book, id)?;
-    let purchased = paid_credit(book, id, context.now);
+    // What another claim waits for is not this wallet's to keep or to give.
+    let purchased = claim::claimable(book, id, ClaimLots::Purchased, context.now);
     let new = match paid {
         PaidCredit::Keep => None,
         PaidCredit::Transfer(to) => {
@@ -160,15 +160,4 @@ fn check_claims(book: &Book, wallet: WalletId) -> Result<(), Refusal> {
             ),
         }),
     }
-}
-
-/// What was paid for and is not spent, wherever it is.
-fn paid_credit(book: &Book, wallet: WalletId, now: Timestamp) -> Amount {
-    book.lots
-        .iter()
-        .filter(|lot| lot.wallet == wallet && lot.kind.is_paid_for())
-        .filter(|lot| claim::can_take(lot, now))
-        .fold(Amount::ZERO, |sum, lot| {
-            sum.saturating_add(lot.free).saturating_add(lot.pinned)
-        })
 }

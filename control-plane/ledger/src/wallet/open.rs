@@ -39,6 +39,10 @@ pub fn create(
         wallet: id,
         wallet_type,
         priority: wallet.priority,
+        conversion_rate: wallet.conversion_rate.clone(),
+        topup_conversion_rate: wallet.topup_conversion_rate.clone(),
+        auto_topup: wallet.auto_topup.clone().map(Box::new),
+        alert_settings: wallet.alert_settings.clone().map(Box::new),
     };
     let about = About {
         wallet: Some(id),

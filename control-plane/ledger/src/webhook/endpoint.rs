@@ -93,6 +93,7 @@ fn name_is_free(endpoints: &[Endpoint], name: Option<&str>) -> Result<(), Refusa
     match name.filter(|name| place(endpoints, name).is_ok()) {
         None => Ok(()),
         Some(name) => Err(Refusal::Exists {
+            field: "/external_id",
             what: "webhook endpoint",
             id: name.to_owned(),
         }),

@@ -2,8 +2,8 @@
 //!
 //! A failed attempt is followed by another after a wait of [`WAITS_MS`], which is made a little
 //! shorter or longer at random so that what failed together does not come back together. An
-//! endpoint that says it is gone, or of which every attempt failed for [`FAILING_MAX_MS`], is
-//! disabled: whoever cares for it must look at it.
+//! endpoint that says it is gone, or of which every attempt failed for [`FAILING_MAX_MS`] and one
+//! delivery's first [`FAILING_ATTEMPTS`], is disabled: whoever cares for it must look at it.
 
 use super::{Attempt, Delivery, DeliveryState, Endpoint, EndpointStatus};
 
@@ -27,6 +27,10 @@ pub const WAITS_MS: [u64; 9] = [
 
 /// For how long every attempt must have failed before an endpoint is disabled: three days.
 pub const FAILING_MAX_MS: u64 = 72 * HOUR_MS;
+
+/// How often one delivery must have been tried besides: three days in which nothing was sent,
+/// since this service was down or nothing happened, say nothing of the endpoint.
+pub const FAILING_ATTEMPTS: u32 = 8;
 
 /// By how much a wait may be longer or shorter, in thousandths: a fifth.
 pub const JITTER_MAX_PER_MILLE: u64 = 200;
@@ -113,7 +117,7 @@ pub fn book(
     let since = *endpoint.failing_since.get_or_insert(attempt.at);
     let why = if attempt.status == Some(GONE) {
         Disabled::Gone
-    } else if ended_at.since_ms(since) >= FAILING_MAX_MS {
+    } else if ended_at.since_ms(since) >= FAILING_MAX_MS && attempt.number >= FAILING_ATTEMPTS {
         Disabled::Failing
     } else {
         return None;

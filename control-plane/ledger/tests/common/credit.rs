@@ -1,5 +1,7 @@
 //! What operators do with wallets, lots and claims.
 
+use creditgate_ledger::alert::AlertSettings;
+use creditgate_ledger::auto_top_up::AutoTopUp;
 use creditgate_ledger::claim::{self, Claim, ClaimLots, ClaimPurpose, NewClaim};
 use creditgate_ledger::id::{ClaimId, LotId, WalletId};
 use creditgate_ledger::wallet::{self, Closing, NewWallet, PaidCredit, WalletChange};
@@ -49,6 +51,24 @@ impl Bench {
 
     pub(crate) fn change(&mut self, id: WalletId, change: WalletChange) -> Result<Wallet, Refusal> {
         self.run(|book, journal, context| wallet::change(book, journal, context, id, change))
+    }
+
+    /// Gives a wallet terms by which it fills itself.
+    pub(crate) fn fill_by(&mut self, id: WalletId, terms: Option<AutoTopUp>) {
+        let change = WalletChange {
+            auto_topup: Some(terms),
+            ..WalletChange::default()
+        };
+        self.change(id, change).unwrap();
+    }
+
+    /// Gives a wallet alerts of its own.
+    pub(crate) fn alert_by(&mut self, id: WalletId, settings: Option<AlertSettings>) {
+        let change = WalletChange {
+            alert_settings: Some(settings),
+            ..WalletChange::default()
+        };
+        self.change(id, change).unwrap();
     }
 
     pub(crate) fn set_limit(&mut self, id: WalletId, limit: i64) -> Wallet {

@@ -37,6 +37,7 @@ pub(crate) struct Bench {
     pub(crate) ids: Counter,
     pub(crate) registry: Registry,
     pub(crate) now: Timestamp,
+    pub(crate) actor: &'static str,
     replays: BTreeMap<AccountId, Replay>,
     replayed: usize,
 }
@@ -58,6 +59,11 @@ pub(crate) fn amount(units: i64) -> Amount {
 impl Bench {
     /// A customer with an empty wallet.
     pub(crate) fn new() -> Self {
+        Self::of(|_| ())
+    }
+
+    /// A customer with an empty wallet that is opened so.
+    pub(crate) fn of(change: impl FnOnce(&mut NewWallet)) -> Self {
         let mut ids = Counter(0);
         let settings = Settings {
             timing: Timing {
@@ -87,7 +93,8 @@ impl Bench {
             },
         );
         let usd = Currency::new("usd").unwrap();
-        let new = NewWallet::plain(usd, Scale::new(0).unwrap());
+        let mut new = NewWallet::plain(usd, Scale::new(0).unwrap());
+        change(&mut new);
         let mut journal = Journal::default();
         wallet::create(&mut book, &mut journal, &mut context, new).unwrap();
         Self {
@@ -96,6 +103,7 @@ impl Bench {
             ids,
             registry,
             now,
+            actor: "test",
             replays: BTreeMap::new(),
             replayed: 0,
         }
@@ -120,7 +128,7 @@ impl Bench {
             now: self.now,
             ids: &mut self.ids,
             registry: &self.registry,
-            actor: "test",
+            actor: self.actor,
         };
         decision::begin(&mut self.book, &mut self.journal, &mut context);
         let outcome = decide(&mut self.book, &mut self.journal, &mut context);

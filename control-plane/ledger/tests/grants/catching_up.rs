@@ -126,6 +126,25 @@ fn an_absurd_backlog_is_bounded_and_gone_through_in_several_decisions() {
     );
 }
 
+#[test]
+fn what_is_carried_on_survives_a_catch_up_in_several_decisions() {
+    let mut bench = bench("2000-01-01T00:00:00Z", "UTC");
+    let mut rolling = monthly("10");
+    rolling.expiry = GrantExpiry::Duration(MONTH);
+    rolling.rollover = rollover("0", "250");
+    bench.grant(rolling);
+    let mut daily = monthly("1");
+    daily.cadence = GrantCadence::Recurring(DAY);
+    daily.expiry = GrantExpiry::Duration(DAY);
+    bench.grant(daily);
+    // The months of 27 years and all but the last of their days: the rest is left behind.
+    bench.pass("2026-12-31T00:00:00Z");
+    assert!(grant::is_behind(&bench.book, bench.now));
+    bench.run(|_, _, _| ());
+    assert!(!grant::is_behind(&bench.book, bench.now));
+    assert_eq!(bench.free(), 250 + 10 + 1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -1,15 +1,15 @@
 //! Cancelling, and archiving.
 
 use creditgate_core::lease::Counters;
-use creditgate_ledger::grant;
+use creditgate_ledger::grant::{self, GrantExpiry};
 use creditgate_ledger::id::SubscriptionId;
 use creditgate_ledger::subscription::{
     self, CancelAt, GrantedCredit, Subscription, SubscriptionStatus,
 };
-use creditgate_ledger::{LedgerAccount, Refusal};
+use creditgate_ledger::{EntryKind, LedgerAccount, ReasonCode, Refusal};
 
 use crate::common::{A, Bench, amount};
-use crate::desk::{at, bench, monthly, once};
+use crate::desk::{at, bench, days, monthly, once};
 
 fn cancel(
     bench: &mut Bench,
@@ -131,4 +131,70 @@ fn an_archived_plan_takes_no_one_but_keeps_its_promises() {
     assert_eq!(refused.code(), "plan_archived");
     bench.step("2027-02-28T00:00:00Z");
     assert_eq!(bench.free(), 100);
+}
+
+#[test]
+fn granted_credit_is_voided_in_whatever_wallet_it_is() {
+    let mut bench = bench("2027-01-31T00:00:00Z", "UTC");
+    let plan = bench.plan("starter", vec![monthly("50")]);
+    let id = bench.subscribe(plan);
+    bench.top_up(7);
+    let first = bench.first();
+    let other = bench.open(|_| ());
+    bench.transfer(first, other, 57).unwrap();
+    let third = bench.open(|_| ());
+    bench.transfer(other, third, 20).unwrap();
+    cancel(&mut bench, id, CancelAt::Now, GrantedCredit::Void).unwrap();
+    let has = [first, other, third].map(|wallet| bench.has(wallet));
+    assert_eq!(has.iter().sum::<i64>(), 7, "what was bought stays: {has:?}");
+    assert_eq!(bench.balance(LedgerAccount::Withdrawn), 50);
+}
+
+#[test]
+fn what_time_brings_is_not_booked_in_the_name_of_who_comes_by() {
+    let mut bench = bench("2027-01-31T00:00:00Z", "UTC");
+    let mut monthly = monthly("50");
+    monthly.expiry = GrantExpiry::Duration(days(30));
+    let plan = bench.plan("starter", vec![monthly]);
+    bench.actor = "key_of_sales";
+    let id = bench.subscribe(plan);
+    bench.step("2027-03-10T00:00:00Z");
+    cancel(&mut bench, id, CancelAt::PeriodEnd, GrantedCredit::Void).unwrap();
+    bench.top_up_with(7, |lot| lot.effective_at = Some(at("2027-03-20T00:00:00Z")));
+    let before = bench.journal.entries.len();
+    bench.actor = "key_of_someone";
+    bench.now = at("2027-04-05T00:00:00Z");
+    bench.top_up(1);
+    let kinds: Vec<_> = bench.journal.entries[before..]
+        .iter()
+        .map(|entry| (entry.kind, entry.actor.as_str()))
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            (EntryKind::Note, "time"),
+            (EntryKind::Expiry, "time"),
+            (EntryKind::TopUp, "key_of_someone"),
+        ]
+    );
+    let granted = bench.journal.entries.iter();
+    let granted = granted.filter(|entry| entry.reason == ReasonCode::SubscriptionCreditGrant);
+    let actors: Vec<_> = granted.map(|entry| entry.actor.as_str()).collect();
+    assert_eq!(actors, ["key_of_sales", "time"]);
+}
+
+#[test]
+fn what_a_cancellation_voids_is_booked_in_the_name_of_who_cancelled() {
+    let mut bench = bench("2027-01-31T00:00:00Z", "UTC");
+    let plan = bench.plan("starter", vec![monthly("50")]);
+    bench.actor = "key_of_sales";
+    let id = bench.subscribe(plan);
+    cancel(&mut bench, id, CancelAt::PeriodEnd, GrantedCredit::Void).unwrap();
+    bench.actor = "key_of_someone";
+    bench.pass("2027-03-05T00:00:00Z");
+    let void = bench.journal.entries.last().unwrap();
+    assert_eq!(
+        (void.kind, void.actor.as_str()),
+        (EntryKind::Void, "key_of_sales")
+    );
 }

@@ -2,13 +2,13 @@
 
 use creditgate_ledger::customer::{self, CustomerChange};
 use creditgate_ledger::grant::{
-    Cadence, GrantCadence, Period, UpcomingFilter, UpcomingPlace, upcoming,
+    Cadence, GrantCadence, GrantExpiry, Period, UpcomingFilter, UpcomingPlace, upcoming,
 };
 use creditgate_ledger::id::SubscriptionId;
 use creditgate_ledger::subscription;
 
 use crate::common::Bench;
-use crate::desk::{at, bench, day, monthly, once};
+use crate::desk::{MONTH, at, bench, day, days, monthly, once, rollover};
 
 /// The instants of a year of monthly grants from `start` on, as applied one by one.
 fn a_year(zone: &str, start: &str, end: &str) -> Vec<String> {
@@ -222,4 +222,42 @@ fn what_is_to_come_says_what_a_pause_or_an_end_would_do() {
         subscription::cancel(book, journal, context, id, end, how).unwrap()
     });
     assert_eq!(to_come(&bench, None, 10), []);
+}
+
+#[test]
+fn a_customer_that_moves_keeps_what_is_carried_on() {
+    for bounds in [None, rollover("0", "500")] {
+        let mut bench = bench("2027-01-15T05:00:00Z", "America/New_York");
+        let mut new = monthly("100");
+        new.expiry = GrantExpiry::Duration(MONTH);
+        new.rollover = bounds.clone();
+        bench.grant(new);
+        bench.step("2027-02-20T00:00:00Z");
+        let last = |bench: &Bench| bench.lots().pop().unwrap();
+        assert_eq!(last(&bench).1, "2027-03-15T04:00:00Z");
+        move_to(&mut bench, "Asia/Singapore");
+        assert_eq!(last(&bench).1, "2027-03-15T05:00:00Z");
+        bench.step("2027-03-15T04:59:59.999Z");
+        let carried = if bounds.is_some() { 200 } else { 100 };
+        assert_eq!(bench.free(), carried, "no hour without credit");
+        bench.step("2027-03-15T05:00:00Z");
+        assert_eq!(bench.free(), if bounds.is_some() { 300 } else { 100 });
+    }
+}
+
+#[test]
+fn a_move_changes_no_expiry_that_is_not_that_of_the_next_application() {
+    let mut bench = bench("2027-01-15T05:00:00Z", "America/New_York");
+    let mut longer = monthly("1");
+    longer.expiry = GrantExpiry::Duration(Cadence { count: 2, ..MONTH });
+    bench.grant(longer);
+    let mut shorter = monthly("1");
+    shorter.expiry = GrantExpiry::Duration(days(20));
+    bench.grant(shorter);
+    bench.step("2027-01-20T00:00:00Z");
+    let before = bench.lots();
+    for zone in ["Asia/Singapore", "America/Los_Angeles"] {
+        move_to(&mut bench, zone);
+        assert_eq!(bench.lots(), before);
+    }
 }

@@ -6,12 +6,13 @@ use creditgate_ledger::plan::{self, Plan, PlanChange};
 use creditgate_ledger::subscription::{self, NewSubscription, Subscription};
 use creditgate_ledger::{Book, Context, Journal, Refusal};
 
-use super::{Failure, Work, not_found};
+use super::{Failure, Work, in_field, not_found};
 use crate::command::Outcome;
 use crate::command::grant::{
     GrantCommand, GrantOutcome, GrantOwner, Subscribe, Subscribed, grant_target,
 };
 use crate::storage::Target;
+use crate::storage::live::{is_live_grant, is_live_subscription};
 
 impl Work<'_> {
     pub(super) fn decide_grant(
@@ -81,7 +82,9 @@ impl Work<'_> {
     }
 
     fn subscribe(&mut self, actor: &str, new: Subscribe) -> Result<GrantOutcome, Failure> {
-        let plan = plan_named(self, &new.plan)?.id;
+        self.place_in(&new.customer, "/customer_id")?;
+        let plan = plan_named(self, &new.plan);
+        let plan = plan.map_err(|refusal| in_field(refusal, "/plan_id"))?.id;
         let name = new.external_id.clone().map(Target::SubscriptionName);
         self.check_free("subscription", name.as_ref())?;
         let made = NewSubscription {
@@ -131,18 +134,21 @@ impl Work<'_> {
         }
         let name = name.map(Target::GrantName);
         self.check_free("credit grant", name.as_ref())?;
-        let (target, is_subscriptions) = match owner {
+        let is_subscriptions = matches!(owner, GrantOwner::Subscription(_));
+        let (target, field) = match owner {
             GrantOwner::Plan(plan) => {
                 let grant = self.create_plan_grant(actor, &plan, new)?;
                 self.use_currency(currency);
                 return Ok(GrantOutcome::Grant(grant, None));
             }
-            GrantOwner::Subscription(target) => (target, true),
-            GrantOwner::Customer(target) => (target, false),
+            GrantOwner::Subscription(target) => (target, "/subscription_id"),
+            GrantOwner::Customer(target) => (target, "/customer_id"),
         };
+        self.place_in(&target, field)?;
         let made = self.on(actor, &target, |book, journal, context, _| {
             let subscription = is_subscriptions.then(|| subscription_of(book, &target));
-            let subscription = subscription.transpose()?;
+            let subscription = subscription.transpose();
+            let subscription = subscription.map_err(|refusal| in_field(refusal, field))?;
             let grant = grant::create(book, journal, context, subscription, new)?;
             Ok(GrantOutcome::Grant(grant, Some(book.customer.id)))
         })?;
@@ -164,7 +170,7 @@ impl Work<'_> {
             actor,
         };
         let plan = context.registry.plan_named(named);
-        let plan = plan.ok_or_else(|| no_plan(named))?;
+        let plan = plan.ok_or_else(|| in_field(no_plan(named), "/plan_id"))?;
         let grant = grant::create_for_plan(&mut context, plan, new)?;
         let grants = &mut self.registry_mut().plan_grants;
         let place = grants.partition_point(|known| known.id < grant.id);
@@ -187,8 +193,12 @@ impl Work<'_> {
             return Ok(GrantOutcome::Grant(grant, None));
         }
         self.on(actor, &target, |book, _, context, _| {
-            let found = book.grants.iter().find(|grant| is_named(grant, &target));
-            // One that exists and is not in its book is archived already.
+            let mut live = book
+                .grants
+                .iter()
+                .filter(|grant| is_live_grant(grant, &book.subscriptions));
+            let found = live.find(|grant| is_named(grant, &target));
+            // One that exists and is not live is archived already; the book need not hold it.
             let id = found
                 .map(|grant| grant.id)
                 .ok_or_else(|| Refusal::Conflict {
@@ -227,7 +237,11 @@ fn no_plan(named: &str) -> Refusal {
 }
 
 fn taken(what: &'static str, id: String) -> Refusal {
-    Refusal::Exists { what, id }
+    Refusal::Exists {
+        field: "/external_id",
+        what,
+        id,
+    }
 }
 
 fn is_named(grant: &Grant, target: &Target) -> bool {
@@ -238,14 +252,18 @@ fn is_named(grant: &Grant, target: &Target) -> bool {
     }
 }
 
-/// The id of a subscription that exists. One that is not in its book is over.
+/// The id of a subscription that exists. One that is not live is over; the book need not hold it.
 fn subscription_of(book: &Book, target: &Target) -> Result<SubscriptionId, Refusal> {
     let is = |row: &&Subscription| match target {
         Target::Subscription(id) => row.id == *id,
         Target::SubscriptionName(name) => row.external_id.as_ref() == Some(name),
         _ => false,
     };
-    let found = book.subscriptions.iter().find(is).map(|row| row.id);
+    let mut live = book
+        .subscriptions
+        .iter()
+        .filter(|row| is_live_subscription(row));
+    let found = live.find(is).map(|row| row.id);
     found.ok_or_else(|| match not_found(target) {
         Refusal::NotFound { id, .. } => subscription::over(&id),
         other => other,

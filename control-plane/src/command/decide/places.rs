@@ -3,8 +3,9 @@
 use creditgate_ledger::credential::ConsumerKey;
 use creditgate_ledger::{Book, Refusal};
 
-use super::{Work, not_found};
+use super::{Work, in_field, not_found};
 use crate::storage::Target;
+use crate::storage::live::is_live_key;
 
 impl Work<'_> {
     /// The place of a target's book: as it was loaded, or as this batch has made or named it
@@ -21,8 +22,14 @@ impl Work<'_> {
         let made = self.books.iter().position(|(_, book)| has(book, target));
         // A book need not hold what is over, so where storage found it counts; but what it
         // found by a live key is nobody's once the key is revoked.
-        let ended = loaded.filter(|_| !is_live_key(target));
+        let ended = loaded.filter(|_| !goes_by_live_key(target));
         made.or(ended).ok_or_else(|| not_found(target))
+    }
+
+    /// As [`Self::place`], of a target that a field of the body names.
+    pub(super) fn place_in(&self, target: &Target, field: &'static str) -> Result<usize, Refusal> {
+        self.place(target)
+            .map_err(|refusal| in_field(refusal, field))
     }
 }
 
@@ -48,13 +55,12 @@ const fn may_move(target: &Target) -> bool {
     }
 }
 
-const fn is_live_key(target: &Target) -> bool {
+const fn goes_by_live_key(target: &Target) -> bool {
     matches!(target, Target::Credential(_) | Target::Key(_))
 }
 
 fn live_keys(book: &Book) -> impl Iterator<Item = &ConsumerKey> {
-    let keys = book.keys.iter();
-    keys.filter(|key| key.revoked_at.is_none())
+    book.keys.iter().filter(|key| is_live_key(key))
 }
 
 fn has(book: &Book, target: &Target) -> bool {

@@ -43,6 +43,7 @@ impl Work<'_> {
                     .any(|known| known.code == code)
                 {
                     return Err(Refusal::Exists {
+                        field: "/code",
                         what: "currency",
                         id: code.as_str().to_owned(),
                     }
@@ -182,7 +183,8 @@ impl Work<'_> {
         let new = rate_card.as_deref().and_then(currency);
         // Its processes may hold credit of accounts in the old currency.
         if old.zip(new).is_some_and(|(old, new)| old != new) {
-            return Err(Refusal::Conflict {
+            return Err(Refusal::Invalid {
+                field: "/rate_card",
                 code: "rate_card_currency",
                 problem: "that rate card has another currency; make another gateway for it"
                     .to_owned(),
@@ -220,6 +222,7 @@ impl Work<'_> {
             .any(|known| known.external_id == external_id)
         {
             return Err(Refusal::Exists {
+                field: "/external_id",
                 what: "gateway",
                 id: external_id,
             }
@@ -282,7 +285,8 @@ impl Work<'_> {
         if let Some(known) = self.registry.rate_card(&name)
             && known.document.currency != document.currency
         {
-            return Err(Refusal::Conflict {
+            return Err(Refusal::Invalid {
+                field: "/currency",
                 code: "rate_card_currency",
                 problem: "the currency of a rate card can't change; make another card".to_owned(),
             }

@@ -11,7 +11,7 @@ use creditgate_ledger::{
     Book, ReasonCode, Refusal, Wallet, balance, claim, credit_limit, lot, payment, void, wallet,
 };
 
-use super::{Failure, Work, account_of, not_found};
+use super::{Failure, Work, account_of, in_field, not_found};
 use crate::command::Outcome;
 use crate::command::wallet::{
     ChangeWallet, HowMuch, LotNow, WalletCommand, WalletNow, WalletOutcome,
@@ -119,7 +119,8 @@ impl Work<'_> {
                 metadata: new.metadata,
                 reason: new.reason,
             };
-            wallet::change(book, journal, context, id, change)?;
+            let changed = wallet::change(book, journal, context, id, change);
+            changed.map_err(|refusal| at(refusal, "", "/credit_limit"))?;
             Ok(id)
         })?;
         Ok(WalletOutcome::Wallet(self.wallet_now(&target, id)?))
@@ -134,8 +135,8 @@ impl Work<'_> {
     ) -> Result<WalletOutcome, Failure> {
         let closing = self.on(actor, target, |book, journal, context, _| {
             let id = wallet_of(book, target)?.id;
-            let to = transfer_to.map(|to| Ok::<_, Refusal>(wallet_of(book, to)?.id));
-            let paid = match to.transpose()? {
+            let to = transfer_to.map(|to| wallet_in(book, to, "/transfer_to"));
+            let paid = match to.transpose()?.map(|to| to.id) {
                 Some(to) => PaidCredit::Transfer(to),
                 None => PaidCredit::Keep,
             };
@@ -159,7 +160,10 @@ impl Work<'_> {
             let asked = amount_of(book, wallet, value)?;
             let id = wallet.id;
             let lots = match lot {
-                Some(lot) => ClaimLots::One(named_lot(book, lot).ok_or_else(|| not_found(lot))?),
+                Some(lot) => {
+                    let found = named_lot(book, lot);
+                    ClaimLots::One(found.ok_or_else(|| in_field(not_found(lot), "/lot_id"))?)
+                }
                 None => ClaimLots::Any,
             };
             let new = NewClaim {
@@ -171,7 +175,12 @@ impl Work<'_> {
                 asked,
             };
             let claim = claim::open(book, journal, context, new);
-            Ok((id, claim.map_err(|refusal| in_unit(refusal, value))?.id))
+            let claim = claim.map_err(|refusal| match refusal {
+                // The wallet was found just now.
+                Refusal::NotFound { .. } => in_field(refusal, "/lot_id"),
+                other => in_unit(other, value),
+            });
+            Ok((id, claim?.id))
         })?;
         self.claim_now(target, wallet, claim)
     }
@@ -189,7 +198,7 @@ impl Work<'_> {
             let new = NewClaim {
                 wallet: wallet.id,
                 purpose: ClaimPurpose::Transfer {
-                    to: wallet_of(book, to)?.id,
+                    to: wallet_in(book, to, "/to")?.id,
                 },
                 lots: ClaimLots::Any,
                 reason: ReasonCode::WalletTransfer,
@@ -264,6 +273,15 @@ pub(super) fn wallet_of<'b>(book: &'b Book, target: &Target) -> Result<&'b Walle
     wallet.ok_or_else(|| not_found(target))
 }
 
+/// As [`wallet_of`], of a wallet that a field of the body names.
+fn wallet_in<'b>(
+    book: &'b Book,
+    target: &Target,
+    field: &'static str,
+) -> Result<&'b Wallet, Refusal> {
+    wallet_of(book, target).map_err(|refusal| in_field(refusal, field))
+}
+
 /// A lot by id or by the operator's name, whose book the name led to.
 fn lot_of(book: &Book, target: &Target) -> Result<LotId, Refusal> {
     // There is such a lot; if it is not in the book it is history.
@@ -310,13 +328,14 @@ fn amount_of(book: &Book, wallet: &Wallet, value: &HowMuch) -> Result<Amount, Re
 fn in_unit(refusal: Refusal, value: &HowMuch) -> Refusal {
     match value {
         HowMuch::Credits(_) => at(refusal, "/amount", "/credits"),
-        HowMuch::Amount(_) => refusal,
+        HowMuch::Amount(_) => at(refusal, "/amount", "/amount"),
     }
 }
 
-/// Names another field.
+/// Names another field, also where the sum became too large by it.
 fn at(refusal: Refusal, known: &str, field: &'static str) -> Refusal {
     match refusal {
+        Refusal::Overflow => in_field(refusal, field),
         Refusal::Invalid {
             field: named,
             code,

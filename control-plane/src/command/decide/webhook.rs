@@ -42,7 +42,8 @@ impl Work<'_> {
             WebhookCommand::Test { endpoint } => return self.test_endpoint(&endpoint),
             WebhookCommand::Send { endpoint, events } => {
                 let endpoint = self.enabled(&endpoint)?.id;
-                return Ok(Outcome::Deliveries(self.send(endpoint, &events)));
+                let sent = self.send(endpoint, &events);
+                return Ok(Outcome::Deliveries(endpoint, sent));
             }
             WebhookCommand::Book {
                 delivery,
@@ -82,7 +83,7 @@ impl Work<'_> {
         let data = json!({ "endpoint_id": endpoint.to_string() });
         let event = self.tell(EventKind::Test, data);
         let sent = self.send(endpoint, &[(event, EventKind::Test)]);
-        Ok(Outcome::Deliveries(sent))
+        Ok(Outcome::Deliveries(endpoint, sent))
     }
 
     /// Tells something that is about no customer.
@@ -137,7 +138,7 @@ impl Work<'_> {
         }
         self.deliveries.push(delivery.clone());
         self.attempts.push(attempt);
-        Outcome::Deliveries(vec![delivery])
+        Outcome::Deliveries(to, vec![delivery])
     }
 
     fn give_up(&mut self, deliveries: Vec<(Delivery, Attempt)>) -> Outcome {

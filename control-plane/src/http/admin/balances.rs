@@ -60,7 +60,8 @@ struct Balance {
     held: String,
     /// Not effective yet.
     pending: String,
-    /// Still at gateways, but expired, voided, claimed for a debit or transfer, or covering debt.
+    /// Still at gateways, but expired, voided, above a credit limit or what a grant carries on,
+    /// claimed for a debit or transfer, or covering debt.
     pending_recall: String,
     /// At gateways that fell silent; set aside until that is resolved.
     quarantined: String,

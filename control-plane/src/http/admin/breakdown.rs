@@ -11,8 +11,8 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::instant;
 use super::wallets::in_book;
+use super::{instant, wallet};
 use crate::http::Shared;
 use crate::http::body::Path;
 use crate::http::money::decimal;
@@ -174,6 +174,7 @@ async fn get_breakdown(
     State(app): State<Shared>,
     Path(named): Path,
 ) -> Result<Json<Breakdown>, Problem> {
+    app.catch_up(wallet(&named)).await?;
     let now = app.clock.now();
     let breakdown = app
         .read(move |reader| {

@@ -14,9 +14,9 @@ use utoipa_axum::routes;
 use crate::command::{Command, Outcome};
 use crate::http::Shared;
 use crate::http::answer::write;
-use crate::http::body::Write;
+use crate::http::body::{Params, Write};
 use crate::http::input::{CurrencyName, NotYet};
-use crate::http::list::List;
+use crate::http::list::{List, PageQuery};
 use crate::problem::Problem;
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
@@ -89,15 +89,20 @@ async fn define_currency(
     .await
 }
 
-/// Lists the currencies that are defined or in use.
-#[utoipa::path(get, path = "/v1/currencies", tag = "settings", responses((status = 200, body = List<CurrencyView>)))]
-async fn list_currencies(State(app): State<Shared>) -> Json<List<CurrencyView>> {
-    Json(List::whole(
-        app.writer
-            .registry()
-            .currencies
-            .iter()
-            .map(CurrencyView::of)
-            .collect(),
-    ))
+/// Lists the currencies that are defined or in use, by code.
+#[utoipa::path(get, path = "/v1/currencies", tag = "settings", params(PageQuery),
+    responses((status = 200, body = List<CurrencyView>)))]
+async fn list_currencies(
+    State(app): State<Shared>,
+    Params(page): Params<PageQuery>,
+) -> Result<Json<List<CurrencyView>>, Problem> {
+    let page = page.names_request()?;
+    let registry = app.writer.registry();
+    let currencies = registry.currencies.iter();
+    Ok(Json(List::by_name(
+        currencies,
+        &page,
+        |known| known.code.as_str(),
+        CurrencyView::of,
+    )))
 }

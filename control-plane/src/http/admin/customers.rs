@@ -10,7 +10,7 @@ use creditgate_core::protocol::EnforcementMode;
 use creditgate_ledger::customer::{CustomerChange, NewCustomer};
 use creditgate_ledger::{Customer, CustomerStatus};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -22,6 +22,7 @@ use crate::http::body::{Params, Path, Write};
 use crate::http::input::{ExternalId, Lower, Metadata, Name, Note, TimeZone, given};
 use crate::http::list::{List, PageQuery};
 use crate::problem::Problem;
+use crate::storage::CustomerFilter;
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
@@ -121,15 +122,43 @@ async fn create_customer(
     .await
 }
 
-/// Lists customers.
-#[utoipa::path(get, path = "/v1/customers", tag = "customers", params(PageQuery),
+/// Which customers; what is absent does not matter.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct CustomerQuery {
+    /// `active` or `suspended`.
+    #[param(value_type = Option<String>)]
+    status: Option<Lower<CustomerStatus>>,
+    /// `enforce`, `shadow` or `off`.
+    #[param(value_type = Option<String>)]
+    mode: Option<Lower<EnforcementMode>>,
+    /// `next_cursor` of the page before; none for the first page.
+    cursor: Option<String>,
+    /// Most items of the page, 1 to 200; 50 if absent.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+}
+
+/// Lists customers, oldest first.
+#[utoipa::path(get, path = "/v1/customers", tag = "customers", params(CustomerQuery),
     responses((status = 200, body = List<CustomerView>)))]
 async fn list_customers(
     State(app): State<Shared>,
-    Params(page): Params<PageQuery>,
+    Params(query): Params<CustomerQuery>,
 ) -> Result<Json<List<CustomerView>>, Problem> {
-    let page = page.request()?;
-    let customers = app.read(move |reader| Ok(reader.customers(page)?)).await?;
+    let page = PageQuery {
+        cursor: query.cursor,
+        limit: query.limit,
+    }
+    .request()?;
+    let filter = CustomerFilter {
+        status: query.status.map(|status| status.0),
+        mode: query.mode.map(|mode| mode.0),
+    };
+    let customers = app
+        .read(move |reader| Ok(reader.customers(filter, page)?))
+        .await?;
     Ok(Json(List::of(customers, |customer| {
         CustomerView::of(&customer)
     })))
@@ -193,11 +222,12 @@ async fn change_customer(
     let command = Command::ChangeCustomer {
         customer: customer(&named),
         change,
+        reason: None,
     };
     write(&app, &raw, command, StatusCode::OK, CustomerView::shown).await
 }
 
-/// Why. It goes to the service's log with the key that asked.
+/// Why. It goes to the audit log with the key that asked.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Because {
@@ -236,14 +266,6 @@ async fn set_status(
     Write { body, raw }: Write<Because>,
     status: CustomerStatus,
 ) -> Result<Response, Problem> {
-    let reason = body.reason.map(|reason| reason.0);
-    tracing::info!(
-        customer = named,
-        ?status,
-        actor = raw.caller.actor,
-        reason,
-        "a customer's status is set"
-    );
     let change = CustomerChange {
         status: Some(status),
         ..CustomerChange::default()
@@ -251,6 +273,7 @@ async fn set_status(
     let command = Command::ChangeCustomer {
         customer: customer(named),
         change,
+        reason: body.reason.map(|reason| reason.0),
     };
     write(app, &raw, command, StatusCode::OK, CustomerView::shown).await
 }

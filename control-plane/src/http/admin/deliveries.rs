@@ -4,10 +4,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use creditgate_ledger::Registry;
 use creditgate_ledger::id::{DeliveryId, EndpointId};
 use creditgate_ledger::webhook::endpoint::find;
 use creditgate_ledger::webhook::{Attempt, Delivery, DeliveryState};
+use creditgate_ledger::{Refusal, Registry};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -75,7 +75,7 @@ impl DeliveryView {
 
     /// The one delivery that a command made.
     pub(super) fn shown(outcome: &Outcome) -> Option<Self> {
-        let Outcome::Deliveries(deliveries) = outcome else {
+        let Outcome::Deliveries(_, deliveries) = outcome else {
             return None;
         };
         deliveries.first().map(Self::of)
@@ -218,14 +218,17 @@ async fn replay_webhook_delivery(
     Write { raw, .. }: Write<ReplayDelivery>,
 ) -> Result<Response, Problem> {
     let wanted: DeliveryId = id("webhook delivery", &text)?;
-    let delivery = app
-        .read(move |reader| Ok(reader.delivery(wanted)?))
-        .await?
-        .ok_or_else(|| Problem::not_found("webhook delivery", &text))?;
-    let command = Command::Webhook(WebhookCommand::Send {
-        endpoint: delivery.endpoint.to_string(),
-        events: vec![(delivery.event, delivery.kind)],
-    });
+    let delivery = app.read(move |reader| Ok(reader.delivery(wanted)?)).await?;
+    let command = match delivery {
+        Some(delivery) => Command::Webhook(WebhookCommand::Send {
+            endpoint: delivery.endpoint.to_string(),
+            events: vec![(delivery.event, delivery.kind)],
+        }),
+        None => Command::Refuse(Refusal::NotFound {
+            what: "webhook delivery",
+            id: text,
+        }),
+    };
     let status = StatusCode::CREATED;
     write(&app, &raw, command, status, DeliveryView::shown).await
 }

@@ -18,7 +18,7 @@ use super::{customer, id};
 use crate::export::{ENTRIES_PER_PAGE, line};
 use crate::http::Shared;
 use crate::http::body::{Params, Path};
-use crate::http::list::List;
+use crate::http::list::{List, PageQuery};
 use crate::problem::Problem;
 use crate::storage::Target;
 
@@ -77,20 +77,27 @@ impl AccountView {
 
 /// Lists the accounts of a customer.
 #[utoipa::path(get, path = "/v1/customers/{id}/accounts", tag = "audit",
-    params(("id" = String, Path, description = "Id or external id of the customer")),
+    params(("id" = String, Path, description = "Id or external id of the customer"), PageQuery),
     responses((status = 200, body = List<AccountView>)))]
 async fn list_accounts(
     State(app): State<Shared>,
     Path(named): Path,
+    Params(page): Params<PageQuery>,
 ) -> Result<Json<List<AccountView>>, Problem> {
+    let page = page.request()?;
     let book = app
         .read(move |reader| {
             let book = reader.book(&customer(&named))?;
             book.ok_or_else(|| Problem::not_found("customer", &named))
         })
         .await?;
-    let accounts = book.accounts.iter().map(AccountView::of);
-    Ok(Json(List::whole(accounts.collect())))
+    let accounts = book.accounts.iter();
+    Ok(Json(List::by_id(
+        accounts,
+        page,
+        |account| account.id.0,
+        AccountView::of,
+    )))
 }
 
 /// Shows an account, and how far the chain of its journal has come.

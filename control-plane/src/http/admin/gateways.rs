@@ -16,9 +16,9 @@ use super::{id, instant};
 use crate::command::{Command, Outcome};
 use crate::http::Shared;
 use crate::http::answer::{json_bytes, write, written};
-use crate::http::body::{Path, Write};
+use crate::http::body::{Params, Path, Write};
 use crate::http::input::{ExternalId, Name, given};
-use crate::http::list::List;
+use crate::http::list::{List, PageQuery};
 use crate::problem::Problem;
 
 /// The rate card of a gateway that names none.
@@ -128,17 +128,22 @@ async fn create_gateway(
     .await
 }
 
-/// Lists gateways.
-#[utoipa::path(get, path = "/v1/gateways", tag = "gateways", responses((status = 200, body = List<GatewayView>)))]
-async fn list_gateways(State(app): State<Shared>) -> Json<List<GatewayView>> {
-    Json(List::whole(
-        app.writer
-            .registry()
-            .gateways
-            .iter()
-            .map(GatewayView::of)
-            .collect(),
-    ))
+/// Lists gateways, oldest first.
+#[utoipa::path(get, path = "/v1/gateways", tag = "gateways", params(PageQuery),
+    responses((status = 200, body = List<GatewayView>)))]
+async fn list_gateways(
+    State(app): State<Shared>,
+    Params(page): Params<PageQuery>,
+) -> Result<Json<List<GatewayView>>, Problem> {
+    let page = page.request()?;
+    let registry = app.writer.registry();
+    let gateways = registry.gateways.iter();
+    Ok(Json(List::by_id(
+        gateways,
+        page,
+        |gateway| gateway.id.0,
+        GatewayView::of,
+    )))
 }
 
 /// Shows a gateway.
@@ -237,20 +242,25 @@ async fn create_gateway_key(
 
 /// Lists a gateway's keys, revoked ones too.
 #[utoipa::path(get, path = "/v1/gateways/{id}/keys", tag = "gateways",
-    params(("id" = String, Path, description = "Id or external id of the gateway")),
+    params(("id" = String, Path, description = "Id or external id of the gateway"), PageQuery),
     responses((status = 200, body = List<GatewayKeyView>)))]
 async fn list_gateway_keys(
     State(app): State<Shared>,
     Path(named): Path,
+    Params(page): Params<PageQuery>,
 ) -> Result<Json<List<GatewayKeyView>>, Problem> {
+    let page = page.request()?;
     let registry = app.writer.registry();
     let gateway = find(&registry, &named)?.id;
     let keys = registry
         .gateway_keys
         .iter()
         .filter(|key| key.gateway == gateway);
-    Ok(Json(List::whole(
-        keys.map(|key| GatewayKeyView::of(key, None)).collect(),
+    Ok(Json(List::by_id(
+        keys,
+        page,
+        |key| key.id.0,
+        |key| GatewayKeyView::of(key, None),
     )))
 }
 

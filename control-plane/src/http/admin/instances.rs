@@ -8,9 +8,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use creditgate_core::amount::{Amount, Currency, Scale};
-use creditgate_ledger::LeaseState;
 use creditgate_ledger::id::{AccountId, InstanceId};
 use creditgate_ledger::registry::{Instance, InstanceState};
+use creditgate_ledger::{LeaseState, Refusal};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -19,9 +19,9 @@ use utoipa_axum::routes;
 use super::id;
 use crate::command::{Command, Outcome};
 use crate::http::answer::{json_bytes, written};
-use crate::http::body::{Path, Write};
+use crate::http::body::{Params, Path, Write};
 use crate::http::input::Note;
-use crate::http::list::List;
+use crate::http::list::{List, PageQuery};
 use crate::http::money::decimal;
 use crate::http::{App, Shared};
 use crate::jobs::lending;
@@ -160,16 +160,17 @@ impl Holding {
 }
 
 /// Lists the instances that are known.
-#[utoipa::path(get, path = "/v1/instances", tag = "gateways", responses((status = 200, body = List<InstanceView>)))]
-async fn list_instances(State(app): State<Shared>) -> Json<List<InstanceView>> {
-    Json(List::whole(
-        app.writer
-            .registry()
-            .instances
-            .iter()
-            .map(|known| InstanceView::of(known, app.presence.silent_for(known.id)))
-            .collect(),
-    ))
+#[utoipa::path(get, path = "/v1/instances", tag = "gateways", params(PageQuery),
+    responses((status = 200, body = List<InstanceView>)))]
+async fn list_instances(
+    State(app): State<Shared>,
+    Params(page): Params<PageQuery>,
+) -> Result<Json<List<InstanceView>>, Problem> {
+    let page = page.request()?;
+    let registry = app.writer.registry();
+    let view = |known: &Instance| InstanceView::of(known, app.presence.silent_for(known.id));
+    let instances = registry.instances.iter();
+    Ok(Json(List::by_id(instances, page, |known| known.id.0, view)))
 }
 
 /// Shows an instance and what it holds.
@@ -215,7 +216,8 @@ async fn drain_instance(
     asked: Write<InstanceBecause>,
 ) -> Result<Response, Problem> {
     let instance: InstanceId = id("instance", &text)?;
-    let (response, replayed) = set_state(&app, instance, asked, InstanceState::Draining).await?;
+    let (response, replayed) =
+        set_state(&app, instance, asked, InstanceState::Draining, None).await?;
     // A repeat acts again only if the drain goes on: the first may have ended half way.
     let registry = app.writer.registry();
     let known = registry.instance(instance);
@@ -257,26 +259,34 @@ async fn resume(
 ) -> Result<Response, Problem> {
     let instance: InstanceId = id("instance", text)?;
     let registry = app.writer.registry();
-    let known = registry
-        .instance(instance)
-        .ok_or_else(|| Problem::not_found("instance", text))?;
-    if known.state != from && known.state != InstanceState::Active {
-        let detail = format!(
-            "the instance is {:?}; {}",
-            known.state, "drain ends with undrain, freezing with thaw"
-        );
-        return Err(Problem::new("instance_state", detail));
-    }
-    let (response, _) = set_state(app, instance, asked, InstanceState::Active).await?;
+    let fault = match registry.instance(instance) {
+        None => Some(Refusal::NotFound {
+            what: "instance",
+            id: text.to_owned(),
+        }),
+        Some(known) if known.state != from && known.state != InstanceState::Active => {
+            Some(Refusal::Conflict {
+                code: "instance_state",
+                problem: format!(
+                    "the instance is {:?}; drain ends with undrain, freezing with thaw",
+                    known.state
+                ),
+            })
+        }
+        Some(_) => None,
+    };
+    let (response, _) = set_state(app, instance, asked, InstanceState::Active, fault).await?;
     Ok(response)
 }
 
-/// Answers also whether the answer is the repetition of an earlier one.
+/// Answers also whether the answer is the repetition of an earlier one. `fault`: what stands
+/// against it.
 async fn set_state(
     app: &Shared,
     instance: InstanceId,
     asked: Write<InstanceBecause>,
     state: InstanceState,
+    fault: Option<Refusal>,
 ) -> Result<(Response, bool), Problem> {
     let Write { body, raw } = asked;
     let reason = body.reason.map(|reason| reason.0);
@@ -284,25 +294,23 @@ async fn set_state(
         .read(move |reader| Holding::look(reader, instance))
         .await?;
     let silent = app.presence.silent_for(instance);
-    let (status, body, replayed) = written(
-        app,
-        &raw,
-        Command::SetInstanceState {
+    let command = match fault {
+        Some(fault) => Command::Refuse(fault),
+        None => Command::SetInstanceState {
             instance,
             state,
             reason,
         },
-        StatusCode::OK,
-        move |outcome| {
-            let Outcome::Instance(instance) = outcome else {
-                return None;
-            };
-            Some(InstanceDetail {
-                instance: InstanceView::of(instance, silent),
-                holding: holding.clone(),
-            })
-        },
-    )
+    };
+    let (status, body, replayed) = written(app, &raw, command, StatusCode::OK, move |outcome| {
+        let Outcome::Instance(instance) = outcome else {
+            return None;
+        };
+        Some(InstanceDetail {
+            instance: InstanceView::of(instance, silent),
+            holding: holding.clone(),
+        })
+    })
     .await?;
     Ok((json_bytes(status, body, replayed), replayed))
 }

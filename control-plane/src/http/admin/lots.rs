@@ -11,8 +11,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(super) use self::view::LotView;
-use super::lot;
 use super::wallets::in_book;
+use super::{lot, wallet};
 use crate::http::Shared;
 use crate::http::body::{Params, Path};
 use crate::http::input::Lower;
@@ -64,6 +64,7 @@ async fn list_lots(
         limit: query.limit,
     }
     .request()?;
+    app.catch_up(wallet(&named)).await?;
     let now = app.clock.now();
     let list = app
         .read(move |reader| {
@@ -103,6 +104,7 @@ pub(super) fn find(reader: &dyn Reader, named: &str) -> Result<Lot, Problem> {
     params(("id" = String, Path, description = "Id or external id of the lot")),
     responses((status = 200, body = LotView)))]
 async fn get_lot(State(app): State<Shared>, Path(named): Path) -> Result<Json<LotView>, Problem> {
+    app.catch_up(lot(&named)).await?;
     let now = app.clock.now();
     let view = app
         .read(move |reader| {

@@ -16,9 +16,9 @@ use super::{id, instant};
 use crate::command::{Command, Outcome};
 use crate::http::Shared;
 use crate::http::answer::{json_bytes, write, written};
-use crate::http::body::{Path, Write};
+use crate::http::body::{Params, Path, Write};
 use crate::http::input::{Lower, Name};
-use crate::http::list::List;
+use crate::http::list::{List, PageQuery};
 use crate::problem::Problem;
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
@@ -101,16 +101,17 @@ async fn create_operator_key(
 }
 
 /// Lists operators' keys, revoked ones too.
-#[utoipa::path(get, path = "/v1/operator-keys", tag = "settings", responses((status = 200, body = List<OperatorKeyView>)))]
-async fn list_operator_keys(State(app): State<Shared>) -> Json<List<OperatorKeyView>> {
+#[utoipa::path(get, path = "/v1/operator-keys", tag = "settings", params(PageQuery),
+    responses((status = 200, body = List<OperatorKeyView>)))]
+async fn list_operator_keys(
+    State(app): State<Shared>,
+    Params(page): Params<PageQuery>,
+) -> Result<Json<List<OperatorKeyView>>, Problem> {
+    let page = page.request()?;
     let registry = app.writer.registry();
-    Json(List::whole(
-        registry
-            .operator_keys
-            .iter()
-            .map(|key| OperatorKeyView::of(key, None))
-            .collect(),
-    ))
+    let keys = registry.operator_keys.iter();
+    let view = |key| OperatorKeyView::of(key, None);
+    Ok(Json(List::by_id(keys, page, |key| key.id.0, view)))
 }
 
 /// Nothing is needed to revoke a key.

@@ -20,7 +20,6 @@ use crate::http::body::{Params, Path, Write};
 use crate::http::input::{ExternalId, Metadata, Name, Note, given};
 use crate::http::list::{List, PageQuery};
 use crate::problem::Problem;
-use crate::storage::Page;
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
@@ -137,20 +136,14 @@ async fn list_plans(
     .request()?;
     let with_archived = query.with_archived.unwrap_or(false);
     let registry = app.writer.registry();
-    let mut plans: Vec<&Plan> = registry.plans.iter().collect();
-    plans.sort_by_key(|plan| plan.id);
-    let after = page.cursor.map(|cursor| cursor.0);
-    let wanted = plans
-        .into_iter()
-        .filter(|plan| with_archived || plan.archived_at.is_none())
-        .filter(|plan| after.is_none_or(|after| plan.id.0 > after))
-        .take(
-            usize::try_from(page.limit)
-                .unwrap_or(usize::MAX)
-                .saturating_add(1),
-        );
-    let page = Page::cut(wanted.collect(), page.limit, |plan| plan.id.0);
-    Ok(Json(List::of(page, PlanView::of)))
+    let is_wanted = |plan: &&Plan| with_archived || plan.archived_at.is_none();
+    let plans = registry.plans.iter().filter(is_wanted);
+    Ok(Json(List::by_id(
+        plans,
+        page,
+        |plan| plan.id.0,
+        PlanView::of,
+    )))
 }
 
 /// Shows a plan.

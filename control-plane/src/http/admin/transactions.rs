@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::wallets::in_book;
-use super::{instant, lots};
+use super::{instant, lot, lots, wallet};
 use crate::http::Shared;
 use crate::http::body::{Params, Path};
 use crate::http::input::{Lower, Upper, When};
@@ -49,7 +49,7 @@ struct Transaction {
     wallet_id: Option<String>,
     /// The lease, if it is about one.
     lease_id: Option<String>,
-    /// Who asked for it: a key's id, or the name of a part of the service.
+    /// Who asked for it: a key's id, or the name of a part of the service; `time`: nobody, its instant came.
     actor: String,
     /// What the actor said of it.
     note: Option<String>,
@@ -160,6 +160,7 @@ async fn list_transactions(
         limit: query.limit,
     }
     .request()?;
+    app.catch_up(wallet(&named)).await?;
     let list = app
         .read(move |reader| {
             let reader = reader.snapshot()?;
@@ -193,6 +194,7 @@ async fn list_lot_transactions(
     Params(page): Params<PageQuery>,
 ) -> Result<Json<List<Transaction>>, Problem> {
     let page = page.request()?;
+    app.catch_up(lot(&named)).await?;
     let list = app
         .read(move |reader| {
             let reader = reader.snapshot()?;

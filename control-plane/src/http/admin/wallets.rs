@@ -85,14 +85,38 @@ async fn get_wallet(
     Ok(Json(view))
 }
 
-/// Lists a customer's wallets.
+/// Which wallets of a customer; what is absent does not matter.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct OwnWalletQuery {
+    /// In this currency, in any case: `usd`.
+    #[param(value_type = Option<String>)]
+    currency: Option<CurrencyName>,
+    /// `active`, `frozen` or `closed`.
+    #[param(value_type = Option<String>)]
+    status: Option<Lower<WalletStatus>>,
+    /// `next_cursor` of the page before; none for the first page.
+    cursor: Option<String>,
+    /// Most items of the page, 1 to 200; 50 if absent.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+}
+
+/// Lists a customer's wallets, closed ones too, in the order they were made.
 #[utoipa::path(get, path = "/v1/customers/{id}/wallets", tag = "wallets",
-    params(("id" = String, Path, description = "Id or external id of the customer")),
+    params(("id" = String, Path, description = "Id or external id of the customer"), OwnWalletQuery),
     responses((status = 200, body = List<WalletView>)))]
 async fn list_wallets_of_customer(
     State(app): State<Shared>,
     Path(named): Path,
+    Params(query): Params<OwnWalletQuery>,
 ) -> Result<Json<List<WalletView>>, Problem> {
+    let page = PageQuery {
+        cursor: query.cursor,
+        limit: query.limit,
+    }
+    .request()?;
     app.catch_up(customer(&named)).await?;
     let now = app.clock.now();
     let book = app
@@ -101,12 +125,19 @@ async fn list_wallets_of_customer(
             book.ok_or_else(|| Problem::not_found("customer", &named))
         })
         .await?;
+    let (currency, status) = (query.currency, query.status);
     let wallets = book
         .wallets
         .iter()
-        .filter_map(|wallet| WalletView::in_book(&book, wallet, now))
-        .collect();
-    Ok(Json(List::whole(wallets)))
+        .filter(|wallet| currency.as_ref().is_none_or(|of| of.0 == wallet.currency))
+        .filter(|wallet| status.as_ref().is_none_or(|of| of.0 == wallet.status))
+        .filter_map(|wallet| Some((wallet.id, WalletView::in_book(&book, wallet, now)?)));
+    Ok(Json(List::by_id(
+        wallets,
+        page,
+        |(id, _)| id.0,
+        |(_, view)| view,
+    )))
 }
 
 /// Which wallets; what is absent does not matter.

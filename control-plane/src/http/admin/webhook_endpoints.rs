@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use creditgate_ledger::webhook::endpoint::{EndpointChange, NewEndpoint, find};
 use creditgate_ledger::webhook::{Endpoint, EndpointSecret, EndpointStatus};
-use creditgate_ledger::{EventKind, Timestamp};
+use creditgate_ledger::{EventKind, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -19,9 +19,9 @@ use super::issued::{IssuedSecret, reveal_secret};
 use crate::command::{Command, Outcome, WebhookCommand};
 use crate::http::Shared;
 use crate::http::answer::{json_bytes, write, written};
-use crate::http::body::{Path, RawWrite, Write};
+use crate::http::body::{Params, Path, RawWrite, Write};
 use crate::http::input::{ExternalId, Lower, Metadata, Note, given};
-use crate::http::list::List;
+use crate::http::list::{List, PageQuery};
 use crate::problem::Problem;
 use crate::webhooks::UrlFault;
 
@@ -103,9 +103,13 @@ impl EndpointView {
 }
 
 /// Carries out a command on an endpoint and shows what came of it.
-async fn show(app: &Shared, raw: &RawWrite, command: WebhookCommand) -> Result<Response, Problem> {
+async fn show(
+    app: &Shared,
+    raw: &RawWrite,
+    command: Result<WebhookCommand, Refusal>,
+) -> Result<Response, Problem> {
     let now = app.clock.now();
-    let command = Command::Webhook(command);
+    let command = command.map_or_else(Command::Refuse, Command::Webhook);
     write(app, raw, command, StatusCode::OK, move |outcome| {
         let Outcome::Endpoint(endpoint) = outcome else {
             return None;
@@ -120,10 +124,11 @@ async fn issue(
     app: &Shared,
     raw: &RawWrite,
     status: StatusCode,
-    command: impl FnOnce(EndpointSecret) -> WebhookCommand,
+    command: impl FnOnce(EndpointSecret) -> Result<WebhookCommand, Refusal>,
 ) -> Result<Response, Problem> {
     let issued = IssuedSecret::new(&raw.caller);
-    let command = Command::Webhook(command(EndpointSecret::lasting(issued.secret())));
+    let command = command(EndpointSecret::lasting(issued.secret()));
+    let command = command.map_or_else(Command::Refuse, Command::Webhook);
     let now = app.clock.now();
     let view = move |outcome: &Outcome| {
         let Outcome::Endpoint(endpoint) = outcome else {
@@ -137,12 +142,18 @@ async fn issue(
 }
 
 /// The address as it is kept, if messages may go there as far as can be said now.
-fn address(app: &Shared, url: &str) -> Result<String, Problem> {
-    let checked = app.guard.check(url).map_err(|fault| match fault {
-        UrlFault::Invalid(problem) => Problem::new("webhook_url_invalid", problem),
-        UrlFault::NotAllowed(problem) => Problem::new("webhook_url_not_allowed", problem),
-    });
-    let url = checked.map_err(|problem| problem.at("/url"))?;
+fn address(app: &Shared, url: &str) -> Result<String, Refusal> {
+    let url = app.guard.check(url).map_err(|fault| {
+        let (code, problem) = match fault {
+            UrlFault::Invalid(problem) => ("webhook_url_invalid", problem.to_string()),
+            UrlFault::NotAllowed(problem) => ("webhook_url_not_allowed", problem),
+        };
+        Refusal::Invalid {
+            field: "/url",
+            code,
+            problem,
+        }
+    })?;
     Ok(url.to_string())
 }
 
@@ -180,29 +191,38 @@ async fn create_webhook_endpoint(
     State(app): State<Shared>,
     Write { body, raw }: Write<CreateEndpoint>,
 ) -> Result<Response, Problem> {
-    let url = address(&app, &body.url)?;
+    let url = address(&app, &body.url);
     issue(&app, &raw, StatusCode::CREATED, |secret| {
-        WebhookCommand::Create(Box::new(NewEndpoint {
+        Ok(WebhookCommand::Create(Box::new(NewEndpoint {
             external_id: body.external_id.map(|name| name.0),
-            url,
+            url: url?,
             description: body.description.map(|note| note.0),
             events: kinds(body.events.unwrap_or_default()),
             metadata: body.metadata.unwrap_or_default().0,
             secret,
-        }))
+        })))
     })
     .await
 }
 
-/// Lists all endpoints; there are at most 50.
-#[utoipa::path(get, path = "/v1/webhook-endpoints", tag = "webhooks",
+/// Lists endpoints, oldest first; there are at most 50.
+#[utoipa::path(get, path = "/v1/webhook-endpoints", tag = "webhooks", params(PageQuery),
     responses((status = 200, body = List<EndpointView>)))]
-async fn list_webhook_endpoints(State(app): State<Shared>) -> Json<List<EndpointView>> {
+async fn list_webhook_endpoints(
+    State(app): State<Shared>,
+    Params(page): Params<PageQuery>,
+) -> Result<Json<List<EndpointView>>, Problem> {
+    let page = page.request()?;
     let (registry, now) = (app.writer.registry(), app.clock.now());
     let there = registry.endpoints.iter();
     let there = there.filter(|endpoint| endpoint.deleted_at.is_none());
-    let views = there.map(|endpoint| EndpointView::of(endpoint, now, None));
-    Json(List::whole(views.collect()))
+    let view = |endpoint| EndpointView::of(endpoint, now, None);
+    Ok(Json(List::by_id(
+        there,
+        page,
+        |endpoint| endpoint.id.0,
+        view,
+    )))
 }
 
 /// Shows an endpoint.
@@ -253,15 +273,18 @@ async fn change_webhook_endpoint(
     Path(endpoint): Path,
     Write { body, raw }: Write<ChangeEndpoint>,
 ) -> Result<Response, Problem> {
-    let url = body.url.map(|url| address(&app, &url)).transpose()?;
-    let change = Box::new(EndpointChange {
-        external_id: body.external_id.map(|name| name.map(|name| name.0)),
-        url,
-        description: body.description.map(|note| note.map(|note| note.0)),
-        events: body.events.map(kinds),
-        metadata: body.metadata.map(|metadata| metadata.0),
+    let url = body.url.map(|url| address(&app, &url)).transpose();
+    let change = url.map(|url| {
+        let change = Box::new(EndpointChange {
+            external_id: body.external_id.map(|name| name.map(|name| name.0)),
+            url,
+            description: body.description.map(|note| note.map(|note| note.0)),
+            events: body.events.map(kinds),
+            metadata: body.metadata.map(|metadata| metadata.0),
+        });
+        WebhookCommand::Change { endpoint, change }
     });
-    show(&app, &raw, WebhookCommand::Change { endpoint, change }).await
+    show(&app, &raw, change).await
 }
 
 /// Nothing is needed.
@@ -279,5 +302,5 @@ async fn delete_webhook_endpoint(
     Path(endpoint): Path,
     Write { raw, .. }: Write<Nothing>,
 ) -> Result<Response, Problem> {
-    show(&app, &raw, WebhookCommand::Delete { endpoint }).await
+    show(&app, &raw, Ok(WebhookCommand::Delete { endpoint })).await
 }

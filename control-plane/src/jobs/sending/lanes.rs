@@ -13,8 +13,7 @@ const WIDTH: usize = 8;
 /// Of an endpoint whose last attempt failed one is tried at a time, until one gets through.
 const WIDTH_FAILING: usize = 1;
 
-/// How many due deliveries of an endpoint are looked at in one go: enough to find some of
-/// customers that have none under way.
+/// How many due deliveries of an endpoint are looked at in one go.
 pub(super) const DUE_MAX: u32 = 64;
 
 /// What is under way, by endpoint.
@@ -42,6 +41,20 @@ impl Lanes {
             (lane.deliveries.len() >= lane.width).then_some(*endpoint)
         };
         self.0.iter().filter_map(full).collect()
+    }
+
+    /// The customers that have a delivery under way to an endpoint.
+    pub(super) fn busy(&self) -> HashMap<EndpointId, Vec<CustomerId>> {
+        let busy = |(endpoint, lane): (&EndpointId, &Lane)| {
+            (*endpoint, lane.customers.iter().copied().collect())
+        };
+        self.0.iter().map(busy).collect()
+    }
+
+    /// Whether an endpoint that has something under way has room for more.
+    pub(super) fn has_room(&self, endpoint: EndpointId) -> bool {
+        let lane = self.0.get(&endpoint);
+        lane.is_some_and(|lane| lane.deliveries.len() < lane.width)
     }
 
     /// Takes as many of the deliveries, in their order, as there is room for: none twice, and

@@ -11,7 +11,7 @@ use creditgate_ledger::{Book, ConsumerKey, Customer, Registry, Wallet};
 
 use super::tables::Tables;
 use crate::storage::Target;
-use crate::storage::{Page, PageRequest, WalletFilter};
+use crate::storage::{CustomerFilter, Page, PageRequest, WalletFilter};
 
 impl Tables {
     pub(super) fn registry(&self) -> Arc<Registry> {
@@ -35,15 +35,18 @@ impl Tables {
         self.owned(target).map(|book| book.customer.clone())
     }
 
-    pub(super) fn customers(&self, page: PageRequest) -> Page<Customer> {
+    pub(super) fn customers(&self, filter: CustomerFilter, page: PageRequest) -> Page<Customer> {
         let after = page.cursor.map_or(Bound::Unbounded, |cursor| {
             Bound::Excluded(CustomerId(cursor.0))
         });
-        let books = self
+        let customers = self
             .books
             .range((after, Bound::Unbounded))
-            .map(|(_, book)| book.customer.clone());
-        rising(books, page, |customer| customer.id.0)
+            .map(|(_, book)| &book.customer)
+            .filter(|customer| filter.status.is_none_or(|of| of == customer.status))
+            .filter(|customer| filter.mode.is_none_or(|of| of == customer.mode))
+            .cloned();
+        rising(customers, page, |customer| customer.id.0)
     }
 
     pub(super) fn wallet(&self, id: WalletId) -> Option<Wallet> {

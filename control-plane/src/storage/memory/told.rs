@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use creditgate_ledger::audit::AuditRecord;
-use creditgate_ledger::id::{AuditId, DeliveryId, EndpointId, EventId};
+use creditgate_ledger::id::{AuditId, CustomerId, DeliveryId, EndpointId, EventId};
 use creditgate_ledger::webhook::{Attempt, Delivery, DeliveryState};
 use creditgate_ledger::{Event, Timestamp};
 
@@ -76,8 +76,10 @@ impl Tables {
         &self,
         endpoint: EndpointId,
         at: Timestamp,
+        without: &[CustomerId],
         limit: u32,
     ) -> Vec<(Delivery, Event)> {
+        let is_without = |event: &Event| event.customer.is_some_and(|of| without.contains(&of));
         let due = self.pending().filter(|row| row.endpoint == endpoint);
         let mut due: Vec<_> = due
             .filter(|row| row.next_at.is_some_and(|next| next <= at))
@@ -85,6 +87,7 @@ impl Tables {
         due.sort_by_key(|row| (row.next_at, row.event, row.id));
         due.into_iter()
             .filter_map(|row| Some((row.clone(), self.event(row.event)?)))
+            .filter(|(_, event)| !is_without(event))
             .take(limit as usize)
             .collect()
     }
@@ -118,7 +121,11 @@ impl Tables {
             .filter(|row| filter.customer.is_none_or(|of| row.customer == Some(of)))
             .filter(|row| filter.actor.as_ref().is_none_or(|of| *of == row.actor))
             .filter(|row| filter.action.as_ref().is_none_or(|of| *of == row.action))
-            .filter(|row| filter.subject.is_none() || filter.subject == row.subject)
+            .filter(|row| {
+                let is_among =
+                    |of: &Vec<String>| of.iter().any(|of| row.subject.as_ref() == Some(of));
+                filter.subjects.as_ref().is_none_or(is_among)
+            })
             .filter(|row| is_within(row.at, filter.from, filter.before));
         let at = |Cursor(id)| self.audit.get(&AuditId(id)).map(|row| row.at);
         newest(records, page, at, |row| (row.at, row.id.0))

@@ -51,8 +51,11 @@ pub(super) fn page(
     if let Some(action) = &filter.action {
         listing.and("action =", action.clone());
     }
-    if let Some(subject) = &filter.subject {
-        listing.and("subject =", subject.clone());
+    match filter.subjects.as_deref() {
+        None => {}
+        // In the order of the index. Objects that share a name are few, and so are their lines.
+        Some([subject]) => listing.and("subject =", subject.clone()),
+        Some(subjects) => listing.among("subject", subjects.iter().cloned()),
     }
     if let Some(from) = filter.from {
         listing.and("at >=", from.0);

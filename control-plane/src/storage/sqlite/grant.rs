@@ -26,7 +26,7 @@ macro_rules! application_columns {
          grant_application.customer, grant_application.occurrence, grant_application.scheduled_for, \
          grant_application.state, grant_application.cause, grant_application.attempts, grant_application.retry_at, \
          grant_application.wallet, grant_application.lot, grant_application.amount, \
-         grant_application.rolled_over, grant_application.decided_at"
+         grant_application.rolled_over, grant_application.carried, grant_application.decided_at"
     };
 }
 
@@ -213,6 +213,7 @@ pub(super) fn read_application(columns: &mut Columns<'_, '_>) -> Result<Applicat
         lot: columns.id_or_none()?.map(LotId),
         amount: columns.amount()?,
         rolled_over: columns.amount()?,
+        carried: columns.value()?,
         decided_at: columns.time()?,
     })
 }
@@ -224,12 +225,12 @@ pub(super) fn write_application(
 ) -> Result<(), StorageError> {
     let sql = if is_new {
         "INSERT INTO grant_application (id, grant_id, subscription, customer, occurrence, scheduled_for, state, cause,
-         attempts, retry_at, wallet, lot, amount, rolled_over, decided_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+         attempts, retry_at, wallet, lot, amount, rolled_over, carried, decided_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
     } else {
         "UPDATE grant_application SET grant_id = ?2, subscription = ?3, customer = ?4, occurrence = ?5,
          scheduled_for = ?6, state = ?7, cause = ?8, attempts = ?9, retry_at = ?10, wallet = ?11, lot = ?12,
-         amount = ?13, rolled_over = ?14, decided_at = ?15 WHERE id = ?1"
+         amount = ?13, rolled_over = ?14, carried = ?15, decided_at = ?16 WHERE id = ?1"
     };
     let values = params![
         row.id.0.to_be_bytes(),
@@ -246,6 +247,7 @@ pub(super) fn write_application(
         row.lot.map(|lot| lot.0.to_be_bytes()),
         row.amount.get(),
         row.rolled_over.get(),
+        row.carried,
         row.decided_at.0,
     ];
     write_one(connection, sql, values)

@@ -40,6 +40,16 @@ impl Listing {
         self.and(condition, id.to_be_bytes().to_vec());
     }
 
+    /// Only those whose column has one of the values.
+    pub(super) fn among<T: Into<Value>>(&mut self, column: &str, values: impl Iterator<Item = T>) {
+        let mut places = Vec::new();
+        for value in values {
+            self.values.push(value.into());
+            places.push(format!("?{}", self.values.len()));
+        }
+        self.only(&format!("{column} IN ({})", places.join(", ")));
+    }
+
     /// Only those of which the condition holds; its value is where it says `?{n}`.
     pub(super) fn that(&mut self, condition: &str, value: impl Into<Value>) {
         self.these(condition, [("n", value.into())]);

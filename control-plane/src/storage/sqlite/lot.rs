@@ -12,9 +12,9 @@ use crate::storage::{LotFilter, Page, PageRequest, StorageError};
 macro_rules! lot_columns {
     () => {
         "lot.id, lot.external_id, lot.wallet, lot.account, lot.kind, lot.reason, lot.source, lot.priority, \
-         lot.effective_at, lot.expires_at, lot.created_at, lot.amount, lot.unpaid, lot.lapses_at, lot.free, \
-         lot.pinned, lot.spent, lot.expired, lot.withdrawn, lot.excess, lot.cost, lot.voided_at, lot.description, \
-         lot.metadata"
+         lot.effective_at, lot.expires_at, lot.created_at, lot.amount, lot.unpaid, lot.lapses_at, lot.paid_at, \
+         lot.free, lot.pinned, lot.spent, lot.expired, lot.withdrawn, lot.excess, lot.cost, lot.voided_at, \
+         lot.description, lot.metadata"
     };
 }
 
@@ -36,6 +36,7 @@ pub(super) fn read_lot(columns: &mut Columns<'_, '_>) -> Result<Lot, StorageErro
         amount: columns.amount()?,
         unpaid: columns.amount()?,
         lapses_at: columns.time_or_none()?,
+        paid_at: columns.time_or_none()?,
         free: columns.amount()?,
         pinned: columns.amount()?,
         spent: columns.amount()?,
@@ -70,14 +71,15 @@ pub(super) fn write_lot(
     let sql = if old.is_none() {
         "INSERT INTO lot (id, external_id, wallet, account, customer, kind, reason, source, priority, effective_at,
          expires_at, created_at, amount, unpaid, lapses_at, free, pinned, spent, expired, withdrawn, excess, cost,
-         voided_at, description, metadata, live)
+         voided_at, description, metadata, live, paid_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
-         ?23, ?24, ?25, ?26)"
+         ?23, ?24, ?25, ?26, ?27)"
     } else {
         "UPDATE lot SET external_id = ?2, wallet = ?3, account = ?4, customer = ?5, kind = ?6, reason = ?7,
          source = ?8, priority = ?9, effective_at = ?10, expires_at = ?11, created_at = ?12, amount = ?13,
          unpaid = ?14, lapses_at = ?15, free = ?16, pinned = ?17, spent = ?18, expired = ?19, withdrawn = ?20,
-         excess = ?21, cost = ?22, voided_at = ?23, description = ?24, metadata = ?25, live = ?26 WHERE id = ?1"
+         excess = ?21, cost = ?22, voided_at = ?23, description = ?24, metadata = ?25, live = ?26,
+         paid_at = ?27 WHERE id = ?1"
     };
     let values = params![
         row.id.0.to_be_bytes(),
@@ -106,6 +108,7 @@ pub(super) fn write_lot(
         row.description,
         json(&row.metadata)?,
         row.is_live(),
+        row.paid_at.map(|at| at.0),
     ];
     write_one(connection, sql, values)
 }
@@ -189,11 +192,11 @@ const fn standing(status: LotStatus) -> &'static str {
     match status {
         LotStatus::Voided => "voided_at IS NOT NULL",
         LotStatus::Expired => {
-            "voided_at IS NULL AND unpaid = 0 AND expires_at <= ?{n} AND spent <> amount"
+            "voided_at IS NULL AND unpaid = 0 AND expires_at <= ?{n} AND (expired <> 0 OR free <> 0 OR pinned <> 0)"
         }
         LotStatus::Depleted => {
-            "voided_at IS NULL AND unpaid = 0 AND ((expires_at <= ?{n} AND spent = amount) \
-             OR ((expires_at IS NULL OR expires_at > ?{n}) AND free = 0 AND pinned = 0))"
+            "voided_at IS NULL AND unpaid = 0 AND free = 0 AND pinned = 0 \
+             AND (expired = 0 OR expires_at IS NULL OR expires_at > ?{n})"
         }
         LotStatus::Pending => {
             "voided_at IS NULL AND (unpaid <> 0 OR ((free <> 0 OR pinned <> 0) AND effective_at > ?{n} \

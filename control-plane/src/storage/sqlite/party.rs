@@ -9,7 +9,8 @@ use creditgate_ledger::{Account, ConsumerKey, Customer, LedgerAccount};
 use rusqlite::{Connection, params};
 
 use super::columns::{Columns, json, word, write_one};
-use crate::storage::StorageError;
+use super::listing::Listing;
+use crate::storage::{CustomerFilter, Page, PageRequest, StorageError};
 
 macro_rules! customer_columns {
     () => {
@@ -49,6 +50,22 @@ pub(super) fn read_customer(columns: &mut Columns<'_, '_>) -> Result<Customer, S
         metadata: columns.json()?,
         created_at: columns.time()?,
     })
+}
+
+pub(super) fn page(
+    connection: &Connection,
+    filter: CustomerFilter,
+    page: PageRequest,
+) -> Result<Page<Customer>, StorageError> {
+    let mut listing = Listing::new(concat!("SELECT ", customer_columns!(), " FROM customer"));
+    if let Some(status) = filter.status {
+        listing.and("status =", word(&status)?);
+    }
+    if let Some(mode) = filter.mode {
+        listing.and("mode =", word(&mode)?);
+    }
+    let customers = listing.rising(connection, page, read_customer)?;
+    Ok(Page::cut(customers, page.limit, |customer| customer.id.0))
 }
 
 pub(super) fn write_customer(

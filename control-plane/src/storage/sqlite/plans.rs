@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use creditgate_core::amount::Currency;
+use creditgate_core::protocol::EnforcementMode;
 use creditgate_ledger::grant::{ApplicationState, GrantScope};
 use creditgate_ledger::id::{
     AccountId, CustomerId, EndpointId, EventId, GrantId, LotId, PlanId, SubscriptionId, WalletId,
@@ -10,16 +11,17 @@ use creditgate_ledger::id::{
 use creditgate_ledger::subscription::SubscriptionStatus;
 use creditgate_ledger::webhook::DeliveryState;
 use creditgate_ledger::{
-    EntryKind, EventKind, LotKind, LotStatus, ReasonCode, Timestamp, WalletStatus,
+    CustomerStatus, EntryKind, EventKind, LotKind, LotStatus, ReasonCode, Timestamp, WalletStatus,
 };
 use rusqlite::Connection;
 
 use super::{
-    audit, books, claim, connection, due, grant, journal, lot, subscription, wallet, webhook,
+    audit, books, claim, connection, due, grant, journal, lot, party, subscription, wallet, webhook,
 };
 use crate::storage::{
-    ApplicationFilter, AuditFilter, ClaimFilter, Cursor, DeliveryFilter, EntryFilter, EventFilter,
-    GrantFilter, LotFilter, PageRequest, StorageError, SubscriptionFilter, WalletFilter,
+    ApplicationFilter, AuditFilter, ClaimFilter, Cursor, CustomerFilter, DeliveryFilter,
+    EntryFilter, EventFilter, GrantFilter, LotFilter, PageRequest, StorageError,
+    SubscriptionFilter, WalletFilter,
 };
 
 thread_local! {
@@ -162,6 +164,27 @@ fn lists_of_wallets_lots_and_claims_walk_indexes() {
         let filter = ClaimFilter { wallet, open_only };
         walks(&connection, index, |connection| {
             claim::page(connection, filter, PAGE)
+        });
+    }
+}
+
+#[test]
+fn lists_of_customers_walk_indexes() {
+    let (_folder, connection) = database();
+    let (status, mode) = (Some(CustomerStatus::Suspended), Some(EnforcementMode::Off));
+    for (status, mode, index) in [
+        (None, None, "(id>?)"),
+        (status, None, "customer_status (status=? AND id>?)"),
+        (None, mode, "customer_mode (mode=? AND id>?)"),
+        (
+            status,
+            mode,
+            "customer_status_mode (status=? AND mode=? AND id>?)",
+        ),
+    ] {
+        let filter = CustomerFilter { status, mode };
+        walks(&connection, index, |connection| {
+            party::page(connection, filter, PAGE)
         });
     }
 }
@@ -362,8 +385,8 @@ fn lists_of_what_was_told_walk_indexes() {
         ),
         (
             AuditFilter {
-                subject: word(),
-                ..all
+                subjects: word().map(|word| vec![word]),
+                ..all.clone()
             },
             "(subject=? AND at>? AND at<?)",
         ),
@@ -372,6 +395,15 @@ fn lists_of_what_was_told_walk_indexes() {
             audit::page(connection, &filter, first)
         });
     }
+    // Lines of several objects are found by theirs, and sorted.
+    let of_two = AuditFilter {
+        subjects: Some(vec!["one".to_owned(), "two".to_owned()]),
+        ..all
+    };
+    let of_two = plans(&connection, |connection| {
+        audit::page(connection, &of_two, first)
+    });
+    assert!(of_two[0].contains("(subject=?"), "{}", of_two[0]);
 }
 
 #[test]
@@ -399,7 +431,9 @@ fn looks_for_what_is_due_walk_indexes() {
     }
     // Those of one customer and instant are passed over as they come.
     assert!(!instants[0].contains("DISTINCT"), "{}", instants[0]);
-    let due = |connection: &Connection| webhook::due(connection, EndpointId(1), Timestamp(1), 9);
+    let due = |connection: &Connection| {
+        webhook::due(connection, EndpointId(1), Timestamp(1), &[CustomerId(1)], 9)
+    };
     walks(&connection, "delivery_due (endpoint=?", due);
     walks(&connection, "delivery_due", webhook::next);
     plans(&connection, |connection| {

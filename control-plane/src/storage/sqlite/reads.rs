@@ -26,12 +26,13 @@ use super::party::{customer_columns, key_columns, read_customer, read_key};
 use super::pool::{Pool, Source};
 use super::registry::{self, RegistryCache};
 use super::{
-    audit, books, check, claim, due, grant, journal, lot, owner, subscription, wallet, webhook,
+    audit, books, check, claim, due, grant, journal, lot, owner, party, subscription, wallet,
+    webhook,
 };
 use crate::storage::{
-    ApplicationFilter, AuditFilter, ClaimFilter, DeliveryFilter, EntryFilter, EventFilter,
-    GrantFilter, LeaseFilter, LeaseTotal, LotFilter, Page, PageRequest, Reader, StorageError,
-    SubscriptionFilter, Target, WalletFilter,
+    ApplicationFilter, AuditFilter, ClaimFilter, CustomerFilter, DeliveryFilter, EntryFilter,
+    EventFilter, GrantFilter, LeaseFilter, LeaseTotal, LotFilter, Page, PageRequest, Reader,
+    StorageError, SubscriptionFilter, Target, WalletFilter,
 };
 
 /// The reading side of a database. Clones share their connections.
@@ -97,23 +98,6 @@ impl Reader for SqliteReader {
         })
     }
 
-    fn customers(&self, page: PageRequest) -> Result<Page<Customer>, StorageError> {
-        let sql = concat!(
-            "SELECT ",
-            customer_columns!(),
-            " FROM customer WHERE id > ?1 ORDER BY id LIMIT ?2"
-        );
-        let customers = self.source.look(|connection| {
-            list(
-                connection,
-                sql,
-                params![above(page), limit(page)],
-                read_customer,
-            )
-        })?;
-        Ok(Page::cut(customers, page.limit, |customer| customer.id.0))
-    }
-
     fn lease(&self, id: LeaseId) -> Result<Option<(CustomerId, Lease)>, StorageError> {
         let sql = concat!(
             "SELECT ",
@@ -143,6 +127,7 @@ impl Reader for SqliteReader {
     }
 
     delegated! {
+        customers(filter: CustomerFilter, page: PageRequest) -> Page<Customer> = party::page;
         wallet(id: WalletId) -> Option<Wallet> = wallet::one;
         wallets(customer: CustomerId) -> Vec<Wallet> = wallet::of_customer;
         wallet_list(filter: WalletFilter, page: PageRequest) -> Page<Wallet> = wallet::page;
@@ -163,7 +148,7 @@ impl Reader for SqliteReader {
         events(filter: EventFilter, page: PageRequest) -> Page<Event> = webhook::events;
         delivery(id: DeliveryId) -> Option<Delivery> = webhook::delivery;
         deliveries(filter: DeliveryFilter, page: PageRequest) -> Page<Delivery> = webhook::deliveries;
-        due_deliveries(endpoint: EndpointId, at: Timestamp, limit: u32) -> Vec<(Delivery, Event)> = webhook::due;
+        due_deliveries(endpoint: EndpointId, at: Timestamp, without: &[CustomerId], limit: u32) -> Vec<(Delivery, Event)> = webhook::due;
         next_deliveries() -> Vec<(EndpointId, Timestamp)> = webhook::next;
         pending_deliveries() -> (u64, Option<Timestamp>) = webhook::pending;
         attempts(delivery: DeliveryId) -> Vec<Attempt> = webhook::attempts;

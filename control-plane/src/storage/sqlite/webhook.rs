@@ -220,6 +220,7 @@ pub(super) fn due(
     connection: &Connection,
     endpoint: EndpointId,
     at: Timestamp,
+    without: &[CustomerId],
     limit: u32,
 ) -> Result<Vec<(Delivery, Event)>, StorageError> {
     let sql = concat!(
@@ -230,9 +231,11 @@ pub(super) fn due(
         " FROM delivery JOIN event ON event.id = delivery.event
          WHERE delivery.state = 'pending' AND delivery.endpoint = ?1 AND delivery.next_at <= ?2
            AND delivery.next_at IS NOT NULL
+           AND (event.customer IS NULL OR event.customer NOT IN rarray(?4))
          ORDER BY delivery.next_at, delivery.event, delivery.id LIMIT ?3"
     );
-    let values = params![endpoint.0.to_be_bytes(), at.0, limit];
+    let without = ids(without.iter().map(|customer| customer.0));
+    let values = params![endpoint.0.to_be_bytes(), at.0, limit, without];
     list(connection, sql, values, |columns| {
         Ok((read_delivery(columns)?, read_event(columns)?))
     })

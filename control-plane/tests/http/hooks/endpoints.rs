@@ -100,8 +100,8 @@ const BAD: &str = r##"
 422 external_id_reserved /external_id POST /v1/webhook-endpoints {"url": "https://example.com/", "external_id": "whe_{none}"}
 422 text_invalid /description POST /v1/webhook-endpoints {"url": "https://example.com/", "description": "{letters}"}
 422 metadata_invalid /metadata POST /v1/webhook-endpoints {"url": "https://example.com/", "metadata": {"": "v"}}
-409 already_exists - POST /v1/webhook-endpoints {"url": "https://example.com/", "external_id": "one"}
-409 already_exists - PATCH /v1/webhook-endpoints/two {"external_id": "one"}
+409 already_exists /external_id POST /v1/webhook-endpoints {"url": "https://example.com/", "external_id": "one"}
+409 already_exists /external_id PATCH /v1/webhook-endpoints/two {"external_id": "one"}
 422 body_invalid /url PATCH /v1/webhook-endpoints/one {"url": null}
 422 unknown_field /status PATCH /v1/webhook-endpoints/one {"status": "disabled"}
 404 not_found - PATCH /v1/webhook-endpoints/three {}
@@ -119,7 +119,7 @@ const BAD: &str = r##"
 422 field_missing /from POST /v1/webhook-endpoints/one/replay {}
 422 body_invalid /from POST /v1/webhook-endpoints/one/replay {"from": "yesterday"}
 422 body_invalid /which POST /v1/webhook-endpoints/one/replay {"from": "2026-01-01T00:00:00Z", "which": "some"}
-400 cursor_invalid - POST /v1/webhook-endpoints/one/replay {"from": "2026-01-01T00:00:00Z", "cursor": "x"}
+400 cursor_invalid /cursor POST /v1/webhook-endpoints/one/replay {"from": "2026-01-01T00:00:00Z", "cursor": "x"}
 404 not_found - POST /v1/webhook-endpoints/three/replay {"from": "2026-01-01T00:00:00Z"}
 404 not_found - POST /v1/webhook-deliveries/dlv_{none}/replay {}
 404 not_found - POST /v1/webhook-deliveries/nope/replay {}
@@ -185,6 +185,13 @@ async fn a_secret_is_shown_to_administrators_and_lies_nowhere_but_with_its_endpo
         shown.body["old"][0]["expires_at"],
         rotated.body["old_secret_expires_at"]
     );
+
+    // Who says nothing has a day to bring the new secret to where messages are verified.
+    let silent = plane.post(&rotate, json!({})).await;
+    let until = silent.text("old_secret_expires_at");
+    let until = creditgate_ledger::Timestamp::parse(&until).unwrap();
+    let left_ms = until.0 - plane.now_ms();
+    assert!((86_300_000..=86_400_000).contains(&left_ms), "{left_ms}");
 
     // Where the secrets are kept: with the endpoint, and in no answer that is kept.
     for (table, rows) in plane.dump() {

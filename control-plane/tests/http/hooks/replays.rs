@@ -138,6 +138,36 @@ async fn a_long_period_is_sent_in_parts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_of_one_customer_does_not_hold_up_another() {
+    let plane = Plane::start();
+    let receiver = Receiver::at("127.0.0.1", &[]).await;
+    customer(&plane, "ada").await;
+    customer(&plane, "bob").await;
+    for turn in 0..300 {
+        happen(&plane, "ada", ["suspend", "resume"][turn % 2]).await;
+    }
+    happen(&plane, "bob", "suspend").await;
+    let bob = plane.get("/v1/customers/bob").await.text("id");
+    let (id, _) = endpoint(&plane, &receiver, json!({})).await;
+    let replay = format!("/v1/webhook-endpoints/{id}/replay");
+    let from = json!({ "from": "2026-01-01T00:00:00Z" });
+    let replayed = plane.post(&replay, from).await;
+    let sent = replayed.body["deliveries"].as_u64();
+    let sent = sent.unwrap_or_else(|| panic!("{replayed:?}"));
+    let sent = usize::try_from(sent).unwrap();
+    let before = Instant::now();
+    while receiver.received().len() < sent {
+        assert!(before.elapsed() < Duration::from_secs(60));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let is_bobs = |body: &[u8]| String::from_utf8_lossy(body).contains(&bob);
+    let received = receiver.received();
+    let place = received.iter().position(|message| is_bobs(&message.body));
+    // His is the last event of all that were due.
+    assert!(place.unwrap() < 50, "{place:?} of {sent}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_events_of_many_customers_arrive_each_once() {
     let plane = Plane::start();
     let receiver = Receiver::at("127.0.0.1", &[]).await;

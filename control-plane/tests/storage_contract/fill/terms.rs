@@ -126,6 +126,7 @@ impl Fill {
             lot: self.maybe(|_| lot),
             amount: self.amount(),
             rolled_over: self.amount(),
+            carried: self.is(),
             decided_at: self.time(),
         }
     }

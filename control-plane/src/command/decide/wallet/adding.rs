@@ -23,6 +23,7 @@ impl Work<'_> {
         self.is_free("wallet", name.as_ref())?;
         let (currency, scale) = (new.currency, self.registry.scale(&new.currency));
         let customer = new.customer;
+        self.place_in(&customer, "/customer_id")?;
         let id = self.on(actor, &customer, |book, journal, context, _| {
             let rate = Rate::parse(&new.conversion_rate, "/conversion_rate")?;
             let price = Rate::parse(&new.topup_conversion_rate, "/topup_conversion_rate")?;
@@ -43,7 +44,8 @@ impl Work<'_> {
                 metadata: new.metadata,
                 ..NewWallet::plain(currency, scale)
             };
-            Ok(wallet::create(book, journal, context, new)?.id)
+            let made = wallet::create(book, journal, context, new);
+            Ok(made.map_err(|refusal| at(refusal, "", "/credit_limit"))?.id)
         })?;
         self.use_currency(currency);
         self.take_name(&customer, name)?;
@@ -64,7 +66,7 @@ impl Work<'_> {
             let made = top_up::top_up(book, journal, context, top_up);
             let made = made.map_err(|refusal| match in_credits {
                 true => at(refusal, "/amount", "/credits_to_add"),
-                false => refusal,
+                false => at(refusal, "/amount", "/amount"),
             });
             Ok(made?.id)
         })?;
@@ -97,7 +99,11 @@ impl Work<'_> {
                 description: Some(reason),
                 ..TopUpCommand::new(target, value, code)
             };
-            return self.top_up(actor, command);
+            let added = self.top_up(actor, command);
+            return added.map_err(|failure| match failure {
+                Failure::Refused(refusal) => at(refusal, "/credits_to_add", "/credits").into(),
+                other => other,
+            });
         }
         if amount.is_zero() {
             return Err(Refusal::Invalid {
@@ -122,7 +128,12 @@ impl Work<'_> {
                 if self.places.contains_key(name) =>
             {
                 let id = id.clone();
-                Err(Refusal::Exists { what, id }.into())
+                Err(Refusal::Exists {
+                    field: "/external_id",
+                    what,
+                    id,
+                }
+                .into())
             }
             _ => Ok(()),
         }
@@ -149,7 +160,8 @@ fn top_up_of(book: &Book, registry: &Registry, command: TopUpCommand) -> Result<
     let cost = match (&command.paid, &command.value) {
         (Some(paid), _) => Some(cost_of(registry, wallet, paid)?),
         (None, HowMuch::Credits(credits)) if is_bought => {
-            Some(cost::of_credits(wallet, credits, scale)?)
+            let cost = cost::of_credits(wallet, credits, scale);
+            Some(cost.map_err(|refusal| at(refusal, "", "/credits_to_add"))?)
         }
         (None, _) => None,
     };

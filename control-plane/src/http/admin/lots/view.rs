@@ -84,7 +84,7 @@ struct SourceView {
     /// The purchase that it is a bonus of, or the lot that it was transferred from.
     #[serde(skip_serializing_if = "Option::is_none")]
     lot_id: Option<String>,
-    /// The grant that was applied.
+    /// The grant that was applied, also if the credit was transferred since.
     #[serde(skip_serializing_if = "Option::is_none")]
     credit_grant_id: Option<String>,
     /// Which application of it.
@@ -111,12 +111,14 @@ struct CostView {
 
 impl SourceView {
     fn of(source: LotSource) -> Self {
+        let by = source.granted_by();
+        let subscription = by.and_then(|by| by.subscription);
         let plain = |r#type| Self {
             r#type,
             lot_id: None,
-            credit_grant_id: None,
-            application_id: None,
-            subscription_id: None,
+            credit_grant_id: by.map(|by| by.grant.to_string()),
+            application_id: by.map(|by| by.application.to_string()),
+            subscription_id: subscription.map(|subscription| subscription.to_string()),
         };
         match source {
             LotSource::TopUp => plain("top_up"),
@@ -126,20 +128,11 @@ impl SourceView {
                 lot_id: Some(lot.to_string()),
                 ..plain("bonus")
             },
-            LotSource::Transfer(lot) => Self {
+            LotSource::Transfer { lot, .. } => Self {
                 lot_id: Some(lot.to_string()),
                 ..plain("transfer")
             },
-            LotSource::Application {
-                application,
-                grant,
-                subscription,
-            } => Self {
-                credit_grant_id: Some(grant.to_string()),
-                application_id: Some(application.to_string()),
-                subscription_id: subscription.map(|subscription| subscription.to_string()),
-                ..plain("credit_grant")
-            },
+            LotSource::Application(_) => plain("credit_grant"),
         }
     }
 }

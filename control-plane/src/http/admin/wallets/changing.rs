@@ -49,7 +49,7 @@ struct ChangeWalletBody {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<BTreeMap<String, String>>)]
     metadata: Option<Metadata>,
-    /// Why; kept in the journal with a new priority or credit limit.
+    /// Why; kept in the journal with a new priority, credit limit or terms.
     #[schema(value_type = Option<String>, max_length = 500)]
     reason: Option<Note>,
     /// How it fills itself, replaced as a whole; null for not at all.

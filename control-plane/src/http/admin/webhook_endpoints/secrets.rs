@@ -65,12 +65,16 @@ async fn get_webhook_secret(
     }))
 }
 
+/// How long an old secret signs, too, if nothing is said: time to bring the new one to where
+/// messages are verified.
+const OVERLAP_MS: u64 = 24 * 3_600_000;
+
 /// How a secret is replaced.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RotateSecret {
     /// How long messages carry the signature of the old secret, too: in milliseconds, at most
-    /// seven days; 0 if absent.
+    /// seven days; one day if absent. 0 for a secret that others may know.
     #[schema(maximum = 604_800_000)]
     overlap_ms: Option<u64>,
 }
@@ -85,17 +89,17 @@ async fn rotate_webhook_secret(
     Path(endpoint): Path,
     Write { body, raw }: Write<RotateSecret>,
 ) -> Result<Response, Problem> {
-    let overlap_ms = body.overlap_ms.unwrap_or(0);
+    let overlap_ms = body.overlap_ms.unwrap_or(OVERLAP_MS);
     if overlap_ms > OVERLAP_MAX_MS {
         let problem = format!("must be at most {OVERLAP_MAX_MS}");
         return Err(Problem::new("body_invalid", problem).at("/overlap_ms"));
     }
     issue(&app, &raw, StatusCode::OK, |secret| {
-        WebhookCommand::Rotate {
+        Ok(WebhookCommand::Rotate {
             endpoint,
             secret,
             overlap_ms,
-        }
+        })
     })
     .await
 }

@@ -19,7 +19,7 @@ use crate::http::answer::write;
 use crate::http::body::{Path, Write};
 use crate::http::input::{Lower, When};
 use crate::problem::Problem;
-use crate::storage::{Cursor, DeliveryFilter, EventFilter, PageRequest, Reader};
+use crate::storage::{Cursor, CursorError, DeliveryFilter, EventFilter, PageRequest, Reader};
 
 /// Most events of a period that one call looks at.
 const LOOKED_AT_MAX: usize = 5_000;
@@ -100,26 +100,30 @@ async fn replay_webhooks(
     Path(named): Path,
     Write { body, raw }: Write<ReplayPeriod>,
 ) -> Result<Response, Problem> {
-    let endpoint = find(&app.writer.registry().endpoints, &named)?.clone();
+    let endpoint = find(&app.writer.registry().endpoints, &named).cloned();
     let filter = EventFilter {
         from: Some(body.from.0),
         before: body.to.map(|to| to.0),
         ..EventFilter::default()
     };
     let which = body.which.map_or(Which::Undelivered, |which| which.0);
-    let cursor = body.cursor.as_deref().map(str::parse).transpose()?;
-    let Missed { events, next } = app
-        .read(move |reader| {
-            let reader = reader.snapshot()?;
-            missed(&*reader, &endpoint, filter, which, cursor)
-        })
-        .await?;
-    let command = Command::Webhook(WebhookCommand::Send {
-        endpoint: named,
-        events,
-    });
+    let cursor = body.cursor.as_deref().map(str::parse).transpose();
+    let cursor = cursor.map_err(|error: CursorError| Problem::from(error).at("/cursor"))?;
+    let (command, next) = match endpoint {
+        Ok(endpoint) => {
+            let missed = app.read(move |reader| {
+                let reader = reader.snapshot()?;
+                missed(&*reader, &endpoint, filter, which, cursor)
+            });
+            let Missed { events, next } = missed.await?;
+            let endpoint = named;
+            let command = WebhookCommand::Send { endpoint, events };
+            (Command::Webhook(command), next)
+        }
+        Err(refusal) => (Command::Refuse(refusal), None),
+    };
     write(&app, &raw, command, StatusCode::OK, move |outcome| {
-        let Outcome::Deliveries(deliveries) = outcome else {
+        let Outcome::Deliveries(_, deliveries) = outcome else {
             return None;
         };
         Some(Replayed {

@@ -33,7 +33,7 @@ async fn enable_webhook_endpoint(
     Path(endpoint): Path,
     Write { raw, .. }: Write<SetEndpointStatus>,
 ) -> Result<Response, Problem> {
-    show(&app, &raw, WebhookCommand::Enable { endpoint }).await
+    show(&app, &raw, Ok(WebhookCommand::Enable { endpoint })).await
 }
 
 /// Lets an endpoint get nothing any more. What is on its way is given up when its next attempt
@@ -46,5 +46,5 @@ async fn disable_webhook_endpoint(
     Path(endpoint): Path,
     Write { raw, .. }: Write<SetEndpointStatus>,
 ) -> Result<Response, Problem> {
-    show(&app, &raw, WebhookCommand::Disable { endpoint }).await
+    show(&app, &raw, Ok(WebhookCommand::Disable { endpoint })).await
 }

@@ -10,6 +10,7 @@ use rusqlite::{Connection, params};
 
 use crate::storage::StorageError;
 use crate::storage::sqlite::columns::list;
+use crate::storage::sqlite::wallet::{read_wallet, wallet_columns};
 
 /// Who writes these entries.
 const ACTOR: &str = "upgrade";
@@ -41,22 +42,27 @@ impl Notes {
     }
 
     fn look_at_wallets(&mut self, connection: &Connection) -> Result<(), StorageError> {
-        let sql = "SELECT id, wallet_type, status, created_at FROM wallet WHERE account = ?1 ORDER BY created_at, id";
+        let sql = concat!(
+            "SELECT ",
+            wallet_columns!(),
+            " FROM wallet WHERE account = ?1 ORDER BY created_at, id"
+        );
         let account = params![self.account.0.to_be_bytes()];
-        let wallets = list(connection, sql, account, |columns| {
-            let (id, kind) = (WalletId(columns.id()?), columns.word()?);
-            Ok((id, kind, columns.word()?, columns.time()?))
-        })?;
-        for (wallet, wallet_type, status, created_at) in wallets {
+        for row in list(connection, sql, account, read_wallet)? {
+            let wallet = row.id;
             let opened = Fact::WalletOpened {
                 wallet,
-                wallet_type,
-                priority: None,
+                wallet_type: row.wallet_type,
+                priority: row.priority,
+                conversion_rate: row.conversion_rate,
+                topup_conversion_rate: row.topup_conversion_rate,
+                auto_topup: row.auto_topup.map(Box::new),
+                alert_settings: row.alert_settings.map(Box::new),
             };
-            self.opened.push_back((created_at, wallet, opened));
-            if status != WalletStatus::Active {
+            self.opened.push_back((row.created_at, wallet, opened));
+            if row.status != WalletStatus::Active {
                 let from = WalletStatus::Active;
-                let to = status;
+                let to = row.status;
                 self.frozen
                     .push((wallet, Fact::WalletStatus { wallet, from, to }));
             }

@@ -1,5 +1,7 @@
 //! The shipped binary, as people and scripts use it.
 
+mod export;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
