@@ -2,10 +2,11 @@
 //! say costs what was reserved.
 
 use anyhow::Result;
-use creditgate_tests::clock::ms;
+use creditgate_tests::admin::smallest_units;
+use creditgate_tests::clock::{ms, until};
 use creditgate_tests::envoy::Envoy;
 use creditgate_tests::figures::figure;
-use creditgate_tests::priced::{CHAT, MESSAGES, Priced, ask, small};
+use creditgate_tests::priced::{CHAT, MESSAGES, Priced, SCALE, ask, small};
 use creditgate_tests::scene::Customer;
 use creditgate_tests::upstream::llm;
 use serde_json::{Value, json};
@@ -21,6 +22,15 @@ fn question(more: Value) -> Value {
         fields.extend(more);
     }
     question
+}
+
+/// Waits until the filter has counted so many; workers tell their counts every so often.
+async fn counted(envoy: &Envoy, metric: &str, count: u64) -> Result<()> {
+    until(metric, ms(5_000), async || {
+        let found = envoy.metric(metric).await?;
+        Ok((found == count).then_some(()))
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -170,13 +180,8 @@ async fn an_answer_that_does_not_tell_its_usage_is_settled_at_the_estimate() -> 
     let eve = stage.customer("eve", "1").await?;
     let failed = ask(CHAT, &eve.key, "status=503", "failed", &asked);
     assert_eq!(stage.envoy.send(failed).await?.status, 503);
-    for (metric, count) in [("usage_unreadable", 4), ("settled_at_estimate", 4)] {
-        let within = ms(5_000);
-        creditgate_tests::clock::until(metric, within, async || {
-            let found = stage.envoy.metric(metric).await?;
-            Ok((found == count).then_some(()))
-        })
-        .await?;
+    for metric in ["usage_unreadable", "settled_at_estimate"] {
+        counted(&stage.envoy, metric, 4).await?;
     }
     let (entries, spent) = stage.books().await?;
     for number in 0..4 {
@@ -252,11 +257,25 @@ async fn an_answer_dearer_than_expected_is_charged_in_full_and_owed() -> Result<
     let refused = ask(CHAT, &ada.key, "input=30 output=800", "broke", &asked);
     assert_eq!(stage.envoy.send(refused).await?.status, 402);
     let balance = stage.scene.at_rest(&ada).await?;
-    assert_eq!((balance.spent, balance.available), (cost, 0), "{balance:?}");
+    assert_eq!(
+        (balance.spent, balance.available),
+        (20_000, 0),
+        "{balance:?}"
+    );
+    let path = "/v1/customers/ada/balance?currency=usd";
+    let told = stage.scene.admin.get(path).await?;
+    let spent = smallest_units(told["spent"].as_str().unwrap_or_default(), SCALE)?;
+    let debt = smallest_units(told["debt"].as_str().unwrap_or_default(), SCALE)?;
+    assert_eq!((spent, debt), (cost, cost - 20_000), "{told}");
     stage.scene.admin.top_up(&ada.wallet, "0.001").await?;
     let balance = stage.scene.at_rest(&ada).await?;
-    assert_eq!(balance.available, 20_000 + 1_000_000 - cost, "{balance:?}");
-    assert_eq!(stage.envoy.metric("overruns").await?, 1);
+    let left = 20_000 + 1_000_000 - cost;
+    assert_eq!(
+        (balance.spent, balance.available),
+        (cost, left),
+        "{balance:?}"
+    );
+    counted(&stage.envoy, "overruns", 1).await?;
     figure(
         "llm, expected",
         format!(
