@@ -5,6 +5,9 @@ use serde_json::json;
 
 use crate::world::{Fate, World, key};
 
+/// Headers, or properties, each with its value.
+type Named<'a> = &'a [(&'a str, &'a str)];
+
 fn world(sources: &serde_json::Value, anonymous: &serde_json::Value) -> World {
     let identity = json!({ "sources": sources, "anonymous": anonymous });
     let mut world = World::with_config(1, 100, &format!(r#", "identity": {identity}"#));
@@ -17,12 +20,7 @@ fn deny() -> serde_json::Value {
 }
 
 /// What becomes of a request to a path with these headers and properties.
-fn ask(
-    world: &mut World,
-    headers: &[(&str, &str)],
-    path: &str,
-    properties: &[(&str, &str)],
-) -> String {
+fn ask(world: &mut World, headers: Named<'_>, path: &str, properties: Named<'_>) -> String {
     let id = world.workers[0].next_id();
     for (path, value) in properties {
         world.workers[0].set_property(id, path, value.as_bytes());
@@ -52,7 +50,7 @@ fn a_key_is_found_in_headers_cookies_and_the_query() {
     let query = format!("/one?x=1&api_key={escaped}");
     let twice = format!("/one?api_key={key}&api_key={key}");
     let both = [("cookie", cookie.as_str()), ("x-api-key", &key)];
-    let cases: [(&[(&str, &str)], &str, &str); 9] = [
+    let cases: [(Named<'_>, &str, &str); 9] = [
         (&[("x-api-key", &key)], "/one", "passed"),
         (&[("authorization", &bearer)], "/one", "passed"),
         (&[("authorization", &key)], "/one", "credential_malformed"),
@@ -92,7 +90,7 @@ fn a_customer_is_named_by_what_the_proxy_has_checked() {
         { "from": { "header": "x-customer" }, "names": "customer" },
     ]);
     let mut world = world(&sources, &deny());
-    let cases: [(&[(&str, &str)], &[(&str, &str)], &str); 7] = [
+    let cases: [(Named<'_>, Named<'_>, &str); 7] = [
         (&[], &[(JWT, "ADA")], "passed"),
         (&[], &[(SAN, "spiffe://example.com/ada")], "passed"),
         (
