@@ -60,6 +60,8 @@ pub struct Gate {
     pub(crate) watched: Watched,
     pub(crate) orphans: VecDeque<Report>,
     pub(crate) unsettled: VecDeque<Settlement>,
+    /// Requests a piece of whose body is to be let go.
+    pub(crate) dripping: BTreeSet<u32>,
     /// Streams that have said their last, to be cut off by the tick.
     pub(crate) cut: Vec<u32>,
     /// Answers that didn't tell their usage, by rule and kind: the log has each once.
@@ -102,6 +104,7 @@ impl Gate {
             watched: Watched::default(),
             orphans: VecDeque::new(),
             unsettled: VecDeque::new(),
+            dripping: BTreeSet::new(),
             cut: Vec::new(),
             faults_told: BTreeSet::new(),
             calls: Calls::default(),

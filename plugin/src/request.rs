@@ -82,6 +82,8 @@ pub(crate) struct Admitted {
     /// It was settled when it was admitted.
     pub(crate) is_settled: bool,
     pub(crate) is_grpc: bool,
+    /// It was held with a part of its body: see [`Gate::let_drip`].
+    pub(crate) is_dripping: bool,
     pub(crate) response: response::Seen,
     /// What is measured of it; none if its price is fixed.
     pub(crate) meter: Option<Box<meter::Meter>>,
@@ -192,7 +194,7 @@ pub(crate) enum Verdict {
     /// Not known yet.
     Wait(Place, Option<Demand>),
     /// The price is in the body, which may have so many bytes.
-    Read(u64),
+    Read(u64, Mode),
 }
 
 impl Verdict {
@@ -230,7 +232,7 @@ impl Gate {
         }
         let question = price::Question::of(&seen, &pairs, host);
         let mut verdict = self.weigh(host, &question);
-        if is_end && matches!(verdict, Verdict::Read(_)) {
+        if is_end && matches!(verdict, Verdict::Read(..)) {
             // There is no body to wait for.
             verdict = self.weigh(
                 host,
@@ -245,7 +247,13 @@ impl Gate {
             Verdict::Pass | Verdict::Admit(_) => {
                 self.begin(host, id, verdict, &identify::Client::default())
             }
-            verdict => self.begin(host, id, verdict, &seen.client.to_owned()),
+            verdict => {
+                let action = self.begin(host, id, verdict, &seen.client.to_owned());
+                if is_end && let Some(Stage::Held(held)) = self.requests.get_mut(&id) {
+                    held.buffered.is_whole = true;
+                }
+                action
+            }
         }
     }
 
@@ -282,9 +290,13 @@ impl Gate {
                 Action::Pause
             }
             Verdict::Wait(place, demand) => self.hold(host, id, place, demand, client),
-            Verdict::Read(bytes_max) => {
+            Verdict::Read(bytes_max, mode) => {
                 let client = client.clone();
-                let reading = body::Reading { bytes_max, client };
+                let reading = body::Reading {
+                    bytes_max,
+                    client,
+                    mode,
+                };
                 self.requests.insert(id, Stage::Reading(Box::new(reading)));
                 Action::Pause
             }

@@ -49,6 +49,7 @@ impl Gate {
     /// Does what is due.
     pub(crate) fn run(&mut self, host: &dyn Host, now_ms: u64) {
         self.watched.note_time(now_ms);
+        self.let_drip(host);
         self.seek_awaited_cells(host, now_ms);
         self.end_overdue(host, now_ms);
         if !self.calls.is_resting(now_ms) {

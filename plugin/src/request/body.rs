@@ -5,9 +5,10 @@
 //! choose the price.
 
 use super::identify::{Client, Seen};
-use super::price::{Body, Question};
+use super::price::{Body, Question, refused};
 use super::refusal::Refusal;
 use super::{Action, Stage, Verdict};
+use crate::config::Mode;
 use crate::gate::Gate;
 use crate::host::Host;
 
@@ -16,6 +17,8 @@ use crate::host::Host;
 pub(crate) struct Reading {
     pub(crate) bytes_max: u64,
     pub(crate) client: Client,
+    /// Whether what can't be read is refused.
+    pub(crate) mode: Mode,
 }
 
 /// How much of a body is held back.
@@ -48,10 +51,30 @@ impl Gate {
             Some(Stage::Reading(_)) => self.on_buffered(host, id, bytes, is_end),
             Some(Stage::Admitted(admitted)) => {
                 admitted.count_request(bytes);
+                if admitted.is_dripping {
+                    self.dripping.insert(id);
+                    self.wake(host);
+                    return Action::Pause;
+                }
                 Action::Continue
             }
             Some(Stage::Shadowed(_)) | None => Action::Continue,
         }
+    }
+
+    /// Lets the pieces go of requests that were held with a part of their body. The proxy keeps
+    /// taking such a body's pieces into what it holds, and lets none go in their own callback.
+    /// From the root only.
+    pub(crate) fn let_drip(&mut self, host: &dyn Host) {
+        if self.dripping.is_empty() {
+            return;
+        }
+        for id in std::mem::take(&mut self.dripping) {
+            if self.requests.contains_key(&id) && host.enter(id) {
+                host.resume();
+            }
+        }
+        host.enter(self.root);
     }
 
     /// The body ended in trailers.
@@ -76,7 +99,7 @@ impl Gate {
             return Action::Pause;
         };
         if u64::try_from(bytes).unwrap_or(u64::MAX) > reading.bytes_max {
-            let verdict = self.unpriced(Refusal::BodyTooLarge);
+            let verdict = refused(Refusal::BodyTooLarge, reading.mode);
             return self.begin(host, id, verdict, &reading.client);
         }
         if !is_end {

@@ -10,7 +10,7 @@ use super::body::{Buffered, Reading};
 use super::identify::{Client, Seen};
 use super::judge::{self, Declined};
 use super::line::Place;
-use super::price::Question;
+use super::price::{Question, refused};
 use super::refusal::Refusal;
 use super::reply;
 use super::{Action, Demand, Stage, Verdict};
@@ -129,10 +129,13 @@ impl Gate {
                 self.line.join(id, held.place);
                 self.requests.insert(id, Stage::Held(held));
             }
-            Verdict::Read(bytes_max) => {
+            Verdict::Read(bytes_max, mode) => {
                 self.line.clear_deadline(id, held.deadline_ms);
-                let client = held.client;
-                let reading = Reading { bytes_max, client };
+                let reading = Reading {
+                    bytes_max,
+                    client: held.client,
+                    mode,
+                };
                 self.requests.insert(id, Stage::Reading(Box::new(reading)));
             }
             verdict => self.end_hold(host, id, &held, verdict),
@@ -147,18 +150,21 @@ impl Gate {
         }
         let verdict = match host.request_headers() {
             Some(pairs) => {
-                let seen = Seen::read(&pairs);
+                let mut seen = Seen::read(&pairs);
+                if buffered.is_whole && buffered.bytes == 0 {
+                    seen.content_length = Some(0);
+                }
                 self.weigh(host, &Question::of(&seen, &pairs, host))
             }
             None => Verdict::refuse(Refusal::NotReady),
         };
         let verdict = match verdict {
-            Verdict::Read(bytes_max)
+            Verdict::Read(bytes_max, mode)
                 if u64::try_from(buffered.bytes).unwrap_or(u64::MAX) > bytes_max =>
             {
-                self.unpriced(Refusal::BodyTooLarge)
+                refused(Refusal::BodyTooLarge, mode)
             }
-            Verdict::Read(_) if buffered.is_whole => self.weigh_whole(host, buffered.bytes),
+            Verdict::Read(..) if buffered.is_whole => self.weigh_whole(host, buffered.bytes),
             verdict => verdict,
         };
         host.enter(self.root);
@@ -302,6 +308,7 @@ impl Gate {
                 {
                     admitted.count_request(held.buffered.bytes);
                 }
+                admitted.is_dripping = held.buffered.bytes > 0 && !held.buffered.is_whole;
                 self.requests.insert(id, Stage::Admitted(admitted));
                 if is_there {
                     host.resume();
@@ -324,7 +331,7 @@ impl Gate {
                 host.reply(&reply);
             }
             // Never decided: callers keep those.
-            Verdict::Wait(..) | Verdict::Read(_) | Verdict::Refuse(..) | Verdict::Answer(..) => {}
+            Verdict::Wait(..) | Verdict::Read(..) | Verdict::Refuse(..) | Verdict::Answer(..) => {}
         }
         host.enter(self.root);
     }

@@ -259,6 +259,7 @@ impl Gate {
             lease: found.cell.lease,
             remaining: found.cell.spendable(),
             is_grpc: demand.is_grpc,
+            is_dripping: false,
             response: response::Seen::default(),
         }))
     }

@@ -10,9 +10,11 @@ use std::rc::Rc;
 
 use creditgate_core::rate_card::{
     AskedModel, Decision, Discount, Facts, Foreseen, MeterSource, Mode as RuleMode, OutputLimit,
-    RateCard, Readings, Request, Rule, TokenTerms, reading,
+    RateCard, Readings, Request, Rule, TokenTerms, normalize, reading,
 };
-use creditgate_core::usage::{Asked, Format, asked, model_in_path, with_output_max, with_usage};
+use creditgate_core::usage::{
+    Asked, Format, ModelName, asked, model_in_path, with_output_max, with_usage,
+};
 
 use super::identify::Seen;
 use super::line::Place;
@@ -96,9 +98,14 @@ impl<'a> Question<'a> {
         self.method == b"GET" && balance_path.is_some_and(|own| path == Some(own.as_bytes()))
     }
 
-    /// What the card says. A model is looked for where one may stand: in the path, and in the
-    /// body if that was read.
-    fn decision<'c>(&self, host: &dyn Host, card: &'c RateCard) -> Decision<'c> {
+    /// The model that stands in the path, in whatever spelling.
+    fn model_in_path(&self) -> Option<ModelName> {
+        model_in_path(&normalize(self.path).ok()?)
+    }
+
+    /// What the card says. A model is looked for where one may stand: in the path, else in the
+    /// body if that was read. A body that tells none for certain must not choose the rule.
+    fn decision<'c>(&self, host: &dyn Host, card: &'c RateCard) -> Result<Decision<'c>, Refusal> {
         let facts = HeaderFacts {
             host,
             authority: self.authority,
@@ -113,23 +120,21 @@ impl<'a> Question<'a> {
         };
         let first = card.price(request);
         if !matches!(first, Decision::NeedsBody { .. }) {
-            return first;
+            return Ok(first);
         }
-        let path = std::str::from_utf8(self.path).unwrap_or_default();
-        let in_path = model_in_path(path);
-        let in_body = match self.body {
-            Body::Unread if in_path.is_none() => return first,
-            Body::Unread => None,
-            Body::Whole(body) => asked(&Format::OpenAiChat, body)
-                .ok()
-                .and_then(|it| it.model),
+        let model = match (self.model_in_path(), self.body) {
+            (Some(model), _) => Some(model),
+            (None, Body::Unread) => return Ok(first),
+            (None, Body::Whole(body)) => {
+                let told = asked(&Format::OpenAiChat, body);
+                told.map_err(|_| Refusal::BodyUnreadable)?.model
+            }
         };
-        let model = in_path.or(in_body);
-        let model = model.as_ref().map(|model| model.as_str());
-        card.price(Request {
+        let model = model.as_ref().map(ModelName::as_str);
+        Ok(card.price(Request {
             model: model.map_or(AskedModel::None, AskedModel::Named),
             ..request
-        })
+        }))
     }
 
     /// What the request's headers say to the meters of a rule.
@@ -202,13 +207,19 @@ impl Gate {
                 Mode::Shadow | Mode::Off => Verdict::Pass,
             };
         };
-        let rule = match question.decision(host, &settings.card) {
+        let decision = match question.decision(host, &settings.card) {
+            Ok(decision) => decision,
+            Err(refusal) => return self.unpriced(refusal),
+        };
+        let rule = match decision {
             Decision::Free => return Verdict::Pass,
             Decision::Deny => return self.unpriced(Refusal::RouteDenied),
             Decision::Ambiguous(ambiguity) => {
                 return self.unpriced(Refusal::ambiguous(ambiguity));
             }
-            Decision::NeedsBody { bytes_max } => return self.read(question, bytes_max),
+            Decision::NeedsBody { bytes_max } => {
+                return self.read(question, bytes_max, self.config.mode);
+            }
             Decision::Rule(rule) => rule,
         };
         let mode = self.config.mode.max(mode_of_rule(rule.mode()));
@@ -223,7 +234,7 @@ impl Gate {
                 reserved,
                 known,
             },
-            Ok(Priced::InBody(bytes_max)) => return self.read(question, bytes_max),
+            Ok(Priced::InBody(bytes_max)) => return self.read(question, bytes_max, mode),
             Err(refusal) => return refused(refusal, mode),
         };
         match question.demand(&self.config, Purpose::Pay(terms), mode) {
@@ -233,18 +244,18 @@ impl Gate {
         }
     }
 
-    /// Asks for the body.
-    fn read(&self, question: &Question<'_>, bytes_max: u64) -> Verdict {
+    /// Asks for the body. `mode`: whether what can't be read is refused.
+    fn read(&self, question: &Question<'_>, bytes_max: u64, mode: Mode) -> Verdict {
         if matches!(question.body, Body::Whole(_)) {
-            return self.unpriced(Refusal::BodyUnreadable);
+            return refused(Refusal::BodyUnreadable, mode);
         }
         if question.body_bytes.is_some_and(|bytes| bytes > bytes_max) {
-            return self.unpriced(Refusal::BodyTooLarge);
+            return refused(Refusal::BodyTooLarge, mode);
         }
         if !self.config.reads_bodies {
-            return self.unpriced(Refusal::BodiesOff);
+            return refused(Refusal::BodiesOff, mode);
         }
-        Verdict::Read(bytes_max)
+        Verdict::Read(bytes_max, mode)
     }
 
     pub(crate) fn unpriced(&self, refusal: Refusal) -> Verdict {
@@ -271,8 +282,8 @@ fn terms_of(
     };
     let mut model = None;
     if let Some(tokens) = rule.tokens() {
-        let path = std::str::from_utf8(question.path).unwrap_or_default();
-        model = model_in_path(path).filter(|_| *tokens.format() == Format::Gemini);
+        let is_in_path = *tokens.format() == Format::Gemini;
+        model = question.model_in_path().filter(|_| is_in_path);
         match question.body {
             Body::Unread if rule.needs_body() => {
                 return Ok(Priced::InBody(tokens.request_body_bytes_max()));
@@ -289,7 +300,8 @@ fn terms_of(
                 foreseen.request_bytes = Some(body.len() as u64);
                 foreseen.output_tokens_max = told.output_tokens_max;
                 foreseen.choices = told.choices;
-                model = model.or(told.model);
+                // What a body says of the model is nothing where the path says it.
+                model = model.or(told.model.filter(|_| !is_in_path));
             }
         }
         if mode == Mode::Enforce {
@@ -348,7 +360,7 @@ fn replace_body(host: &dyn Host, question: &Question<'_>, body: &[u8], edited: C
     }
 }
 
-fn refused(refusal: Refusal, mode: Mode) -> Verdict {
+pub(super) fn refused(refusal: Refusal, mode: Mode) -> Verdict {
     match mode {
         Mode::Enforce => Verdict::refuse(refusal),
         Mode::Shadow | Mode::Off => Verdict::Shadow(Box::new(Shadowed {

@@ -166,7 +166,7 @@ fn who(source: &Source, value: &[u8]) -> Result<Option<Who>, Refusal> {
     let text = std::str::from_utf8(value).map_err(|_| Refusal::CredentialMalformed)?;
     let text = match &source.scheme {
         None => text.trim(),
-        Some(scheme) => after_scheme(text.trim(), scheme).ok_or(Refusal::CredentialMalformed)?,
+        Some(scheme) => after_scheme(text.trim(), scheme).unwrap_or_default(),
     };
     if text.is_empty() {
         return Ok(None);

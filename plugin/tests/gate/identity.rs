@@ -53,7 +53,11 @@ fn a_key_is_found_in_headers_cookies_and_the_query() {
     let cases: [(Named<'_>, &str, &str); 9] = [
         (&[("x-api-key", &key)], "/one", "passed"),
         (&[("authorization", &bearer)], "/one", "passed"),
-        (&[("authorization", &key)], "/one", "credential_malformed"),
+        (
+            &[("authorization", "Basic eHg=")],
+            "/one",
+            "credential_missing",
+        ),
         (&[], &query, "passed"),
         (&[("cookie", &cookie)], "/one", "passed"),
         (&[], "/one", "credential_missing"),

@@ -378,3 +378,115 @@ fn bytes_that_were_held_back_are_counted() {
     world.workers[0].end(id, 200);
     assert_eq!(spent(&mut world), (15, 0));
 }
+
+/// Two rules for one path, by the model, and a cheap one for all else.
+fn by_model() -> Value {
+    json!([
+        { "id": "dear", "path": { "exact": "/chat" }, "match": { "model": "large*" }, "price": 9 },
+        { "id": "other", "path": { "exact": "/chat" }, "price": 1 },
+    ])
+}
+
+#[test]
+fn a_body_that_can_be_read_in_two_ways_never_falls_to_a_cheaper_rule() {
+    let mut world = world(1_000, READS, by_model());
+    for (body, expected) in [
+        (r#"{"model": "large-1"}"#, Ok(9)),
+        (r#"{"model": "small"}"#, Ok(1)),
+        (r#"{"model": "small", "model": "large-1"}"#, Err(400)),
+        (r#"{"model": "large-1", "max_tokens": "100"}"#, Err(400)),
+        (r#"{"model": "large-1", "n": 1.0}"#, Err(400)),
+        ("\u{1f}", Err(400)),
+    ] {
+        let key = key(1);
+        let headers = [("x-api-key", key.as_bytes())];
+        let before = world.plane.first().spent();
+        let id = world.workers[0].begin_with(&headers, "POST", "/chat");
+        world.workers[0].send(id, body.as_bytes(), true);
+        world.settle();
+        match expected {
+            Ok(price) => {
+                assert_eq!(world.workers[0].fate(id), Fate::Passed, "{body}");
+                world.workers[0].end(id, 200);
+                assert_eq!(spent(&mut world).0 - before, price, "{body}");
+            }
+            Err(status) => {
+                let refusal = world.workers[0].refusal(id);
+                assert_eq!(refusal, (status, "body_unreadable".into()), "{body}");
+            }
+        }
+    }
+}
+
+#[test]
+fn another_spelling_of_a_path_names_the_same_model() {
+    let rules = json!([{ "id": "g", "path": { "template": "/v1beta/models/{call}" },
+        "tokens": { "format": "gemini", "unknown_model": { "as": "small" } } }]);
+    let body = r#"{"model": "small", "generationConfig": {"maxOutputTokens": 1}}"#;
+    for path in [
+        "/v1beta/models/large-1:generateContent",
+        "/v1beta/models/l%61rge-1:generateContent",
+        "/v1beta/models/large-1%3AgenerateContent",
+        "/v1beta/models//large-1:generateContent/?alt=sse",
+    ] {
+        let mut world = world(100_000, READS, rules.clone());
+        let key = key(1);
+        let headers = [("x-api-key", key.as_bytes())];
+        let id = world.workers[0].begin_with(&headers, "POST", path);
+        world.workers[0].send(id, body.as_bytes(), true);
+        world.settle();
+        assert_eq!(world.workers[0].fate(id), Fate::Passed, "{path}");
+        let held = world.shared.cell().counters.held().get();
+        let bytes = i64::try_from(body.len()).unwrap();
+        assert_eq!(held, bytes * 10 + 20, "{path}");
+    }
+}
+
+#[test]
+fn a_request_without_a_body_that_waited_for_the_rate_card_is_answered() {
+    let mut world = world(1_000, READS, by_model());
+    world.shared.data.borrow_mut().clear();
+    let document = format!(r#"{{"control_plane": {{"cluster": "c"}}{READS}}}"#);
+    world.workers = vec![Worker::new(&world.shared, &document)];
+    let key = key(1);
+    let headers = [("x-api-key", key.as_bytes())];
+    let id = world.workers[0].begin_alone(&headers, "GET", "/chat");
+    assert_eq!(world.workers[0].fate(id), Fate::Held);
+    world.pass(100);
+    let refusal = world.workers[0].refusal(id);
+    assert_eq!(refusal, (400, "body_unreadable".into()));
+}
+
+#[test]
+fn a_token_rule_in_shadow_mode_refuses_no_body() {
+    let mut rules = chat();
+    rules[0]["mode"] = json!("shadow");
+    let mut reading = world(1_000, READS, rules.clone());
+    let long = json!({ "model": "small", "text": "x".repeat(131_072) });
+    let id = ask(&mut reading, &long);
+    assert_eq!(reading.workers[0].fate(id), Fate::Passed);
+    let mut blind = world(1_000, "", rules);
+    let key = key(1);
+    let headers = [("x-api-key", key.as_bytes())];
+    let id = blind.workers[0].begin_with(&headers, "POST", "/chat");
+    assert_eq!(blind.workers[0].fate(id), Fate::Passed);
+}
+
+#[test]
+fn a_body_that_was_held_in_part_is_let_go_piece_by_piece() {
+    let rules = json!([{ "id": "up", "path": { "exact": "/up" }, "price": 1 }]);
+    let mut world = world(1_000, "", rules);
+    let key = key(1);
+    let headers = [("x-api-key", key.as_bytes())];
+    let id = world.workers[0].begin_with(&headers, "POST", "/up");
+    world.workers[0].send(id, b"01234", false);
+    assert_eq!(world.workers[0].fate(id), Fate::Held);
+    world.settle();
+    assert_eq!(world.workers[0].resumed(id), 1);
+    // What comes now the proxy takes to what it held: only a resumption lets it go.
+    for resumptions in 2..5 {
+        world.workers[0].send(id, b"56789", resumptions == 4);
+        world.settle();
+        assert_eq!(world.workers[0].resumed(id), resumptions);
+    }
+}

@@ -51,7 +51,7 @@ struct Memory {
     properties: RefCell<HashMap<(u32, String), Vec<u8>>>,
     filter_state: RefCell<HashMap<u32, Vec<u8>>>,
     replies: RefCell<HashMap<u32, Reply>>,
-    resumed: RefCell<HashSet<u32>>,
+    resumed: RefCell<HashMap<u32, u32>>,
     gone: RefCell<HashSet<u32>>,
     calls: RefCell<Vec<Sent>>,
     next_token: Cell<u32>,
@@ -110,6 +110,16 @@ impl Worker {
         method: &str,
         path: &str,
     ) -> u32 {
+        self.begin_any(headers, method, path, false)
+    }
+
+    fn begin_any(
+        &mut self,
+        headers: &[(&str, &[u8])],
+        method: &str,
+        path: &str,
+        is_end: bool,
+    ) -> u32 {
         self.next_id += 1;
         let id = self.next_id;
         let mut all: Vec<(&[u8], &[u8])> =
@@ -125,10 +135,11 @@ impl Worker {
             .borrow_mut()
             .insert(id, Pairs::of(all));
         self.host.memory.effective.set(id);
-        match self.gate.on_request_headers(&self.host, id, false) {
+        match self.gate.on_request_headers(&self.host, id, is_end) {
             Action::Continue => {
                 self.passed.insert(id);
             }
+            Action::Pause if is_end => {}
             Action::Pause => {
                 let held = self.gate.on_request_body(&self.host, id, 0, false);
                 assert_eq!(held, Action::Pause);
@@ -188,6 +199,22 @@ impl Worker {
         self.host.memory.reset.borrow().contains(&id)
     }
 
+    /// A request without a body arrives.
+    pub(crate) fn begin_alone(
+        &mut self,
+        headers: &[(&str, &[u8])],
+        method: &str,
+        path: &str,
+    ) -> u32 {
+        self.begin_any(headers, method, path, true)
+    }
+
+    /// How often a request was let go.
+    pub(crate) fn resumed(&self, id: u32) -> u32 {
+        let resumed = self.host.memory.resumed.borrow();
+        resumed.get(&id).copied().unwrap_or_default()
+    }
+
     /// The id of the next request.
     pub(crate) const fn next_id(&self) -> u32 {
         self.next_id + 1
@@ -198,7 +225,7 @@ impl Worker {
             let body = serde_json::from_slice(&reply.body).unwrap_or(serde_json::Value::Null);
             return Fate::Answered(reply.status, body);
         }
-        let resumed = self.host.memory.resumed.borrow().contains(&id);
+        let resumed = self.host.memory.resumed.borrow().contains_key(&id);
         if resumed || self.passed.contains(&id) {
             Fate::Passed
         } else {
@@ -543,7 +570,7 @@ impl Host for FakeHost {
         let id = self.memory.effective.get();
         assert_ne!(id, ROOT);
         assert!(
-            !self.memory.resumed.borrow().contains(&id),
+            !self.memory.resumed.borrow().contains_key(&id),
             "request {id} was let through already"
         );
         let before = self.memory.replies.borrow_mut().insert(id, reply.clone());
@@ -558,10 +585,7 @@ impl Host for FakeHost {
             !self.memory.replies.borrow().contains_key(&id),
             "request {id} was answered already"
         );
-        assert!(
-            self.memory.resumed.borrow_mut().insert(id),
-            "request {id} is resumed twice"
-        );
+        *self.memory.resumed.borrow_mut().entry(id).or_default() += 1;
     }
 
     fn enter(&self, context: u32) -> bool {
