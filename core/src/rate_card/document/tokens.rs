@@ -81,7 +81,7 @@ pub enum Promise {
     /// That the most it can cost is paid for.
     #[default]
     Strict,
-    /// That the answer ends when the credit does.
+    /// That the answer ends when the credit does. Not supported yet: a card with it is refused.
     Metered,
     /// That what it is expected to cost is paid for.
     Expected,
