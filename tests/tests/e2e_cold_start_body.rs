@@ -8,6 +8,8 @@ use creditgate_tests::fault_proxy::{Fault, RESOLVE, SYNC};
 use creditgate_tests::load::send_all;
 use creditgate_tests::scene::{Customer, Scene, card, fast_settings};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 const STOP: &str = "root_id: creditgate\n                allow_on_headers_stop_iteration: true";
 
@@ -73,6 +75,50 @@ async fn a_body_at_cold_start_waits_for_the_decision() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_at_cold_start_waits_also_where_headers_stop_iteration() -> Result<()> {
     bodies_wait_at_cold_start(true).await
+}
+
+/// A body that goes on trickling after a part of it had waited for the decision.
+async fn trickled_bodies_arrive_whole(stops_iteration: bool) -> Result<()> {
+    const PIECES: usize = 5;
+    const BYTES: usize = 200;
+    let scene = Scene::start().await?;
+    let envoy = scene.envoy_with("edge", &setup(stops_iteration)).await?;
+    scene.proxy.harm(RESOLVE, Fault::Delay(ms(400)));
+    let ada = scene.customer("ada", "10").await?;
+    let mut stream = TcpStream::connect(envoy.address()).await?;
+    let head = format!(
+        "POST /v1/ping HTTP/1.1\r\nhost: api.example\r\nx-api-key: {}\r\nx-test-id: trickle\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        ada.key,
+        PIECES * BYTES
+    );
+    stream.write_all(head.as_bytes()).await?;
+    for piece in 0..PIECES {
+        stream.write_all(&[b'x'; BYTES]).await?;
+        stream.flush().await?;
+        // The first waits for the decision; the others come when it has been made.
+        pause(ms(if piece == 0 { 800 } else { 60 })).await;
+    }
+    let mut answer = String::new();
+    let read = stream.read_to_string(&mut answer);
+    tokio::time::timeout(ms(5_000), read).await??;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let seen = scene.upstream.seen("trickle");
+    assert_eq!(
+        (seen.len(), seen[0].body_bytes),
+        (1, (PIECES * BYTES) as u64)
+    );
+    scene.plane.verify().await?;
+    envoy.never_trapped()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_trickles_in_after_the_decision_arrives_whole() -> Result<()> {
+    trickled_bodies_arrive_whole(false).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_trickles_in_arrives_whole_also_where_headers_stop_iteration() -> Result<()> {
+    trickled_bodies_arrive_whole(true).await
 }
 
 async fn bodies_wait_at_recall(stops_iteration: bool) -> Result<()> {
