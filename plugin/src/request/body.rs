@@ -62,9 +62,9 @@ impl Gate {
         }
     }
 
-    /// Lets the pieces go of requests that were held with a part of their body. The proxy keeps
-    /// taking such a body's pieces into what it holds, and lets none go in their own callback.
-    /// From the root only.
+    /// Lets the pieces go of requests that were held with a part of their body: each is resumed
+    /// like the first, so that none can be left behind in what the proxy holds. From the root
+    /// only.
     pub(crate) fn let_drip(&mut self, host: &dyn Host) {
         if self.dripping.is_empty() {
             return;

@@ -483,7 +483,7 @@ fn a_body_that_was_held_in_part_is_let_go_piece_by_piece() {
     assert_eq!(world.workers[0].fate(id), Fate::Held);
     world.settle();
     assert_eq!(world.workers[0].resumed(id), 1);
-    // What comes now the proxy takes to what it held: only a resumption lets it go.
+    // Each piece that comes now is resumed like the first.
     for resumptions in 2..5 {
         world.workers[0].send(id, b"56789", resumptions == 4);
         world.settle();
