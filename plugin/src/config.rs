@@ -323,6 +323,10 @@ mod tests {
                 "identity.header",
             ),
             (
+                r#"{"sources": [{"from": {"jwt_claim": {"payload": "p", "claim": "a.b.c.d.e.f.g.h.i"}}}]}"#,
+                "identity.sources[0].from.jwt_claim.claim",
+            ),
+            (
                 r#"{"anonymous": {"customer": ""}}"#,
                 "identity.anonymous.customer",
             ),

@@ -183,11 +183,10 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_body(&mut self, bytes: usize, is_end: bool) -> WasmAction {
-        let mut decided = Action::Continue;
         with(self.shared.as_ref(), |gate, host| {
-            decided = gate.on_response_body(host, self.id, bytes, is_end)
+            gate.on_response_body(host, self.id, bytes, is_end)
         });
-        action(decided)
+        WasmAction::Continue
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> WasmAction {

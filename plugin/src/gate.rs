@@ -60,10 +60,6 @@ pub struct Gate {
     pub(crate) watched: Watched,
     pub(crate) orphans: VecDeque<Report>,
     pub(crate) unsettled: VecDeque<Settlement>,
-    /// Requests a piece of whose body is to be let go.
-    pub(crate) dripping: BTreeSet<u32>,
-    /// Streams that have said their last, to be cut off by the tick.
-    pub(crate) cut: Vec<u32>,
     /// Answers that didn't tell their usage, by rule and kind: the log has each once.
     pub(crate) faults_told: BTreeSet<(Box<str>, &'static str)>,
     pub(crate) calls: Calls,
@@ -104,8 +100,6 @@ impl Gate {
             watched: Watched::default(),
             orphans: VecDeque::new(),
             unsettled: VecDeque::new(),
-            dripping: BTreeSet::new(),
-            cut: Vec::new(),
             faults_told: BTreeSet::new(),
             calls: Calls::default(),
             watch: Watch::default(),

@@ -117,12 +117,6 @@ pub trait Host {
     fn replace_request_body(&self, bytes: usize, body: &[u8]);
     /// The piece of the response body that comes by, which has so many bytes.
     fn response_body(&self, bytes: usize) -> Vec<u8>;
-    /// Puts another piece in the place of the one that comes by or is held back.
-    fn replace_response_body(&self, bytes: usize, body: &[u8]);
-    /// Lets an answer go on that was held back.
-    fn resume_response(&self);
-    /// Cuts the stream off.
-    fn reset_response(&self);
     /// One response header; the first, if there are several.
     fn response_header(&self, name: &str) -> Option<Vec<u8>>;
     /// Sets a response header in place of any of that name.

@@ -29,7 +29,6 @@ const BUFFER_RESPONSE_BODY: u32 = 1;
 const BUFFER_CALL_BODY: u32 = 4;
 const BUFFER_CONFIGURATION: u32 = 7;
 const STREAM_REQUEST: u32 = 0;
-const STREAM_RESPONSE: u32 = 1;
 const METRIC_COUNTER: u32 = 0;
 const CLOCK_MONOTONIC: u32 = 1;
 /// On an absent key any mark inserts; this one no key ever has.
@@ -102,7 +101,6 @@ unsafe extern "C" {
         length: usize,
     ) -> Status;
     fn proxy_continue_stream(stream: u32) -> Status;
-    fn proxy_close_stream(stream: u32) -> Status;
     fn proxy_send_local_response(
         status: u32,
         details: *const u8,
@@ -316,23 +314,6 @@ impl Host for ProxyWasmHost {
 
     fn response_body(&self, bytes: usize) -> Vec<u8> {
         body(BUFFER_RESPONSE_BODY, bytes)
-    }
-
-    fn replace_response_body(&self, bytes: usize, body: &[u8]) {
-        // SAFETY: a pointer to a live slice, its length.
-        unsafe {
-            proxy_set_buffer_bytes(BUFFER_RESPONSE_BODY, 0, bytes, body.as_ptr(), body.len())
-        };
-    }
-
-    fn resume_response(&self) {
-        // SAFETY: no pointers.
-        unsafe { proxy_continue_stream(STREAM_RESPONSE) };
-    }
-
-    fn reset_response(&self) {
-        // SAFETY: no pointers.
-        unsafe { proxy_close_stream(STREAM_RESPONSE) };
     }
 
     fn response_header(&self, name: &str) -> Option<Vec<u8>> {

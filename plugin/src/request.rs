@@ -22,7 +22,6 @@ pub(crate) mod refusal;
 pub(crate) mod reply;
 pub(crate) mod response;
 pub(crate) mod settle;
-mod stream;
 mod who;
 
 use std::rc::Rc;
@@ -82,13 +81,9 @@ pub(crate) struct Admitted {
     /// It was settled when it was admitted.
     pub(crate) is_settled: bool,
     pub(crate) is_grpc: bool,
-    /// It was held with a part of its body: see [`Gate::let_drip`].
-    pub(crate) is_dripping: bool,
     pub(crate) response: response::Seen,
     /// What is measured of it; none if its price is fixed.
     pub(crate) meter: Option<Box<meter::Meter>>,
-    /// What it reserved while its answer passed; none if it did not.
-    pub(crate) burning: Option<Box<stream::Burning>>,
 }
 
 /// A request in shadow mode.

@@ -28,7 +28,6 @@ impl Gate {
         self.is_woken = false;
         self.keep_watch(host, now_ms);
         self.book_unsettled(host);
-        self.cut_streams(host);
         // Another worker, or a push that it received, may have changed a cell.
         for slot in self.line.credit_slots() {
             self.serve(host, slot);
@@ -49,7 +48,6 @@ impl Gate {
     /// Does what is due.
     pub(crate) fn run(&mut self, host: &dyn Host, now_ms: u64) {
         self.watched.note_time(now_ms);
-        self.let_drip(host);
         self.seek_awaited_cells(host, now_ms);
         self.end_overdue(host, now_ms);
         if !self.calls.is_resting(now_ms) {

@@ -167,10 +167,16 @@ impl Rule {
         }
     }
 
+    /// Whether what is charged depends on how a request ended beyond what `charge` says.
+    #[must_use]
+    pub fn settles_by_ending(&self) -> bool {
+        !self.settle_rules().is_empty()
+    }
+
     /// Whether its cost is certain as soon as a request is admitted: nothing that happens
     /// later changes it.
     #[must_use]
     pub fn is_settled_at_once(&self) -> bool {
-        self.charge == Charge::Always && self.is_fixed() && self.settle_rules().is_empty()
+        self.charge == Charge::Always && self.is_fixed() && !self.settles_by_ending()
     }
 }

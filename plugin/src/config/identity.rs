@@ -6,6 +6,8 @@ use super::{ConfigError, check, is_header_name, is_visible};
 
 /// Sources at most.
 pub const SOURCES_MAX: usize = 16;
+/// Keys of a nested claim at most.
+const CLAIM_KEYS_MAX: usize = 8;
 
 /// Who pays for a request. All sources are looked at; a request that more than one of them
 /// names somebody for is refused, for another layer may believe the other one.
@@ -84,7 +86,7 @@ pub enum From {
 pub struct JwtClaim {
     /// The key that the provider's `payload_in_metadata` names.
     pub payload: String,
-    /// The claim, with dots between the keys of a nested one. Its value must be a string.
+    /// The claim, with dots between the keys of a nested one, at most 8. Its value must be a string.
     pub claim: String,
 }
 
@@ -168,6 +170,9 @@ impl Source {
             From::JwtClaim(claim) => {
                 let is_whole = !claim.payload.is_empty() && !claim.claim.is_empty();
                 check(is_whole, &field("from.jwt_claim"), not_empty)?;
+                let fits = claim.claim.split('.').count() <= CLAIM_KEYS_MAX;
+                let reason = "must have at most 8 keys";
+                check(fits, &field("from.jwt_claim.claim"), reason)?;
             }
             From::Certificate(_) => {}
         }

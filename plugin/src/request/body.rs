@@ -51,30 +51,10 @@ impl Gate {
             Some(Stage::Reading(_)) => self.on_buffered(host, id, bytes, is_end),
             Some(Stage::Admitted(admitted)) => {
                 admitted.count_request(bytes);
-                if admitted.is_dripping {
-                    self.dripping.insert(id);
-                    self.wake(host);
-                    return Action::Pause;
-                }
                 Action::Continue
             }
             Some(Stage::Shadowed(_)) | None => Action::Continue,
         }
-    }
-
-    /// Lets the pieces go of requests that were held with a part of their body: each is resumed
-    /// like the first, so that none can be left behind in what the proxy holds. From the root
-    /// only.
-    pub(crate) fn let_drip(&mut self, host: &dyn Host) {
-        if self.dripping.is_empty() {
-            return;
-        }
-        for id in std::mem::take(&mut self.dripping) {
-            if self.requests.contains_key(&id) && host.enter(id) {
-                host.resume();
-            }
-        }
-        host.enter(self.root);
     }
 
     /// The body ended in trailers.

@@ -91,9 +91,6 @@ impl Gate {
     pub(crate) fn cost_of(&self, waiters: impl Iterator<Item = u32>) -> Amount {
         waiters.fold(Amount::ZERO, |sum, id| match self.requests.get(&id) {
             Some(Stage::Held(held)) => sum.saturating_add(held.cost()),
-            Some(Stage::Admitted(admitted)) => {
-                sum.saturating_add(admitted.wanted().unwrap_or_default())
-            }
             _ => sum,
         })
     }
@@ -174,13 +171,6 @@ impl Gate {
     /// Serves those who wait for credit at a slot, in order, as far as it goes.
     pub(crate) fn serve(&mut self, host: &dyn Host, slot: u32) {
         while let Some(id) = self.line.credit_head(slot) {
-            if let Some(Stage::Admitted(_)) = self.requests.get(&id) {
-                if !self.serve_stream(host, id) {
-                    return;
-                }
-                self.line.leave_credit(id, slot);
-                continue;
-            }
             let Some(held) = self.held(id) else {
                 self.line.leave_credit(id, slot);
                 continue;
@@ -224,10 +214,6 @@ impl Gate {
     /// Answers every request whose time is over. From the root only.
     pub(crate) fn end_overdue(&mut self, host: &dyn Host, now_ms: u64) {
         while let Some(id) = self.line.pop_overdue(now_ms) {
-            if let Some(Stage::Admitted(_)) = self.requests.get(&id) {
-                self.end_waiting_stream(host, id);
-                continue;
-            }
             let Some(held) = self.held(id) else { continue };
             let verdict = self.too_late(host, now_ms, &held);
             self.line.leave(id, held.place);
@@ -308,7 +294,6 @@ impl Gate {
                 {
                     admitted.count_request(held.buffered.bytes);
                 }
-                admitted.is_dripping = held.buffered.bytes > 0 && !held.buffered.is_whole;
                 self.requests.insert(id, Stage::Admitted(admitted));
                 if is_there {
                     host.resume();

@@ -19,24 +19,30 @@ pub(crate) struct Meter {
     reader: Option<UsageReader>,
     /// The answer tells piece by piece what it has made so far.
     is_stream: bool,
-    /// Time counts.
-    is_timed: bool,
 }
 
 /// What settling learns from a meter.
 pub(crate) struct Measured {
     pub(crate) measures: Measures,
     pub(crate) answered: Option<ModelName>,
-    /// Why the answer's usage could not be read, where it should have been.
-    pub(crate) fault: Option<Unreadable>,
+    pub(crate) told: Told,
+}
+
+/// How much is known of what the answer used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// All that counts.
+    All,
+    /// What of it had passed when it broke off.
+    Passed,
+    /// Nothing that could be read, for this reason.
+    Nothing(Unreadable),
 }
 
 impl Meter {
     /// A meter for a request that is admitted at this instant; none for a fixed price.
     pub(crate) fn of(terms: &Terms, now_ms: u64) -> Option<Box<Self>> {
         let known = terms.known.as_ref()?;
-        let mut sources = terms.rule.meters().iter().map(|meter| meter.source());
-        let is_timed = sources.any(|source| matches!(source, MeterSource::Seconds));
         Some(Box::new(Self {
             measures: Measures {
                 request_bytes: known.request_bytes.filter(|_| known.is_read).unwrap_or(0),
@@ -46,13 +52,7 @@ impl Meter {
             since_ms: now_ms,
             reader: None,
             is_stream: false,
-            is_timed,
         }))
-    }
-
-    /// Whether what has passed of the answer says how much of it was made.
-    pub(crate) const fn is_stream(&self) -> bool {
-        self.is_stream
     }
 
     /// Response headers come by. Those that meters read go no further.
@@ -73,30 +73,15 @@ impl Meter {
         }
     }
 
-    /// A piece of the response body comes by, of which so many bytes were measured before.
-    pub(crate) fn pass(&mut self, host: &dyn Host, measured: usize, bytes: usize) {
-        let fresh = bytes.saturating_sub(measured);
-        let counted = u64::try_from(fresh).unwrap_or(u64::MAX);
+    /// A piece of the response body comes by.
+    pub(crate) fn pass(&mut self, host: &dyn Host, bytes: usize) {
+        let counted = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.measures.response_bytes = self.measures.response_bytes.saturating_add(counted);
         if let Some(reader) = &mut self.reader
-            && fresh > 0
+            && bytes > 0
         {
-            let piece = host.response_body(bytes);
-            reader.push(piece.get(measured..).unwrap_or_default());
+            reader.push(&host.response_body(bytes));
         }
-        if self.is_timed {
-            self.measures.duration_ms = host.now_ms().saturating_sub(self.since_ms);
-        }
-    }
-
-    /// What was measured until now.
-    pub(crate) fn so_far(&self, rule: &Rule) -> Measures {
-        let mut measures = self.measures;
-        if let (Some(tokens), Some(reader)) = (rule.tokens(), &self.reader) {
-            let read = measures.request_bytes;
-            measures.tokens = so_far(reader.seen(), |bytes| tokens.tokens_in(bytes), read);
-        }
-        measures
     }
 
     /// Response trailers come by.
@@ -110,41 +95,36 @@ impl Meter {
 
     /// All that was measured. An answer that broke off is taken by what of it has passed.
     pub(crate) fn end(mut self, host: &dyn Host, rule: &Rule, is_complete: bool) -> Measured {
-        if self.is_timed {
+        let mut sources = rule.meters().iter().map(|meter| meter.source());
+        if sources.any(|source| matches!(source, MeterSource::Seconds)) {
             self.measures.duration_ms = host.now_ms().saturating_sub(self.since_ms);
         }
         let mut measured = Measured {
             measures: self.measures,
             answered: None,
-            fault: None,
+            told: Told::All,
         };
         let Some(tokens) = rule.tokens() else {
             return measured;
         };
         let Some(reader) = self.reader else {
-            measured.fault = Some(Unreadable::Missing);
+            measured.told = Told::Nothing(Unreadable::Missing);
             return measured;
         };
         let seen = reader.seen();
-        let has_broken_off = self.is_stream && !is_complete && !seen.is_ended;
-        let told = reader.finish();
-        // The counts of a stream that broke off may be a beginning.
-        match told.and_then(|usage| match has_broken_off {
-            true => Err(Unreadable::Missing),
-            false => Ok(usage),
-        }) {
+        if self.is_stream && !is_complete && !seen.is_ended {
+            // Counts that it told may be a beginning.
+            let read = self.measures.request_bytes;
+            measured.measures.tokens = so_far(seen, |bytes| tokens.tokens_in(bytes), read);
+            measured.told = Told::Passed;
+            return measured;
+        }
+        match reader.finish() {
             Ok(usage) => {
                 measured.measures.tokens = usage.tokens;
                 measured.answered = usage.model;
             }
-            Err(fault) => {
-                measured.measures.tokens = so_far(
-                    seen,
-                    |bytes| tokens.tokens_in(bytes),
-                    self.measures.request_bytes,
-                );
-                measured.fault = Some(fault);
-            }
+            Err(fault) => measured.told = Told::Nothing(fault),
         }
         measured
     }

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::rc::Rc;
 
+use creditgate_core::amount::Amount;
 use creditgate_core::rate_card::{
     AskedModel, Decision, Discount, Facts, Foreseen, MeterSource, Mode as RuleMode, OutputLimit,
     RateCard, Readings, Request, Rule, TokenTerms, normalize, reading,
@@ -19,7 +20,6 @@ use creditgate_core::usage::{
 use super::identify::Seen;
 use super::line::Place;
 use super::refusal::Refusal;
-use super::who::Looked;
 use super::{Demand, Foreknown, Purpose, Shadowed, Terms, Verdict};
 use crate::config::{Config, Mode};
 use crate::gate::Gate;
@@ -33,7 +33,7 @@ pub(crate) struct Question<'a> {
     pub(crate) path: &'a [u8],
     pub(crate) is_cors_preflight: bool,
     pub(crate) is_grpc: bool,
-    pub(crate) host: &'a dyn Host,
+    pub(crate) proxy: &'a dyn Host,
     pub(crate) authority: &'a [u8],
     /// What it says its body's length is; 0 for no body.
     pub(crate) body_bytes: Option<u64>,
@@ -53,13 +53,13 @@ pub(crate) enum Body<'a> {
 }
 
 impl<'a> Question<'a> {
-    pub(crate) fn of(seen: &Seen<'a>, headers: &'a Pairs, host: &'a dyn Host) -> Self {
+    pub(crate) fn of(seen: &Seen<'a>, headers: &'a Pairs, proxy: &'a dyn Host) -> Self {
         Self {
             method: seen.method,
             path: seen.path,
             is_cors_preflight: seen.is_cors_preflight,
             is_grpc: seen.client.is_grpc,
-            host,
+            proxy,
             authority: seen.authority,
             body_bytes: seen.content_length,
             headers,
@@ -76,12 +76,7 @@ impl<'a> Question<'a> {
         purpose: Purpose,
         mode: Mode,
     ) -> Result<Option<Demand>, Refusal> {
-        let looked = Looked {
-            host: self.host,
-            headers: self.headers,
-            path: self.path,
-        };
-        let who = looked.who(config)?;
+        let who = self.who(config)?;
         Ok(who.map(|who| Demand {
             credential: who.hash,
             customer: who.customer,
@@ -91,6 +86,15 @@ impl<'a> Question<'a> {
             #[cfg(feature = "test-trap")]
             trap: self.trap,
         }))
+    }
+
+    /// The values of every header of this name.
+    pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        let named = self
+            .headers
+            .iter()
+            .filter(move |(own, _)| *own == name.as_bytes());
+        named.map(|(_, value)| value)
     }
 
     fn asks_for_balance(&self, balance_path: Option<&str>) -> bool {
@@ -105,17 +109,12 @@ impl<'a> Question<'a> {
 
     /// What the card says. A model is looked for where one may stand: in the path, else in the
     /// body if that was read. A body that tells none for certain must not choose the rule.
-    fn decision<'c>(&self, host: &dyn Host, card: &'c RateCard) -> Result<Decision<'c>, Refusal> {
-        let facts = HeaderFacts {
-            host,
-            authority: self.authority,
-            headers: self.headers,
-        };
+    fn decision<'c>(&self, card: &'c RateCard) -> Result<Decision<'c>, Refusal> {
         let request = Request {
             method: self.method,
             path: self.path,
             is_cors_preflight: self.is_cors_preflight,
-            facts: &facts,
+            facts: self,
             model: AskedModel::Unread,
         };
         let first = card.price(request);
@@ -142,13 +141,10 @@ impl<'a> Question<'a> {
         let mut readings = Readings::default();
         for (place, meter) in readings.iter_mut().zip(rule.meters()) {
             if let MeterSource::RequestHeader(name) = meter.source() {
-                let mut values = self
-                    .headers
-                    .iter()
-                    .filter(|(own, _)| *own == name.as_bytes());
+                let mut values = self.values(name);
                 // One that is sent twice is not believed.
                 *place = match (values.next(), values.next()) {
-                    (Some((_, value)), None) => reading(value),
+                    (Some(value), None) => reading(value),
                     _ => None,
                 };
             }
@@ -157,34 +153,24 @@ impl<'a> Question<'a> {
     }
 }
 
-/// A request's headers, for conditions of rules.
-struct HeaderFacts<'a> {
-    host: &'a dyn Host,
-    authority: &'a [u8],
-    headers: &'a Pairs,
-}
-
-impl fmt::Debug for HeaderFacts<'_> {
+impl fmt::Debug for Question<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("HeaderFacts")
+        // Its headers hold keys.
+        f.write_str("Question")
     }
 }
 
-impl Facts for HeaderFacts<'_> {
+impl Facts for Question<'_> {
     fn host(&self) -> Option<Cow<'_, [u8]>> {
         (!self.authority.is_empty()).then_some(Cow::Borrowed(self.authority))
     }
 
     fn route(&self) -> Option<Cow<'_, [u8]>> {
-        self.host.property(&["xds", "route_name"]).map(Cow::Owned)
+        self.proxy.property(&["xds", "route_name"]).map(Cow::Owned)
     }
 
     fn header(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
-        for (own, value) in self.headers.iter() {
-            if own == name.as_bytes() {
-                each(value);
-            }
-        }
+        self.values(name).for_each(each);
     }
 }
 
@@ -207,7 +193,7 @@ impl Gate {
                 Mode::Shadow | Mode::Off => Verdict::Pass,
             };
         };
-        let decision = match question.decision(host, &settings.card) {
+        let decision = match question.decision(&settings.card) {
             Ok(decision) => decision,
             Err(refusal) => return self.unpriced(refusal),
         };
@@ -226,7 +212,7 @@ impl Gate {
         if mode == Mode::Off || rule.is_free() {
             return Verdict::Pass;
         }
-        let terms = match terms_of(host, question, rule, mode) {
+        let terms = match terms_of(question, rule, mode) {
             Ok(Priced::At(reserved, known)) => Terms {
                 rule: rule.clone(),
                 card_version: settings.card.version(),
@@ -265,12 +251,7 @@ impl Gate {
 
 /// What is to be reserved, and what settling must know of the request. Only a request that
 /// pays is changed on its way.
-fn terms_of(
-    host: &dyn Host,
-    question: &Question<'_>,
-    rule: &Rule,
-    mode: Mode,
-) -> Result<Priced, Refusal> {
+fn terms_of(question: &Question<'_>, rule: &Rule, mode: Mode) -> Result<Priced, Refusal> {
     if rule.is_fixed() {
         return Ok(Priced::At(rule.price(), None));
     }
@@ -295,7 +276,7 @@ fn terms_of(
                 let limit = tokens.output_limit(told.output_tokens_max);
                 if mode == Mode::Enforce {
                     let edited = edited(body, tokens, limit, &told)?;
-                    replace_body(host, question, body, edited);
+                    replace_body(question, body, edited);
                 }
                 foreseen.request_bytes = Some(body.len() as u64);
                 foreseen.output_tokens_max = told.output_tokens_max;
@@ -306,7 +287,7 @@ fn terms_of(
         }
         if mode == Mode::Enforce {
             // Compressed answers can't be read as they pass.
-            host.remove_request_header("accept-encoding");
+            question.proxy.remove_request_header("accept-encoding");
         }
     }
     foreseen.model = model.as_ref().map(|model| model.as_str());
@@ -324,7 +305,7 @@ fn terms_of(
 
 /// What a rule comes to for a request.
 enum Priced {
-    At(creditgate_core::amount::Amount, Option<Rc<Foreknown>>),
+    At(Amount, Option<Rc<Foreknown>>),
     /// The body must be read first, which may have so many bytes.
     InBody(u64),
 }
@@ -350,12 +331,14 @@ fn edited<'b>(
     Ok(edited)
 }
 
-fn replace_body(host: &dyn Host, question: &Question<'_>, body: &[u8], edited: Cow<'_, [u8]>) {
+fn replace_body(question: &Question<'_>, body: &[u8], edited: Cow<'_, [u8]>) {
     if let Cow::Owned(edited) = edited {
-        host.replace_request_body(body.len(), &edited);
+        question.proxy.replace_request_body(body.len(), &edited);
         // One that comes in chunks has no length to be put right.
         if question.body_bytes.is_some() {
-            host.set_request_header("content-length", &edited.len().to_string());
+            question
+                .proxy
+                .set_request_header("content-length", &edited.len().to_string());
         }
     }
 }

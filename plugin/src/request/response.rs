@@ -71,7 +71,7 @@ impl Gate {
             false => (admitted.cost_text.as_str(), admitted.remaining),
         };
         host.set_response_header(REMAINING, &format(remaining, scale).to_string());
-        if rule.is_fixed() {
+        if rule.is_fixed() && !rule.settles_by_ending() {
             host.set_response_header(COST, cost);
         } else {
             // It is known when the answer has passed.
@@ -80,6 +80,16 @@ impl Gate {
         if self.config.rate_limit_headers {
             let more = remaining.get().checked_div(price.get()).unwrap_or_default();
             host.set_response_header("ratelimit", &format!("\"credit\";r={more}"));
+        }
+    }
+
+    /// A piece of the response's body comes by.
+    pub fn on_response_body(&mut self, host: &dyn Host, id: u32, bytes: usize, is_end: bool) {
+        if let Some(Stage::Admitted(admitted)) = self.requests.get_mut(&id) {
+            admitted.response.is_complete |= is_end;
+            if let Some(meter) = &mut admitted.meter {
+                meter.pass(host, bytes);
+            }
         }
     }
 

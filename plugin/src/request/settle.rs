@@ -12,11 +12,11 @@ use creditgate_core::cell::Settlement as Outcome;
 use creditgate_core::id::AccountId;
 use creditgate_core::lease::LeaseNumber;
 use creditgate_core::rate_card::{Cause, Causes, CostError, Discount, Ending, Promise, Verdict};
-use creditgate_core::usage::{ModelName, TokenCounts, Unreadable};
+use creditgate_core::usage::{ModelName, TokenCounts};
 
 use super::access_log::{self, Fate};
-use super::meter::{Measured, Meter};
-use super::{Admitted, Stage, response};
+use super::meter::{Measured, Meter, Told};
+use super::{Admitted, Stage, Terms, response};
 use crate::gate::{FAULTS_TOLD_MAX, Gate};
 use crate::host::{Host, Level};
 use crate::metrics::Metric;
@@ -105,7 +105,7 @@ impl Gate {
         };
         match stage {
             Stage::Held(held) => self.forget_held(id, &held),
-            Stage::Admitted(admitted) => self.settle(host, id, admitted),
+            Stage::Admitted(admitted) => self.settle(host, admitted),
             Stage::Reading(_) => {}
             Stage::Shadowed(shadowed) => {
                 if self.config.access_log {
@@ -120,34 +120,25 @@ impl Gate {
         }
     }
 
-    fn settle(&mut self, host: &dyn Host, id: u32, mut admitted: Box<Admitted>) {
-        self.sate(id, &mut admitted);
-        let reserved = admitted.reserved();
+    fn settle(&mut self, host: &dyn Host, mut admitted: Box<Admitted>) {
         let due = self.due(host, &mut admitted);
-        self.count(if due.amount.is_zero() && !reserved.is_zero() {
-            Metric::Released
-        } else {
-            Metric::Settled
-        });
-        let mut fate = if due.by == By::Nothing {
-            Fate::Released
-        } else {
-            Fate::Settled
+        let (metric, mut fate) = match due.by {
+            By::Nothing => (Metric::Released, Fate::Released),
+            _ => (Metric::Settled, Fate::Settled),
         };
+        self.count(metric);
         if !admitted.is_settled {
-            for (lease, estimate, actual) in admitted.shares(due.amount) {
-                let settlement = Settlement {
-                    slot: admitted.slot,
-                    account: admitted.credential.account,
-                    lease,
-                    estimate,
-                    actual,
-                };
-                match self.book(host, settlement, self.config.limits.cas_attempts) {
-                    Some(Outcome::Booked) => {}
-                    Some(Outcome::Gone) => fate = Fate::Gone,
-                    None => self.book_later(settlement),
-                }
+            let settlement = Settlement {
+                slot: admitted.slot,
+                account: admitted.credential.account,
+                lease: admitted.lease,
+                estimate: admitted.terms.cost(),
+                actual: due.amount,
+            };
+            match self.book(host, settlement, self.config.limits.cas_attempts) {
+                Some(Outcome::Booked) => {}
+                Some(Outcome::Gone) => fate = Fate::Gone,
+                None => self.book_later(settlement),
             }
             let now_ms = self.watched.latest_ms();
             self.watched
@@ -180,37 +171,31 @@ impl Gate {
     /// reserved; of a stream that broke off, what has passed is charged.
     fn measured(&mut self, host: &dyn Host, admitted: &Admitted, meter: Meter) -> Due {
         let terms = &admitted.terms;
-        let has_broken_off = meter.is_stream() && !admitted.response.is_complete;
         let Measured {
             measures,
             answered,
-            fault,
+            told,
         } = meter.end(host, &terms.rule, admitted.response.is_complete);
-        let cost = terms.rule.cost(
-            &measures,
-            &admitted.models(answered.as_ref()),
-            Discount::NONE,
-        );
-        let mut due = match (cost, fault) {
-            (Ok(cost), None) => Due::of(cost, By::Usage),
-            (Ok(cost), Some(_)) if has_broken_off => {
-                let most = match terms.rule.promise() {
-                    Promise::Strict => terms.cost(),
+        let models = admitted.models(answered.as_ref());
+        let cost = terms.rule.cost(&measures, &models, Discount::NONE);
+        let mut due = match (told, cost) {
+            (Told::All, Ok(cost)) => Due::of(cost, By::Usage),
+            (Told::Passed, Ok(cost)) => Due::of(
+                match terms.rule.promise() {
+                    Promise::Strict => cost.min(terms.cost()),
                     Promise::Metered | Promise::Expected => cost,
-                };
-                Due::of(cost.min(most), By::Passed)
+                },
+                By::Passed,
+            ),
+            (Told::Nothing(fault), _) => self.at_estimate(host, terms, fault.as_str()),
+            (Told::All | Told::Passed, Err(CostError::UnknownModel)) => {
+                self.at_estimate(host, terms, "model_unknown")
             }
-            (cost, fault) => {
-                let fault = fault.map_or("absurd", Unreadable::as_str);
-                let fault = match cost {
-                    Err(CostError::UnknownModel) => "model_unknown",
-                    _ => fault,
-                };
-                self.unreadable(host, terms.rule.id(), fault);
-                Due::of(admitted.reserved(), By::Estimate)
+            (Told::All | Told::Passed, Err(CostError::Absurd)) => {
+                self.at_estimate(host, terms, "absurd")
             }
         };
-        if due.amount > admitted.reserved() {
+        if due.amount > terms.cost() {
             self.count(Metric::Overruns);
         }
         due.tokens = measures.tokens;
@@ -218,10 +203,12 @@ impl Gate {
         due
     }
 
-    /// Counts an answer that didn't tell its usage; the log has each kind of it once a rule.
-    fn unreadable(&mut self, host: &dyn Host, rule: &str, fault: &'static str) {
+    /// What is due for an answer that didn't tell its usage. It is counted, and the log has each
+    /// kind of it once a rule.
+    fn at_estimate(&mut self, host: &dyn Host, terms: &Terms, fault: &'static str) -> Due {
         self.count(Metric::UsageUnreadable);
         self.count(Metric::SettledAtEstimate);
+        let rule = terms.rule.id();
         let has_room = self.faults_told.len() < FAULTS_TOLD_MAX;
         if has_room && self.faults_told.insert((rule.into(), fault)) {
             host.log(
@@ -229,6 +216,7 @@ impl Gate {
                 &format!("creditgate: an answer priced by rule {rule} did not tell its usage ({fault}); it is settled at its estimate. This is said once"),
             );
         }
+        Due::of(terms.cost(), By::Estimate)
     }
 
     /// Books a settlement in the cell. `None` if every race was lost.

@@ -11,17 +11,14 @@ use creditgate_core::key::{
     CredentialHash, KEY_LENGTH, KeyKind, check, credential_hash, customer_hash,
 };
 
+use super::price::Question;
 use super::refusal::Refusal;
 use crate::config::{Anonymous, Certificate, Config, From, Names, Source};
-use crate::host::Host;
-use crate::pairs::Pairs;
 
 /// The longest name that a customer may have, in bytes.
 const NAME_BYTES_MAX: usize = 128;
 /// Where the proxy's JWT filter puts what it has checked.
 const JWT_FILTER: &str = "envoy.filters.http.jwt_authn";
-/// The most keys in a nested claim.
-const CLAIM_KEYS_MAX: usize = 8;
 
 /// Who pays, as far as the request says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,14 +38,7 @@ impl Who {
     }
 }
 
-/// A request, for sources to look at.
-pub(crate) struct Looked<'a> {
-    pub(crate) host: &'a dyn Host,
-    pub(crate) headers: &'a Pairs,
-    pub(crate) path: &'a [u8],
-}
-
-impl<'a> Looked<'a> {
+impl<'a> Question<'a> {
     /// Who pays; `None` if nobody needs to.
     pub(crate) fn who(&self, config: &'a Config) -> Result<Option<Who>, Refusal> {
         let mut found = None;
@@ -76,19 +66,13 @@ impl<'a> Looked<'a> {
 
     /// What stands at a source. Twice is once too often.
     fn value(&self, from: &'a From) -> Result<Option<Cow<'a, [u8]>>, Refusal> {
-        let property = |path: &[&str]| Ok(self.host.property(path).map(Cow::Owned));
+        let property = |path: &[&str]| Ok(self.proxy.property(path).map(Cow::Owned));
         match from {
-            From::Header(name) => {
-                let values = self
-                    .headers
-                    .iter()
-                    .filter(|(own, _)| *own == name.as_bytes());
-                one(values.map(|(_, value)| Cow::Borrowed(value)))
-            }
+            From::Header(name) => one(self.values(name).map(Cow::Borrowed)),
             From::Query(name) => one(query(self.path, name.as_bytes())),
             From::Cookie(name) => {
-                let cookies = self.headers.iter().filter(|(own, _)| *own == b"cookie");
-                let pairs = cookies.flat_map(|(_, value)| value.split(|byte| *byte == b';'));
+                let cookies = self.values("cookie");
+                let pairs = cookies.flat_map(|value| value.split(|byte| *byte == b';'));
                 one(pairs.filter_map(|pair| {
                     let (own, value) = split(pair.trim_ascii(), b'=')?;
                     let value = value.strip_prefix(b"\"").unwrap_or(value);
@@ -98,7 +82,7 @@ impl<'a> Looked<'a> {
             }
             From::JwtClaim(claim) => {
                 let mut path = vec!["metadata", "filter_metadata", JWT_FILTER, &claim.payload];
-                path.extend(claim.claim.split('.').take(CLAIM_KEYS_MAX));
+                path.extend(claim.claim.split('.'));
                 property(&path)
             }
             From::Certificate(part) => property(&[

@@ -471,22 +471,3 @@ fn a_token_rule_in_shadow_mode_refuses_no_body() {
     let id = blind.workers[0].begin_with(&headers, "POST", "/chat");
     assert_eq!(blind.workers[0].fate(id), Fate::Passed);
 }
-
-#[test]
-fn a_body_that_was_held_in_part_is_let_go_piece_by_piece() {
-    let rules = json!([{ "id": "up", "path": { "exact": "/up" }, "price": 1 }]);
-    let mut world = world(1_000, "", rules);
-    let key = key(1);
-    let headers = [("x-api-key", key.as_bytes())];
-    let id = world.workers[0].begin_with(&headers, "POST", "/up");
-    world.workers[0].send(id, b"01234", false);
-    assert_eq!(world.workers[0].fate(id), Fate::Held);
-    world.settle();
-    assert_eq!(world.workers[0].resumed(id), 1);
-    // Each piece that comes now is resumed like the first.
-    for resumptions in 2..5 {
-        world.workers[0].send(id, b"56789", resumptions == 4);
-        world.settle();
-        assert_eq!(world.workers[0].resumed(id), resumptions);
-    }
-}

@@ -1,6 +1,7 @@
 //! A process in memory: workers around one map of shared data, a clock that stands until it
 //! is moved, and a small control plane that lends from one purse.
 
+mod host;
 mod plane;
 mod worker;
 

@@ -16,7 +16,7 @@ use creditgate_core::rate_card::RateCardDocument;
 use creditgate_plugin::host::CallAnswer;
 use serde::Serialize;
 
-use super::worker::Sent;
+use super::host::Sent;
 
 /// A lease, as the control plane knows it.
 #[derive(Debug, Clone)]

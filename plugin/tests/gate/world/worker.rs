@@ -1,31 +1,17 @@
-//! One worker: a gate, and the host as it sees it.
+//! One worker: a gate, and the streams that pass it.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use creditgate_core::key::{KeyKind, compose};
 use creditgate_plugin::config::Config;
-use creditgate_plugin::host::{
-    Call, CallAnswer, Expect, Host, Level, Lost, NotSent, Reply, Shared as SharedValue,
-};
+use creditgate_plugin::host::{CallAnswer, Reply};
 use creditgate_plugin::metrics::Metric;
 use creditgate_plugin::pairs::Pairs;
 use creditgate_plugin::{Action, Gate};
 
 use super::Shared;
-
-pub(crate) const ROOT: u32 = 1;
-
-/// A call under way.
-#[derive(Debug, Clone)]
-pub(crate) struct Sent {
-    pub(crate) token: u32,
-    pub(crate) path: String,
-    pub(crate) authorization: String,
-    pub(crate) body: Vec<u8>,
-    pub(crate) until_ms: u64,
-}
+use super::host::{FakeHost, Memory, ROOT, Sent};
 
 /// What became of a request.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,37 +19,6 @@ pub(crate) enum Fate {
     Passed,
     Held,
     Answered(u32, serde_json::Value),
-}
-
-#[derive(Debug, Default)]
-struct Memory {
-    effective: Cell<u32>,
-    headers: RefCell<HashMap<u32, Pairs>>,
-    /// What is held back of request bodies, and what of it was changed.
-    bodies: RefCell<HashMap<u32, Vec<u8>>>,
-    set: RefCell<HashMap<(u32, String), String>>,
-    /// What of response bodies comes by or is held back, and what has passed.
-    pieces: RefCell<HashMap<u32, Vec<u8>>>,
-    delivered: RefCell<HashMap<u32, Vec<u8>>>,
-    reset: RefCell<HashSet<u32>>,
-    removed: RefCell<Vec<String>>,
-    response_headers: RefCell<HashMap<(u32, String), String>>,
-    properties: RefCell<HashMap<(u32, String), Vec<u8>>>,
-    filter_state: RefCell<HashMap<u32, Vec<u8>>>,
-    replies: RefCell<HashMap<u32, Reply>>,
-    resumed: RefCell<HashMap<u32, u32>>,
-    gone: RefCell<HashSet<u32>>,
-    calls: RefCell<Vec<Sent>>,
-    next_token: Cell<u32>,
-    is_woken: Cell<bool>,
-    counts: RefCell<BTreeMap<&'static str, u64>>,
-    log: RefCell<Vec<String>>,
-}
-
-#[derive(Debug)]
-pub(crate) struct FakeHost {
-    shared: Rc<Shared>,
-    memory: Memory,
 }
 
 pub(crate) struct Worker {
@@ -177,26 +132,9 @@ impl Worker {
     /// A piece of the answer passes.
     pub(crate) fn answer(&mut self, id: u32, piece: &[u8], is_end: bool) {
         self.host.memory.effective.set(id);
-        let mut pieces = self.host.memory.pieces.borrow_mut();
-        let held = pieces.entry(id).or_default();
-        held.extend_from_slice(piece);
-        let bytes = held.len();
-        drop(pieces);
-        let passed = self.gate.on_response_body(&self.host, id, bytes, is_end);
-        if passed == Action::Continue {
-            self.host.deliver_piece(id);
-        }
-    }
-
-    /// What the client has got of an answer.
-    pub(crate) fn delivered(&self, id: u32) -> String {
-        let delivered = self.host.memory.delivered.borrow();
-        String::from_utf8(delivered.get(&id).cloned().unwrap_or_default()).unwrap()
-    }
-
-    /// Whether the filter has cut an answer off.
-    pub(crate) fn is_cut(&self, id: u32) -> bool {
-        self.host.memory.reset.borrow().contains(&id)
+        *self.host.memory.piece.borrow_mut() = piece.to_vec();
+        self.gate
+            .on_response_body(&self.host, id, piece.len(), is_end);
     }
 
     /// A request without a body arrives.
@@ -209,12 +147,6 @@ impl Worker {
         self.begin_any(headers, method, path, true)
     }
 
-    /// How often a request was let go.
-    pub(crate) fn resumed(&self, id: u32) -> u32 {
-        let resumed = self.host.memory.resumed.borrow();
-        resumed.get(&id).copied().unwrap_or_default()
-    }
-
     /// The id of the next request.
     pub(crate) const fn next_id(&self) -> u32 {
         self.next_id + 1
@@ -225,7 +157,7 @@ impl Worker {
             let body = serde_json::from_slice(&reply.body).unwrap_or(serde_json::Value::Null);
             return Fate::Answered(reply.status, body);
         }
-        let resumed = self.host.memory.resumed.borrow().contains_key(&id);
+        let resumed = self.host.memory.resumed.borrow().contains(&id);
         if resumed || self.passed.contains(&id) {
             Fate::Passed
         } else {
@@ -390,249 +322,5 @@ impl Worker {
 
     pub(crate) fn log(&self) -> Vec<String> {
         self.host.memory.log.borrow().clone()
-    }
-}
-
-impl FakeHost {
-    fn set_response_header_of(&self, id: u32, name: &str, value: &str) {
-        let mut headers = self.memory.response_headers.borrow_mut();
-        headers.insert((id, name.to_owned()), value.to_owned());
-    }
-
-    fn deliver_piece(&self, id: u32) {
-        let piece = self.memory.pieces.borrow_mut().remove(&id);
-        let mut delivered = self.memory.delivered.borrow_mut();
-        let delivered = delivered.entry(id).or_default();
-        assert!(
-            !self.memory.reset.borrow().contains(&id),
-            "{id} was cut off"
-        );
-        delivered.extend(piece.unwrap_or_default());
-    }
-
-    fn tally(&self) {
-        self.shared.host_calls.set(self.shared.host_calls.get() + 1);
-    }
-}
-
-impl Host for FakeHost {
-    fn now_ms(&self) -> u64 {
-        self.tally();
-        self.shared.now_ms.get()
-    }
-
-    fn random(&self) -> u64 {
-        self.tally();
-        self.shared.random()
-    }
-
-    fn shared_get(&self, key: &str) -> Option<SharedValue> {
-        self.tally();
-        let data = self.shared.data.borrow();
-        data.get(key).map(|(value, cas)| SharedValue {
-            value: value.clone(),
-            cas: *cas,
-        })
-    }
-
-    fn shared_set(&self, key: &str, value: &[u8], expect: Expect) -> Result<(), Lost> {
-        self.tally();
-        let mut data = self.shared.data.borrow_mut();
-        let known = data.get(key).map(|(_, cas)| *cas);
-        // As the proxy has it: on an absent key any mark inserts.
-        let allowed = match (expect, known) {
-            (Expect::Anything, _) | (_, None) => true,
-            (Expect::Unchanged(cas), Some(known)) => cas == known,
-            (Expect::Absent, Some(_)) => false,
-        };
-        let lost = self.shared.lost_races.get();
-        if !allowed {
-            return Err(Lost);
-        }
-        if key.starts_with('c') && lost > 0 {
-            self.shared.lost_races.set(lost - 1);
-            return Err(Lost);
-        }
-        data.insert(key.to_owned(), (value.to_vec(), self.shared.next_cas()));
-        Ok(())
-    }
-
-    fn request_headers(&self) -> Option<Pairs> {
-        self.tally();
-        self.memory
-            .headers
-            .borrow()
-            .get(&self.memory.effective.get())
-            .cloned()
-    }
-
-    fn remove_request_header(&self, name: &str) {
-        self.tally();
-        self.memory.removed.borrow_mut().push(name.to_owned());
-    }
-
-    fn set_request_header(&self, name: &str, value: &str) {
-        self.tally();
-        let key = (self.memory.effective.get(), name.to_owned());
-        self.memory.set.borrow_mut().insert(key, value.to_owned());
-    }
-
-    fn request_body(&self, bytes_max: usize) -> Vec<u8> {
-        self.tally();
-        let bodies = self.memory.bodies.borrow();
-        let body = bodies.get(&self.memory.effective.get());
-        let mut body = body.cloned().unwrap_or_default();
-        body.truncate(bytes_max);
-        body
-    }
-
-    fn replace_request_body(&self, bytes: usize, body: &[u8]) {
-        self.tally();
-        let mut bodies = self.memory.bodies.borrow_mut();
-        let held = bodies.entry(self.memory.effective.get()).or_default();
-        assert_eq!(held.len(), bytes, "a part of the body was replaced");
-        *held = body.to_vec();
-    }
-
-    fn response_body(&self, bytes: usize) -> Vec<u8> {
-        self.tally();
-        let pieces = self.memory.pieces.borrow();
-        let held = pieces.get(&self.memory.effective.get());
-        let held = held.cloned().unwrap_or_default();
-        assert_eq!(held.len(), bytes);
-        held
-    }
-
-    fn replace_response_body(&self, bytes: usize, body: &[u8]) {
-        self.tally();
-        let mut pieces = self.memory.pieces.borrow_mut();
-        let held = pieces.entry(self.memory.effective.get()).or_default();
-        assert_eq!(held.len(), bytes, "a part of the piece was replaced");
-        *held = body.to_vec();
-    }
-
-    fn resume_response(&self) {
-        self.tally();
-        self.deliver_piece(self.memory.effective.get());
-    }
-
-    fn reset_response(&self) {
-        self.tally();
-        self.memory
-            .reset
-            .borrow_mut()
-            .insert(self.memory.effective.get());
-    }
-
-    fn response_header(&self, name: &str) -> Option<Vec<u8>> {
-        self.tally();
-        let headers = self.memory.response_headers.borrow();
-        headers
-            .get(&(self.memory.effective.get(), name.to_owned()))
-            .map(|value| value.clone().into_bytes())
-    }
-
-    fn set_response_header(&self, name: &str, value: &str) {
-        self.tally();
-        let mut headers = self.memory.response_headers.borrow_mut();
-        headers.insert(
-            (self.memory.effective.get(), name.to_owned()),
-            value.to_owned(),
-        );
-    }
-
-    fn remove_response_header(&self, name: &str) {
-        self.tally();
-        let mut headers = self.memory.response_headers.borrow_mut();
-        headers.remove(&(self.memory.effective.get(), name.to_owned()));
-    }
-
-    fn response_trailer(&self, name: &str) -> Option<Vec<u8>> {
-        self.response_header(&format!("trailer:{name}"))
-    }
-
-    fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
-        self.tally();
-        let key = (self.memory.effective.get(), path.join("."));
-        self.memory.properties.borrow().get(&key).cloned()
-    }
-
-    fn set_filter_state(&self, _key: &str, value: &[u8]) {
-        self.tally();
-        self.memory
-            .filter_state
-            .borrow_mut()
-            .insert(self.memory.effective.get(), value.to_vec());
-    }
-
-    fn reply(&self, reply: &Reply) {
-        self.tally();
-        let id = self.memory.effective.get();
-        assert_ne!(id, ROOT);
-        assert!(
-            !self.memory.resumed.borrow().contains_key(&id),
-            "request {id} was let through already"
-        );
-        let before = self.memory.replies.borrow_mut().insert(id, reply.clone());
-        assert_eq!(before, None, "request {id} is answered twice");
-    }
-
-    fn resume(&self) {
-        self.tally();
-        let id = self.memory.effective.get();
-        assert_ne!(id, ROOT);
-        assert!(
-            !self.memory.replies.borrow().contains_key(&id),
-            "request {id} was answered already"
-        );
-        *self.memory.resumed.borrow_mut().entry(id).or_default() += 1;
-    }
-
-    fn enter(&self, context: u32) -> bool {
-        if self.memory.gone.borrow().contains(&context) {
-            return false;
-        }
-        self.memory.effective.set(context);
-        true
-    }
-
-    fn call(&self, call: &Call<'_>) -> Result<u32, NotSent> {
-        assert_eq!(
-            self.memory.effective.get(),
-            ROOT,
-            "a call from a request would lose its answer"
-        );
-        let token = self.memory.next_token.get() + 1;
-        self.memory.next_token.set(token);
-        let header = |name: &str| {
-            let found = call.headers.iter().find(|(known, _)| *known == name);
-            found.map_or_else(String::new, |(_, value)| (*value).to_owned())
-        };
-        self.memory.calls.borrow_mut().push(Sent {
-            token,
-            path: header(":path"),
-            authorization: header("authorization"),
-            body: call.body.to_vec(),
-            until_ms: self.shared.now_ms.get() + call.timeout_ms,
-        });
-        Ok(token)
-    }
-
-    fn wake(&self) {
-        self.memory.is_woken.set(true);
-    }
-
-    fn count(&self, metric: Metric, by: u64) {
-        assert_ne!(by, 0);
-        *self
-            .memory
-            .counts
-            .borrow_mut()
-            .entry(metric.name())
-            .or_default() += by;
-    }
-
-    fn log(&self, _level: Level, text: &str) {
-        self.memory.log.borrow_mut().push(text.to_owned());
     }
 }

@@ -1,0 +1,268 @@
+//! The proxy in memory, as one worker's filter sees it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::Rc;
+
+use creditgate_plugin::host::{
+    Call, Expect, Host, Level, Lost, NotSent, Reply, Shared as SharedValue,
+};
+use creditgate_plugin::metrics::Metric;
+use creditgate_plugin::pairs::Pairs;
+
+use super::Shared;
+
+pub(crate) const ROOT: u32 = 1;
+
+/// A call under way.
+#[derive(Debug, Clone)]
+pub(crate) struct Sent {
+    pub(crate) token: u32,
+    pub(crate) path: String,
+    pub(crate) authorization: String,
+    pub(crate) body: Vec<u8>,
+    pub(crate) until_ms: u64,
+}
+
+/// What the proxy knows of the streams and calls of one worker.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    pub(super) effective: Cell<u32>,
+    pub(super) headers: RefCell<HashMap<u32, Pairs>>,
+    /// What is held back of request bodies, and what of it was changed.
+    pub(super) bodies: RefCell<HashMap<u32, Vec<u8>>>,
+    pub(super) set: RefCell<HashMap<(u32, String), String>>,
+    /// The piece of a response body that comes by.
+    pub(super) piece: RefCell<Vec<u8>>,
+    pub(super) removed: RefCell<Vec<String>>,
+    pub(super) response_headers: RefCell<HashMap<(u32, String), String>>,
+    pub(super) properties: RefCell<HashMap<(u32, String), Vec<u8>>>,
+    pub(super) filter_state: RefCell<HashMap<u32, Vec<u8>>>,
+    pub(super) replies: RefCell<HashMap<u32, Reply>>,
+    pub(super) resumed: RefCell<HashSet<u32>>,
+    pub(super) gone: RefCell<HashSet<u32>>,
+    pub(super) calls: RefCell<Vec<Sent>>,
+    pub(super) next_token: Cell<u32>,
+    pub(super) is_woken: Cell<bool>,
+    pub(super) counts: RefCell<BTreeMap<&'static str, u64>>,
+    pub(super) log: RefCell<Vec<String>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct FakeHost {
+    pub(super) shared: Rc<Shared>,
+    pub(super) memory: Memory,
+}
+
+impl FakeHost {
+    pub(super) fn set_response_header_of(&self, id: u32, name: &str, value: &str) {
+        let mut headers = self.memory.response_headers.borrow_mut();
+        headers.insert((id, name.to_owned()), value.to_owned());
+    }
+
+    fn tally(&self) {
+        self.shared.host_calls.set(self.shared.host_calls.get() + 1);
+    }
+}
+
+impl Host for FakeHost {
+    fn now_ms(&self) -> u64 {
+        self.tally();
+        self.shared.now_ms.get()
+    }
+
+    fn random(&self) -> u64 {
+        self.tally();
+        self.shared.random()
+    }
+
+    fn shared_get(&self, key: &str) -> Option<SharedValue> {
+        self.tally();
+        let data = self.shared.data.borrow();
+        data.get(key).map(|(value, cas)| SharedValue {
+            value: value.clone(),
+            cas: *cas,
+        })
+    }
+
+    fn shared_set(&self, key: &str, value: &[u8], expect: Expect) -> Result<(), Lost> {
+        self.tally();
+        let mut data = self.shared.data.borrow_mut();
+        let known = data.get(key).map(|(_, cas)| *cas);
+        // As the proxy has it: on an absent key any mark inserts.
+        let allowed = match (expect, known) {
+            (Expect::Anything, _) | (_, None) => true,
+            (Expect::Unchanged(cas), Some(known)) => cas == known,
+            (Expect::Absent, Some(_)) => false,
+        };
+        let lost = self.shared.lost_races.get();
+        if !allowed {
+            return Err(Lost);
+        }
+        if key.starts_with('c') && lost > 0 {
+            self.shared.lost_races.set(lost - 1);
+            return Err(Lost);
+        }
+        data.insert(key.to_owned(), (value.to_vec(), self.shared.next_cas()));
+        Ok(())
+    }
+
+    fn request_headers(&self) -> Option<Pairs> {
+        self.tally();
+        self.memory
+            .headers
+            .borrow()
+            .get(&self.memory.effective.get())
+            .cloned()
+    }
+
+    fn remove_request_header(&self, name: &str) {
+        self.tally();
+        self.memory.removed.borrow_mut().push(name.to_owned());
+    }
+
+    fn set_request_header(&self, name: &str, value: &str) {
+        self.tally();
+        let key = (self.memory.effective.get(), name.to_owned());
+        self.memory.set.borrow_mut().insert(key, value.to_owned());
+    }
+
+    fn request_body(&self, bytes_max: usize) -> Vec<u8> {
+        self.tally();
+        let bodies = self.memory.bodies.borrow();
+        let body = bodies.get(&self.memory.effective.get());
+        let mut body = body.cloned().unwrap_or_default();
+        body.truncate(bytes_max);
+        body
+    }
+
+    fn replace_request_body(&self, bytes: usize, body: &[u8]) {
+        self.tally();
+        let mut bodies = self.memory.bodies.borrow_mut();
+        let held = bodies.entry(self.memory.effective.get()).or_default();
+        assert_eq!(held.len(), bytes, "a part of the body was replaced");
+        *held = body.to_vec();
+    }
+
+    fn response_body(&self, bytes: usize) -> Vec<u8> {
+        self.tally();
+        let piece = self.memory.piece.borrow();
+        assert_eq!(piece.len(), bytes);
+        piece.clone()
+    }
+
+    fn response_header(&self, name: &str) -> Option<Vec<u8>> {
+        self.tally();
+        let headers = self.memory.response_headers.borrow();
+        headers
+            .get(&(self.memory.effective.get(), name.to_owned()))
+            .map(|value| value.clone().into_bytes())
+    }
+
+    fn set_response_header(&self, name: &str, value: &str) {
+        self.tally();
+        let mut headers = self.memory.response_headers.borrow_mut();
+        headers.insert(
+            (self.memory.effective.get(), name.to_owned()),
+            value.to_owned(),
+        );
+    }
+
+    fn remove_response_header(&self, name: &str) {
+        self.tally();
+        let mut headers = self.memory.response_headers.borrow_mut();
+        headers.remove(&(self.memory.effective.get(), name.to_owned()));
+    }
+
+    fn response_trailer(&self, name: &str) -> Option<Vec<u8>> {
+        self.response_header(&format!("trailer:{name}"))
+    }
+
+    fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
+        self.tally();
+        let key = (self.memory.effective.get(), path.join("."));
+        self.memory.properties.borrow().get(&key).cloned()
+    }
+
+    fn set_filter_state(&self, _key: &str, value: &[u8]) {
+        self.tally();
+        self.memory
+            .filter_state
+            .borrow_mut()
+            .insert(self.memory.effective.get(), value.to_vec());
+    }
+
+    fn reply(&self, reply: &Reply) {
+        self.tally();
+        let id = self.memory.effective.get();
+        assert_ne!(id, ROOT);
+        assert!(
+            !self.memory.resumed.borrow().contains(&id),
+            "request {id} was let through already"
+        );
+        let before = self.memory.replies.borrow_mut().insert(id, reply.clone());
+        assert_eq!(before, None, "request {id} is answered twice");
+    }
+
+    fn resume(&self) {
+        self.tally();
+        let id = self.memory.effective.get();
+        assert_ne!(id, ROOT);
+        assert!(
+            !self.memory.replies.borrow().contains_key(&id),
+            "request {id} was answered already"
+        );
+        assert!(
+            self.memory.resumed.borrow_mut().insert(id),
+            "request {id} is resumed twice"
+        );
+    }
+
+    fn enter(&self, context: u32) -> bool {
+        if self.memory.gone.borrow().contains(&context) {
+            return false;
+        }
+        self.memory.effective.set(context);
+        true
+    }
+
+    fn call(&self, call: &Call<'_>) -> Result<u32, NotSent> {
+        assert_eq!(
+            self.memory.effective.get(),
+            ROOT,
+            "a call from a request would lose its answer"
+        );
+        let token = self.memory.next_token.get() + 1;
+        self.memory.next_token.set(token);
+        let header = |name: &str| {
+            let found = call.headers.iter().find(|(known, _)| *known == name);
+            found.map_or_else(String::new, |(_, value)| (*value).to_owned())
+        };
+        self.memory.calls.borrow_mut().push(Sent {
+            token,
+            path: header(":path"),
+            authorization: header("authorization"),
+            body: call.body.to_vec(),
+            until_ms: self.shared.now_ms.get() + call.timeout_ms,
+        });
+        Ok(token)
+    }
+
+    fn wake(&self) {
+        self.memory.is_woken.set(true);
+    }
+
+    fn count(&self, metric: Metric, by: u64) {
+        assert_ne!(by, 0);
+        *self
+            .memory
+            .counts
+            .borrow_mut()
+            .entry(metric.name())
+            .or_default() += by;
+    }
+
+    fn log(&self, _level: Level, text: &str) {
+        self.memory.log.borrow_mut().push(text.to_owned());
+    }
+}
