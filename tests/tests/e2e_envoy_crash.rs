@@ -30,6 +30,15 @@ async fn burn(envoy: &Envoy, customer: &Customer, requests: u64) -> Result<()> {
     Ok(())
 }
 
+/// Until the control plane has heard of all that was spent, and the gateway has credit to go on with.
+async fn heard(scene: &Scene, customer: &Customer, spent: i128) -> Result<()> {
+    until("the report of what was spent", ms(5_000), async || {
+        let balance = scene.balance(customer).await?;
+        Ok((balance.spent == spent && balance.lent > 0).then_some(()))
+    })
+    .await
+}
+
 async fn quarantined(scene: &Scene, customer: &Customer) -> Result<Balance> {
     until("the lease is quarantined", ms(15_000), async || {
         let balance = scene.balance(customer).await?;
@@ -180,7 +189,7 @@ async fn a_resolved_lease_is_fenced_when_its_gateway_comes_back() -> Result<()> 
     let east = behind(&scene, &line, "east").await?;
     let ada = scene.customer("ada", "1000").await?;
     burn(&east, &ada, 300).await?;
-    pause(ms(300)).await;
+    heard(&scene, &ada, 300).await?;
     // 50 more, of which the control plane does not hear.
     line.harm_all(Fault::Cut);
     let key = ada.key.clone();
@@ -238,7 +247,7 @@ async fn a_consumed_lease_charges_nothing_more_when_its_gateway_comes_back() -> 
     let east = behind(&scene, &line, "east").await?;
     let ada = scene.customer("ada", "1000").await?;
     burn(&east, &ada, 300).await?;
-    pause(ms(300)).await;
+    heard(&scene, &ada, 300).await?;
     line.harm_all(Fault::Cut);
     let key = ada.key.clone();
     let unheard = send_all(&[east.address()], 2, 50, move |_| get("/v1/ping", &key)).await;

@@ -190,6 +190,14 @@ impl Lease {
             && self.reported_at < self.opened_at
     }
 
+    /// Whether what became of it was decided without evidence, and none has come since: its
+    /// gateway may yet report, in a cell, what was really used.
+    #[must_use]
+    pub fn awaits_evidence(&self) -> bool {
+        let decided = self.resolution.as_ref().map(|resolution| resolution.at);
+        decided.is_some_and(|at| self.reported_at <= at)
+    }
+
     /// Makes an opened lease an offer.
     pub fn offer(&mut self) {
         self.reported_at = Timestamp(self.opened_at.0.saturating_sub(1));

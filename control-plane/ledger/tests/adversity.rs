@@ -5,9 +5,9 @@ mod common;
 use common::{A, B, Bench, amount, question, returned, turned, used};
 use creditgate_core::amount::{Currency, Scale};
 use creditgate_core::lease::{Counters, LeaseNumber};
-use creditgate_core::protocol::{LeaseAnswer, PreviousReport, Report};
+use creditgate_core::protocol::{LeaseAnswer, Phase, PreviousReport, Report};
 use creditgate_ledger::report::{self, Reporter};
-use creditgate_ledger::{LeaseState, LedgerAccount};
+use creditgate_ledger::{LeaseState, LedgerAccount, QuarantineCause, ResolutionKind, quarantine};
 
 fn resolve(bench: &mut Bench, number: u64, need: i64) -> (bool, LeaseAnswer) {
     let currency = Currency::new("usd").unwrap();
@@ -36,6 +36,32 @@ fn state(bench: &Bench, number: u64) -> LeaseState {
         .iter()
         .find(|lease| lease.number.0 == number);
     lease.unwrap().state
+}
+
+#[test]
+fn resolve_opens_nothing_over_a_decided_lease_before_its_late_report_was_heard() {
+    let mut bench = Bench::with_credit(10);
+    bench.ask(A, 1, Counters::default(), 6);
+    bench.later(3_000);
+    bench.run(|book, journal, context| {
+        let cause = QuarantineCause::InstanceSilent;
+        quarantine::set_aside(book, journal, context, 0, 0, cause);
+        let (lease, kind) = (book.leases[0].id, ResolutionKind::Consume);
+        quarantine::resolve(book, journal, context, lease, kind, "gone").unwrap();
+    });
+    bench.later(100);
+    // A worker that did not know the account asks before the cell's report is heard.
+    let (opened, answer) = resolve(&mut bench, 2, 1);
+    assert!(!opened);
+    assert_eq!(
+        (answer.lease, answer.phase),
+        (LeaseNumber(1), Phase::Closed)
+    );
+    bench.ask(A, 1, returned(used(6, 4, 0), 2), 0);
+    assert_eq!(bench.balance(LedgerAccount::Spent), 4);
+    assert_eq!(bench.balance(LedgerAccount::Unattributed), 2);
+    bench.later(100);
+    assert!(resolve(&mut bench, 3, 1).0);
 }
 
 #[test]

@@ -34,7 +34,8 @@ pub fn resolve(
         .filter(|lease| book.leases[*lease].is_offer());
     let usable = newest.is_none_or(|lease| {
         let lease = &book.leases[lease];
-        number > lease.number && (lease.state == LeaseState::Closed || lease.counters.is_balanced())
+        let is_over = lease.state == LeaseState::Closed && !lease.awaits_evidence();
+        number > lease.number && (is_over || lease.counters.is_balanced())
     });
     let opened = (usable || asked_before.is_some()) && reporter.barred.is_none();
     let lease = if opened && usable {
