@@ -48,9 +48,9 @@ pub use conditions::{CONDITION_LENGTH_MAX, CONDITIONS_MAX};
 pub use cost::{CostError, Measures, Models};
 pub use document::{
     Cause, Charge, ConditionsDocument, ContextTierDocument, EndingDocument, EstimateDocument,
-    FieldConditionDocument, GrpcPath, MeterDocument, MeterSource, Mode, ModelDocument, OverMax,
-    PathPattern, Per, Price, PricedBy, Promise, RateCardDocument, RuleDocument, SettleDocument,
-    TokensDocument, UnknownModel, Unmatched, Verdict,
+    FieldConditionDocument, GrpcPath, MeterDocument, MeterSource, Mode, ModelDocument, OnEmpty,
+    OverMax, PathPattern, Per, Price, PricedBy, Promise, RateCardDocument, RuleDocument,
+    SettleDocument, TokensDocument, UnknownModel, Unmatched, Verdict,
 };
 pub use error::RateCardError;
 pub use estimate::{EstimateError, Foreseen};

@@ -10,6 +10,7 @@
 //! by which the caller settles at the estimate.
 
 mod answer;
+mod event_end;
 mod format;
 mod framing;
 mod model;
@@ -22,6 +23,7 @@ mod tests;
 
 mod tokens;
 
+pub use event_end::EventEnd;
 pub use format::Format;
 pub use format::pointers::{POINTER_STEPS_MAX, Pointers, PointersDocument, PointersError};
 pub use framing::Framing;

@@ -183,17 +183,19 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_body(&mut self, bytes: usize, is_end: bool) -> WasmAction {
+        let mut decided = Action::Continue;
         with(self.shared.as_ref(), |gate, host| {
-            gate.on_response_body(host, self.id, bytes, is_end)
+            decided = gate.on_response_body(host, self.id, bytes, is_end)
         });
-        WasmAction::Continue
+        action(decided)
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> WasmAction {
+        let mut decided = Action::Continue;
         with(self.shared.as_ref(), |gate, host| {
-            gate.on_response_trailers(host, self.id)
+            decided = gate.on_response_trailers(host, self.id)
         });
-        WasmAction::Continue
+        action(decided)
     }
 
     fn on_log(&mut self) {

@@ -60,6 +60,10 @@ pub struct Gate {
     pub(crate) watched: Watched,
     pub(crate) orphans: VecDeque<Report>,
     pub(crate) unsettled: VecDeque<Settlement>,
+    /// Answers that are paid for by time while they pass.
+    pub(crate) timed: BTreeSet<u32>,
+    /// Streams that have said their last, to be cut off by the tick.
+    pub(crate) cut: Vec<u32>,
     /// Answers that didn't tell their usage, by rule and kind: the log has each once.
     pub(crate) faults_told: BTreeSet<(Box<str>, &'static str)>,
     pub(crate) calls: Calls,
@@ -100,6 +104,8 @@ impl Gate {
             watched: Watched::default(),
             orphans: VecDeque::new(),
             unsettled: VecDeque::new(),
+            timed: BTreeSet::new(),
+            cut: Vec::new(),
             faults_told: BTreeSet::new(),
             calls: Calls::default(),
             watch: Watch::default(),

@@ -115,8 +115,14 @@ pub trait Host {
     fn request_body(&self, bytes_max: usize) -> Vec<u8>;
     /// Puts another body in the place of the one that is held back, which has so many bytes.
     fn replace_request_body(&self, bytes: usize, body: &[u8]);
-    /// The piece of the response body that comes by, which has so many bytes.
-    fn response_body(&self, bytes: usize) -> Vec<u8>;
+    /// So many bytes of the response body that comes by or is held back, from `start` on.
+    fn response_body(&self, start: usize, bytes: usize) -> Vec<u8>;
+    /// Puts other bytes in the place of what comes by or is held back, which has so many.
+    fn replace_response_body(&self, bytes: usize, body: &[u8]);
+    /// Lets an answer go on that was held back.
+    fn resume_response(&self);
+    /// Cuts the stream off.
+    fn reset_response(&self);
     /// One response header; the first, if there are several.
     fn response_header(&self, name: &str) -> Option<Vec<u8>>;
     /// Sets a response header in place of any of that name.

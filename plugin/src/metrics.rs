@@ -59,6 +59,10 @@ metrics! {
     SettlementsDropped = "settlements_dropped_total",
     /// Requests that were held until something was known.
     Held = "held_total",
+    /// Answers that were held back until they were paid for.
+    StreamsHeld = "streams_held_total",
+    /// Answers that were ended because the credit was used up.
+    StreamsEnded = "streams_ended_total",
     /// Requests that would have been refused, were it not for the shadow mode.
     WouldRefuse = "would_refuse_total",
     /// 401: no credential.

@@ -29,6 +29,7 @@ const BUFFER_RESPONSE_BODY: u32 = 1;
 const BUFFER_CALL_BODY: u32 = 4;
 const BUFFER_CONFIGURATION: u32 = 7;
 const STREAM_REQUEST: u32 = 0;
+const STREAM_RESPONSE: u32 = 1;
 const METRIC_COUNTER: u32 = 0;
 const CLOCK_MONOTONIC: u32 = 1;
 /// On an absent key any mark inserts; this one no key ever has.
@@ -101,6 +102,7 @@ unsafe extern "C" {
         length: usize,
     ) -> Status;
     fn proxy_continue_stream(stream: u32) -> Status;
+    fn proxy_close_stream(stream: u32) -> Status;
     fn proxy_send_local_response(
         status: u32,
         details: *const u8,
@@ -238,13 +240,14 @@ fn set_header(map: u32, name: &str, value: &str) {
     };
 }
 
-fn body(buffer: u32, bytes: usize) -> Vec<u8> {
+fn body(buffer: u32, start: usize, bytes: usize) -> Vec<u8> {
     if bytes == 0 {
         return Vec::new();
     }
     // SAFETY: see `taken`.
-    let body =
-        taken(|block, length| unsafe { proxy_get_buffer_bytes(buffer, 0, bytes, block, length) });
+    let body = taken(|block, length| unsafe {
+        proxy_get_buffer_bytes(buffer, start, bytes, block, length)
+    });
     body.unwrap_or_default()
 }
 
@@ -304,7 +307,7 @@ impl Host for ProxyWasmHost {
     }
 
     fn request_body(&self, bytes_max: usize) -> Vec<u8> {
-        body(BUFFER_REQUEST_BODY, bytes_max)
+        body(BUFFER_REQUEST_BODY, 0, bytes_max)
     }
 
     fn replace_request_body(&self, bytes: usize, body: &[u8]) {
@@ -312,8 +315,25 @@ impl Host for ProxyWasmHost {
         unsafe { proxy_set_buffer_bytes(BUFFER_REQUEST_BODY, 0, bytes, body.as_ptr(), body.len()) };
     }
 
-    fn response_body(&self, bytes: usize) -> Vec<u8> {
-        body(BUFFER_RESPONSE_BODY, bytes)
+    fn response_body(&self, start: usize, bytes: usize) -> Vec<u8> {
+        body(BUFFER_RESPONSE_BODY, start, bytes)
+    }
+
+    fn replace_response_body(&self, bytes: usize, body: &[u8]) {
+        // SAFETY: a pointer to a live slice, its length.
+        unsafe {
+            proxy_set_buffer_bytes(BUFFER_RESPONSE_BODY, 0, bytes, body.as_ptr(), body.len())
+        };
+    }
+
+    fn resume_response(&self) {
+        // SAFETY: no pointers.
+        unsafe { proxy_continue_stream(STREAM_RESPONSE) };
+    }
+
+    fn reset_response(&self) {
+        // SAFETY: no pointers.
+        unsafe { proxy_close_stream(STREAM_RESPONSE) };
     }
 
     fn response_header(&self, name: &str) -> Option<Vec<u8>> {

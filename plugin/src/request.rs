@@ -10,6 +10,7 @@ pub(crate) mod access_log;
 pub(crate) mod balance;
 mod belief;
 pub(crate) mod body;
+mod burn;
 pub(crate) mod held;
 pub(crate) mod identify;
 pub(crate) mod judge;
@@ -22,6 +23,7 @@ pub(crate) mod refusal;
 pub(crate) mod reply;
 pub(crate) mod response;
 pub(crate) mod settle;
+mod stream;
 mod who;
 
 use std::rc::Rc;
@@ -84,6 +86,8 @@ pub(crate) struct Admitted {
     pub(crate) response: response::Seen,
     /// What is measured of it; none if its price is fixed.
     pub(crate) meter: Option<Box<meter::Meter>>,
+    /// How its answer stands; none unless it is paid for while it passes.
+    pub(crate) burning: Option<Box<burn::Burning>>,
 }
 
 /// A request in shadow mode.

@@ -28,6 +28,8 @@ impl Gate {
         self.is_woken = false;
         self.keep_watch(host, now_ms);
         self.book_unsettled(host);
+        self.cut_streams(host);
+        self.burn_time(host);
         // Another worker, or a push that it received, may have changed a cell.
         for slot in self.line.credit_slots() {
             self.serve(host, slot);

@@ -80,8 +80,7 @@ status_invalid /rules/0/settle/0/when/status/0 /rules/0/settle/0/when/status ["6
 grpc_status_invalid /rules/0/settle/0/when/grpc_status/0 /rules/0/settle/0/when/grpc_status [17]
 rate_card_invalid /rules/0/tokens/format /rules/0/tokens/format "telepathy"
 rate_card_invalid /rules/0/maximum /rules/0/maximum null
-not_supported_yet /rules/1/promise /rules/1/promise "metered"
-not_supported_yet /rules/0/promise /rules/0/promise "metered"
+on_empty_without_metered /rules/0/on_empty /rules/0/on_empty "finish"
 "#;
 
 /// Puts `value` where the pointer says, also where nothing is yet.

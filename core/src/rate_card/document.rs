@@ -15,7 +15,9 @@ pub use meters::{MeterDocument, MeterSource};
 pub use models::{ContextTierDocument, ModelDocument};
 pub use price::{Per, Price};
 pub use settling::{Cause, EndingDocument, SettleDocument, Verdict};
-pub use tokens::{EstimateDocument, OverMax, PricedBy, Promise, TokensDocument, UnknownModel};
+pub use tokens::{
+    EstimateDocument, OnEmpty, OverMax, PricedBy, Promise, TokensDocument, UnknownModel,
+};
 
 use super::RateCardError;
 use super::sum::Rounding;
@@ -98,6 +100,10 @@ pub struct RuleDocument {
     /// What must be sure when a request is admitted; `strict` if absent.
     #[serde(default, skip_serializing_if = "is_default")]
     pub promise: Promise,
+    /// What becomes of an answer when the credit is used up; for the promise `metered` only.
+    /// `end` if absent.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub on_empty: OnEmpty,
     /// How much the tokens of an answer are taken to be before it came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<EstimateDocument>,
@@ -146,6 +152,7 @@ impl RuleDocument {
             meters: Vec::new(),
             tokens: None,
             promise: Promise::default(),
+            on_empty: OnEmpty::default(),
             estimate: None,
             minimum: None,
             maximum: None,

@@ -4,10 +4,11 @@
 //! and seconds as estimated, every token at the price of the dearest kind on its side, and as
 //! many of them as the body's bytes and the limit to the output allow.
 
+use super::document::MeterSource;
 use super::meters::Readings;
 use super::sum::{Discount, Sum};
 use super::tokens::OutputLimit;
-use super::{Promise, Rule};
+use super::{Measures, Rule};
 use crate::amount::Amount;
 
 /// What is known of a request before it is served.
@@ -37,7 +38,7 @@ pub enum EstimateError {
     /// It asks for a model that is not in the card, or for none.
     #[error("the model is not in the rate card")]
     UnknownModel,
-    /// It doesn't say how long its body is, and a strict promise hangs on it.
+    /// It doesn't say how long its body is, and the promise hangs on it.
     #[error("the request does not say how long its body is")]
     LengthUnknown,
     /// It would cost more than [`PRICE_MAX`](super::PRICE_MAX).
@@ -45,7 +46,36 @@ pub enum EstimateError {
     Absurd,
 }
 
+/// What is reserved ahead of a metered answer: so many tokens of output, bytes and seconds.
+const STEP_TOKENS: u64 = 64;
+const STEP_BYTES: u64 = 1 << 16;
+const STEP_MS: u64 = 1_000;
+
 impl Rule {
+    /// What the next part of a metered answer may cost: 64 tokens of output, 64 KiB and a
+    /// second. Nothing if there is no telling.
+    #[must_use]
+    pub fn step(&self, model: Option<&str>, discount: Discount) -> Amount {
+        let measures = Measures {
+            response_bytes: STEP_BYTES,
+            duration_ms: STEP_MS,
+            ..Measures::default()
+        };
+        let mut sum = Sum::default();
+        for meter in self.meters() {
+            sum = match meter.source() {
+                MeterSource::ResponseBytes | MeterSource::Seconds => {
+                    sum.plus(meter.cost(&measures, None))
+                }
+                _ => sum,
+            };
+        }
+        if let Some(tokens) = self.tokens() {
+            sum = sum.plus(tokens.ahead(model, STEP_TOKENS).unwrap_or_default());
+        }
+        self.discounted(sum, discount).unwrap_or_default()
+    }
+
     /// What is reserved for a request.
     ///
     /// # Errors
@@ -70,7 +100,7 @@ impl Rule {
             let cost = tokens.estimate(foreseen, limit);
             sum = sum.plus(cost.map_err(|_| EstimateError::UnknownModel)?);
         }
-        let is_unknown = self.promise() == Promise::Strict && foreseen.request_bytes.is_none();
+        let is_unknown = foreseen.request_bytes.is_none();
         match self.discounted(self.bounded(sum), discount) {
             Some(amount) => Ok(amount),
             None if sum == Sum::UNBOUNDED && is_unknown => Err(EstimateError::LengthUnknown),

@@ -135,11 +135,16 @@ impl Meter {
         };
         let count = known.or(self.estimate);
         match promise {
-            Promise::Strict => count
-                .or(self.max)
-                .map_or(Sum::UNBOUNDED, |count| self.charged(count)),
+            Promise::Strict => self.at_most(count),
+            // What goes to the upstream is not paid for while it passes.
+            Promise::Metered if self.source == MeterSource::RequestBytes => self.at_most(count),
             Promise::Metered | Promise::Expected => self.charged(count.unwrap_or_default()),
         }
+    }
+
+    fn at_most(&self, count: Option<u64>) -> Sum {
+        let count = count.or(self.max);
+        count.map_or(Sum::UNBOUNDED, |count| self.charged(count))
     }
 
     fn charged(&self, count: u64) -> Sum {

@@ -1,7 +1,7 @@
 //! One rule of a card.
 
 use super::conditions::Conditions;
-use super::document::{Charge, Mode, Promise};
+use super::document::{Charge, Mode, OnEmpty, Promise};
 use super::matcher::MethodFit;
 use super::meters::Meter;
 use super::settling::SettleRule;
@@ -31,6 +31,7 @@ pub(super) struct Terms {
     pub(super) meters: Vec<Meter>,
     pub(super) tokens: Option<TokenTerms>,
     pub(super) promise: Promise,
+    pub(super) on_empty: OnEmpty,
     pub(super) minimum: Amount,
     pub(super) maximum: Option<Amount>,
     pub(super) rounding: Rounding,
@@ -85,6 +86,14 @@ impl Rule {
         self.terms
             .as_ref()
             .map_or(Promise::Strict, |terms| terms.promise)
+    }
+
+    /// What becomes of a metered answer when the credit is used up.
+    #[must_use]
+    pub fn on_empty(&self) -> OnEmpty {
+        self.terms
+            .as_ref()
+            .map_or(OnEmpty::End, |terms| terms.on_empty)
     }
 
     /// What it measures, in the order in which readings stand.

@@ -222,6 +222,12 @@ impl TokenTerms {
         })
     }
 
+    /// What so many tokens of output cost, as far as the model is known.
+    pub(super) fn ahead(&self, model: Option<&str>, tokens: u64) -> Option<Sum> {
+        let asked = model.and_then(|model| self.models.find(model));
+        Some(asked.or_else(|| self.stand_in())?.cost_plain(0, tokens))
+    }
+
     fn stand_in(&self) -> Option<&ModelPrices> {
         self.models.find(self.stand_in.as_deref()?)
     }

@@ -81,6 +81,12 @@ impl UsageReader {
         }
     }
 
+    /// Whether what passes is read at all.
+    #[must_use]
+    pub const fn reads(&self) -> bool {
+        matches!(self.framing, Framing::Sse | Framing::Json)
+    }
+
     /// What has been seen so far.
     #[must_use]
     pub fn seen(&self) -> Seen {

@@ -91,6 +91,9 @@ impl Gate {
     pub(crate) fn cost_of(&self, waiters: impl Iterator<Item = u32>) -> Amount {
         waiters.fold(Amount::ZERO, |sum, id| match self.requests.get(&id) {
             Some(Stage::Held(held)) => sum.saturating_add(held.cost()),
+            Some(Stage::Admitted(admitted)) => {
+                sum.saturating_add(admitted.wanted().unwrap_or_default())
+            }
             _ => sum,
         })
     }
@@ -171,6 +174,13 @@ impl Gate {
     /// Serves those who wait for credit at a slot, in order, as far as it goes.
     pub(crate) fn serve(&mut self, host: &dyn Host, slot: u32) {
         while let Some(id) = self.line.credit_head(slot) {
+            if let Some(Stage::Admitted(_)) = self.requests.get(&id) {
+                if !self.serve_stream(host, id) {
+                    return;
+                }
+                self.line.leave_credit(id, slot);
+                continue;
+            }
             let Some(held) = self.held(id) else {
                 self.line.leave_credit(id, slot);
                 continue;
@@ -214,6 +224,10 @@ impl Gate {
     /// Answers every request whose time is over. From the root only.
     pub(crate) fn end_overdue(&mut self, host: &dyn Host, now_ms: u64) {
         while let Some(id) = self.line.pop_overdue(now_ms) {
+            if let Some(Stage::Admitted(_)) = self.requests.get(&id) {
+                self.end_overdue_stream(host, id);
+                continue;
+            }
             let Some(held) = self.held(id) else { continue };
             let verdict = self.too_late(host, now_ms, &held);
             self.line.leave(id, held.place);

@@ -253,6 +253,7 @@ impl Gate {
             cost_text: format(terms.cost(), credential.scale).to_string(),
             is_settled: terms.rule.is_settled_at_once(),
             meter: Meter::of(terms, now_ms),
+            burning: None,
             terms: terms.clone(),
             slot: found.slot,
             lease: found.cell.lease,

@@ -73,15 +73,40 @@ impl Meter {
         }
     }
 
-    /// A piece of the response body comes by.
-    pub(crate) fn pass(&mut self, host: &dyn Host, bytes: usize) {
-        let counted = u64::try_from(bytes).unwrap_or(u64::MAX);
+    /// A piece of the response body comes by, of which so many bytes were measured before.
+    /// Answers what of it was read.
+    pub(crate) fn pass(&mut self, host: &dyn Host, measured: usize, bytes: usize) -> Vec<u8> {
+        let fresh = bytes.saturating_sub(measured);
+        let counted = u64::try_from(fresh).unwrap_or(u64::MAX);
         self.measures.response_bytes = self.measures.response_bytes.saturating_add(counted);
-        if let Some(reader) = &mut self.reader
-            && bytes > 0
-        {
-            reader.push(&host.response_body(bytes));
+        let Some(reader) = self.reader.as_mut().filter(|_| fresh > 0) else {
+            return Vec::new();
+        };
+        let piece = host.response_body(measured, fresh);
+        reader.push(&piece);
+        piece
+    }
+
+    /// The answer is made of events.
+    pub(crate) const fn is_stream(&self) -> bool {
+        self.is_stream
+    }
+
+    /// What was measured until now. Each byte of an answer that can't be read counts as text.
+    pub(crate) fn so_far(&self, host: &dyn Host, rule: &Rule) -> Measures {
+        let mut measures = self.measures;
+        if is_timed(rule) {
+            measures.duration_ms = host.now_ms().saturating_sub(self.since_ms);
         }
+        if let (Some(tokens), Some(reader)) = (rule.tokens(), &self.reader) {
+            let mut seen = reader.seen();
+            if !reader.reads() {
+                seen.output_bytes = measures.response_bytes;
+            }
+            let read = measures.request_bytes;
+            measures.tokens = so_far(seen, |bytes| tokens.tokens_in(bytes), read);
+        }
+        measures
     }
 
     /// Response trailers come by.
@@ -95,8 +120,7 @@ impl Meter {
 
     /// All that was measured. An answer that broke off is taken by what of it has passed.
     pub(crate) fn end(mut self, host: &dyn Host, rule: &Rule, is_complete: bool) -> Measured {
-        let mut sources = rule.meters().iter().map(|meter| meter.source());
-        if sources.any(|source| matches!(source, MeterSource::Seconds)) {
+        if is_timed(rule) {
             self.measures.duration_ms = host.now_ms().saturating_sub(self.since_ms);
         }
         let mut measured = Measured {
@@ -128,6 +152,12 @@ impl Meter {
         }
         measured
     }
+}
+
+/// Whether time counts.
+pub(crate) fn is_timed(rule: &Rule) -> bool {
+    let mut sources = rule.meters().iter().map(|meter| meter.source());
+    sources.any(|source| matches!(source, MeterSource::Seconds))
 }
 
 /// The tokens of an answer that broke off: what it told, and at least what has passed of it.

@@ -92,6 +92,23 @@ pub(crate) fn reply(
     }
 }
 
+/// The event that ends a stream of events whose credit is used up. Clients of every provider
+/// find what they look for in it.
+pub(crate) fn last_event(reason: Refusal) -> String {
+    let terms = reason.terms();
+    let code = terms.code;
+    [
+        "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"",
+        code,
+        "\",\"code\":\"",
+        code,
+        "\",\"message\":\"The answer ends here. ",
+        terms.detail,
+        "\"}}\n\n",
+    ]
+    .concat()
+}
+
 /// Headers that every answer of the filter's own carries.
 pub(crate) fn headers_for(client: &Client) -> Vec<(&'static str, Cow<'static, str>)> {
     let mut headers = vec![("cache-control", Cow::Borrowed("no-store"))];

@@ -4,9 +4,9 @@
 //! else settling may need is read at the end, and only where something went wrong.
 
 use creditgate_core::amount::format;
-use creditgate_core::rate_card::Charge;
+use creditgate_core::rate_card::{Charge, Promise};
 
-use super::Stage;
+use super::{Action, Stage, meter};
 use crate::config::Mode;
 use crate::gate::Gate;
 use crate::host::Host;
@@ -63,7 +63,14 @@ impl Gate {
         let price = admitted.terms.cost();
         if let Some(meter) = &mut admitted.meter {
             meter.begin_answer(host, rule, seen.status);
+            if rule.promise() == Promise::Metered {
+                if meter::is_timed(rule) {
+                    self.timed.insert(id);
+                }
+                admitted.begin_burning(host);
+            }
         }
+        let rule = &admitted.terms.rule;
         // A failure that shows already costs nothing; one that comes later can't be told here.
         let is_released = rule.charge() == Charge::OnSuccess && seen.has_failed();
         let (cost, remaining) = match is_released {
@@ -83,27 +90,19 @@ impl Gate {
         }
     }
 
-    /// A piece of the response's body comes by.
-    pub fn on_response_body(&mut self, host: &dyn Host, id: u32, bytes: usize, is_end: bool) {
-        if let Some(Stage::Admitted(admitted)) = self.requests.get_mut(&id) {
-            admitted.response.is_complete |= is_end;
-            if let Some(meter) = &mut admitted.meter {
-                meter.pass(host, bytes);
-            }
-        }
-    }
-
     /// Response trailers come by.
-    pub fn on_response_trailers(&mut self, host: &dyn Host, id: u32) {
-        if let Some(Stage::Admitted(admitted)) = self.requests.get_mut(&id) {
-            admitted.response.is_complete = true;
-            if let Some(meter) = &mut admitted.meter {
-                meter.end_answer(host, &admitted.terms.rule);
-            }
-            if admitted.is_grpc {
-                admitted.response.grpc_status = number(host.response_trailer("grpc-status"));
-            }
+    pub fn on_response_trailers(&mut self, host: &dyn Host, id: u32) -> Action {
+        let Some(Stage::Admitted(admitted)) = self.requests.get_mut(&id) else {
+            return Action::Continue;
+        };
+        admitted.response.is_complete = true;
+        if let Some(meter) = &mut admitted.meter {
+            meter.end_answer(host, &admitted.terms.rule);
         }
+        if admitted.is_grpc {
+            admitted.response.grpc_status = number(host.response_trailer("grpc-status"));
+        }
+        admitted.hold_trailers(host)
     }
 }
 

@@ -11,12 +11,14 @@ use creditgate_core::amount::Amount;
 use creditgate_core::cell::Settlement as Outcome;
 use creditgate_core::id::AccountId;
 use creditgate_core::lease::LeaseNumber;
-use creditgate_core::rate_card::{Cause, Causes, CostError, Discount, Ending, Promise, Verdict};
+use creditgate_core::rate_card::{
+    Cause, Causes, CostError, Discount, Ending, OnEmpty, Promise, Verdict,
+};
 use creditgate_core::usage::{ModelName, TokenCounts};
 
 use super::access_log::{self, Fate};
 use super::meter::{Measured, Meter, Told};
-use super::{Admitted, Stage, Terms, response};
+use super::{Admitted, Stage, response};
 use crate::gate::{FAULTS_TOLD_MAX, Gate};
 use crate::host::{Host, Level};
 use crate::metrics::Metric;
@@ -76,6 +78,8 @@ pub(crate) enum By {
     Usage,
     /// What had passed of an answer that broke off.
     Passed,
+    /// What had passed of an answer that the filter ended.
+    Ended,
     /// What was reserved: the answer didn't tell.
     Estimate,
     /// The rule's minimum.
@@ -90,10 +94,22 @@ impl By {
             Self::Price => "price",
             Self::Usage => "usage",
             Self::Passed => "passed",
+            Self::Ended => "ended",
             Self::Estimate => "estimate",
             Self::Minimum => "minimum",
             Self::Nothing => "nothing",
         }
+    }
+}
+
+impl Admitted {
+    /// What is due for an answer that the filter ended: what had passed.
+    fn due_if_ended(&self) -> Option<Due> {
+        let burning = self.burning.as_ref().filter(|burning| burning.is_ended())?;
+        Some(Due {
+            tokens: burning.passed.tokens,
+            ..Due::of(burning.passed.cost.min(burning.reserved), By::Ended)
+        })
     }
 }
 
@@ -105,7 +121,11 @@ impl Gate {
         };
         match stage {
             Stage::Held(held) => self.forget_held(id, &held),
-            Stage::Admitted(admitted) => self.settle(host, admitted),
+            Stage::Admitted(admitted) => {
+                self.timed.remove(&id);
+                self.sate(id, &admitted);
+                self.settle(host, admitted);
+            }
             Stage::Reading(_) => {}
             Stage::Shadowed(shadowed) => {
                 if self.config.access_log {
@@ -128,17 +148,8 @@ impl Gate {
         };
         self.count(metric);
         if !admitted.is_settled {
-            let settlement = Settlement {
-                slot: admitted.slot,
-                account: admitted.credential.account,
-                lease: admitted.lease,
-                estimate: admitted.terms.cost(),
-                actual: due.amount,
-            };
-            match self.book(host, settlement, self.config.limits.cas_attempts) {
-                Some(Outcome::Booked) => {}
-                Some(Outcome::Gone) => fate = Fate::Gone,
-                None => self.book_later(settlement),
+            if !self.book_shares(host, &admitted, due.amount) {
+                fate = Fate::Gone;
             }
             let now_ms = self.watched.latest_ms();
             self.watched
@@ -149,8 +160,41 @@ impl Gate {
         }
     }
 
+    /// Books what a request costs under each lease that it reserved under; what exceeds all that
+    /// was reserved goes to the last. Answers whether all of them were there.
+    fn book_shares(&mut self, host: &dyn Host, admitted: &Admitted, cost: Amount) -> bool {
+        let mut settlement = Settlement {
+            slot: admitted.slot,
+            account: admitted.credential.account,
+            lease: admitted.lease,
+            estimate: admitted.terms.cost(),
+            actual: cost,
+        };
+        let mut rest = cost;
+        let mut is_known = true;
+        for part in admitted.parts() {
+            settlement.actual = rest.min(settlement.estimate);
+            rest = rest.saturating_sub(settlement.actual);
+            is_known &= self.book_now(host, settlement);
+            (settlement.lease, settlement.estimate) = *part;
+        }
+        settlement.actual = rest;
+        self.book_now(host, settlement) && is_known
+    }
+
+    fn book_now(&mut self, host: &dyn Host, settlement: Settlement) -> bool {
+        let booked = self.book(host, settlement, self.config.limits.cas_attempts);
+        if booked.is_none() {
+            self.book_later(settlement);
+        }
+        booked != Some(Outcome::Gone)
+    }
+
     /// What a request that has ended costs.
     fn due(&mut self, host: &dyn Host, admitted: &mut Admitted) -> Due {
+        if let Some(due) = admitted.due_if_ended() {
+            return due;
+        }
         let rule = &admitted.terms.rule;
         let response = admitted.response;
         let verdict = rule.verdict(
@@ -181,21 +225,22 @@ impl Gate {
         let mut due = match (told, cost) {
             (Told::All, Ok(cost)) => Due::of(cost, By::Usage),
             (Told::Passed, Ok(cost)) => Due::of(
-                match terms.rule.promise() {
-                    Promise::Strict => cost.min(terms.cost()),
-                    Promise::Metered | Promise::Expected => cost,
+                match (terms.rule.promise(), terms.rule.on_empty()) {
+                    (Promise::Expected, _) | (Promise::Metered, OnEmpty::Finish) => cost,
+                    // Of a metered answer a part may be held back that is not paid for.
+                    (Promise::Strict | Promise::Metered, _) => cost.min(admitted.reserved()),
                 },
                 By::Passed,
             ),
-            (Told::Nothing(fault), _) => self.at_estimate(host, terms, fault.as_str()),
+            (Told::Nothing(fault), _) => self.at_estimate(host, admitted, fault.as_str()),
             (Told::All | Told::Passed, Err(CostError::UnknownModel)) => {
-                self.at_estimate(host, terms, "model_unknown")
+                self.at_estimate(host, admitted, "model_unknown")
             }
             (Told::All | Told::Passed, Err(CostError::Absurd)) => {
-                self.at_estimate(host, terms, "absurd")
+                self.at_estimate(host, admitted, "absurd")
             }
         };
-        if due.amount > terms.cost() {
+        if due.amount > admitted.reserved() {
             self.count(Metric::Overruns);
         }
         due.tokens = measures.tokens;
@@ -205,10 +250,10 @@ impl Gate {
 
     /// What is due for an answer that didn't tell its usage. It is counted, and the log has each
     /// kind of it once a rule.
-    fn at_estimate(&mut self, host: &dyn Host, terms: &Terms, fault: &'static str) -> Due {
+    fn at_estimate(&mut self, host: &dyn Host, admitted: &Admitted, fault: &'static str) -> Due {
         self.count(Metric::UsageUnreadable);
         self.count(Metric::SettledAtEstimate);
-        let rule = terms.rule.id();
+        let rule = admitted.terms.rule.id();
         let has_room = self.faults_told.len() < FAULTS_TOLD_MAX;
         if has_room && self.faults_told.insert((rule.into(), fault)) {
             host.log(
@@ -216,7 +261,12 @@ impl Gate {
                 &format!("creditgate: an answer priced by rule {rule} did not tell its usage ({fault}); it is settled at its estimate. This is said once"),
             );
         }
-        Due::of(terms.cost(), By::Estimate)
+        let burnt = admitted.burning.as_ref().map(|burning| burning.passed.cost);
+        let reserved = admitted.terms.cost();
+        Due::of(
+            burnt.map_or(reserved, |burnt| reserved.max(burnt)),
+            By::Estimate,
+        )
     }
 
     /// Books a settlement in the cell. `None` if every race was lost.

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use creditgate_core::rate_card::{Promise, RateCard, RateCardDocument};
+use creditgate_core::rate_card::{RateCard, RateCardDocument};
 use creditgate_ledger::registry::RateCardVersion;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -68,20 +68,6 @@ pub(super) fn check_name(name: &str) -> Result<(), Problem> {
         .ok_or_else(|| Problem::new("name_invalid", detail))
 }
 
-/// A stream that is cut when the credit ends is more than the filter does well yet; what it
-/// can't keep must not be promised.
-fn check_promises(document: &RateCardDocument) -> Result<(), Problem> {
-    let mut rules = document.rules.iter();
-    match rules.position(|rule| rule.promise == Promise::Metered) {
-        None => Ok(()),
-        Some(place) => {
-            let pointer = format!("/rules/{place}/promise");
-            let what = "the promise `metered`";
-            Err(Problem::not_supported_yet(&pointer, what))
-        }
-    }
-}
-
 /// Makes a new version of a rate card. It holds from now on, and reaches gateways by push.
 #[utoipa::path(put, path = "/v1/rate-cards/{name}", tag = "prices",
     request_body(content = ref("#/components/schemas/RateCardDocument")),
@@ -98,7 +84,6 @@ async fn put_rate_card(
     document.scale.get_or_insert(scale);
     // The version does not matter here: this is to find what is wrong with it.
     RateCard::compile(&document, 0)?;
-    check_promises(&document)?;
     let command = Command::PutRateCard {
         name,
         document: Box::new(document),

@@ -9,7 +9,7 @@ use crate::rate_card::price::whole_price;
 use crate::rate_card::rule::Terms;
 use crate::rate_card::settling::{SETTLE_RULES_MAX, SettleRule};
 use crate::rate_card::tokens::{REQUEST_BODY_BYTES_DEFAULT, TokenTerms};
-use crate::rate_card::{Price, Promise, RateCardError, Rounding, Rule, RuleDocument};
+use crate::rate_card::{OnEmpty, Price, Promise, RateCardError, Rounding, Rule, RuleDocument};
 use std::sync::Arc;
 
 const METHOD_LENGTH_MAX: usize = 32;
@@ -91,6 +91,10 @@ fn terms(
         let message = "is about tokens, and the rule has none; a meter has an estimate of its own";
         return fault("estimate", "estimate_without_tokens", message.to_owned());
     }
+    if source.on_empty != OnEmpty::End && source.promise != Promise::Metered {
+        let message = "only an answer that is paid for while it passes can be ended; say \"promise\": \"metered\", or leave this out";
+        return fault("on_empty", "on_empty_without_metered", message.to_owned());
+    }
     if source.meters.len() > METERS_MAX {
         return fault(
             "meters",
@@ -124,6 +128,7 @@ fn terms(
         meters: meters.collect::<Result<_, _>>()?,
         tokens: tokens.transpose()?,
         promise: source.promise,
+        on_empty: source.on_empty,
         minimum: minimum.unwrap_or(Amount::ZERO),
         maximum,
         rounding: source.rounding,

@@ -81,10 +81,22 @@ pub enum Promise {
     /// That the most it can cost is paid for.
     #[default]
     Strict,
-    /// That the answer ends when the credit does. Not supported yet: a card with it is refused.
+    /// That what has passed of the answer is paid for.
     Metered,
     /// That what it is expected to cost is paid for.
     Expected,
+}
+
+/// What becomes of a metered answer when the credit is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum OnEmpty {
+    /// It ends.
+    #[default]
+    End,
+    /// It goes on to its end, and what it costs beyond becomes debt.
+    Finish,
 }
 
 /// How much the tokens of an answer are taken to be before it came.

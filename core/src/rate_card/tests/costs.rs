@@ -324,6 +324,46 @@ fn other_promises_reserve_what_is_expected() {
 }
 
 #[test]
+fn a_metered_answer_is_paid_for_a_step_ahead() {
+    let card = metered(
+        json!({"promise": "metered", "tokens": {"format": CHAT}, "meters": [
+            {"meter": "response_bytes", "price": "1", "per": 1000},
+            {"meter": "seconds", "price": "2"}, {"meter": "request_bytes", "price": 1000},
+        ]}),
+    );
+    let bytes = 65_536 * 1_000_000;
+    let step = |model| rule(&card).step(model, Discount::NONE).get();
+    assert_eq!(step(Some("gpt-4o")), 64 * 10_000 + bytes + 2_000_000_000);
+    assert_eq!(step(Some("other")), bytes + 2_000_000_000);
+}
+
+#[test]
+fn what_goes_to_the_upstream_is_paid_for_before_under_a_metered_promise() {
+    let of = |meter: Value, request_bytes| {
+        let card = metered(json!({"promise": "metered", "meters": [meter]}));
+        let foreseen = Foreseen {
+            request_bytes,
+            ..Foreseen::default()
+        };
+        let estimate = rule(&card).estimate(&foreseen, Discount::NONE);
+        estimate.map(Amount::get)
+    };
+    let bytes = |more: Value| {
+        let mut meter = json!({"meter": "request_bytes", "price": "0.000000001"});
+        let fields = meter.as_object_mut().unwrap();
+        fields.extend(more.as_object().unwrap().clone());
+        meter
+    };
+    assert_eq!(of(bytes(json!({})), Some(7)), Ok(7));
+    assert_eq!(
+        of(bytes(json!({})), None),
+        Err(EstimateError::LengthUnknown)
+    );
+    assert_eq!(of(bytes(json!({"estimate": 3})), None), Ok(3));
+    assert_eq!(of(bytes(json!({"max": 9})), None), Ok(9));
+}
+
+#[test]
 fn a_limit_is_kept_written_or_refused() {
     let limits = |promise: &str, over: &str, format: Value| {
         let unknown = json!({"as": "gpt-4o"});

@@ -32,8 +32,10 @@ pub(super) struct Memory {
     /// What is held back of request bodies, and what of it was changed.
     pub(super) bodies: RefCell<HashMap<u32, Vec<u8>>>,
     pub(super) set: RefCell<HashMap<(u32, String), String>>,
-    /// The piece of a response body that comes by.
-    pub(super) piece: RefCell<Vec<u8>>,
+    /// What of response bodies comes by or is held back, and what has passed.
+    pub(super) pieces: RefCell<HashMap<u32, Vec<u8>>>,
+    pub(super) delivered: RefCell<HashMap<u32, Vec<u8>>>,
+    pub(super) reset: RefCell<HashSet<u32>>,
     pub(super) removed: RefCell<Vec<String>>,
     pub(super) response_headers: RefCell<HashMap<(u32, String), String>>,
     pub(super) properties: RefCell<HashMap<(u32, String), Vec<u8>>>,
@@ -58,6 +60,15 @@ impl FakeHost {
     pub(super) fn set_response_header_of(&self, id: u32, name: &str, value: &str) {
         let mut headers = self.memory.response_headers.borrow_mut();
         headers.insert((id, name.to_owned()), value.to_owned());
+    }
+
+    pub(super) fn deliver_piece(&self, id: u32) {
+        let piece = self.memory.pieces.borrow_mut().remove(&id);
+        let is_cut = self.memory.reset.borrow().contains(&id);
+        assert!(!is_cut, "{id} was cut off");
+        let mut delivered = self.memory.delivered.borrow_mut();
+        let delivered = delivered.entry(id).or_default();
+        delivered.extend(piece.unwrap_or_default());
     }
 
     fn tally(&self) {
@@ -144,11 +155,30 @@ impl Host for FakeHost {
         *held = body.to_vec();
     }
 
-    fn response_body(&self, bytes: usize) -> Vec<u8> {
+    fn response_body(&self, start: usize, bytes: usize) -> Vec<u8> {
         self.tally();
-        let piece = self.memory.piece.borrow();
-        assert_eq!(piece.len(), bytes);
-        piece.clone()
+        let pieces = self.memory.pieces.borrow();
+        pieces[&self.memory.effective.get()][start..start + bytes].to_vec()
+    }
+
+    fn replace_response_body(&self, bytes: usize, body: &[u8]) {
+        self.tally();
+        let mut pieces = self.memory.pieces.borrow_mut();
+        let held = pieces.entry(self.memory.effective.get()).or_default();
+        assert_eq!(held.len(), bytes, "a part of what is held was replaced");
+        *held = body.to_vec();
+    }
+
+    fn resume_response(&self) {
+        self.tally();
+        self.deliver_piece(self.memory.effective.get());
+    }
+
+    fn reset_response(&self) {
+        self.tally();
+        let id = self.memory.effective.get();
+        assert_ne!(id, ROOT);
+        self.memory.reset.borrow_mut().insert(id);
     }
 
     fn response_header(&self, name: &str) -> Option<Vec<u8>> {

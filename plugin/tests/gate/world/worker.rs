@@ -132,9 +132,26 @@ impl Worker {
     /// A piece of the answer passes.
     pub(crate) fn answer(&mut self, id: u32, piece: &[u8], is_end: bool) {
         self.host.memory.effective.set(id);
-        *self.host.memory.piece.borrow_mut() = piece.to_vec();
-        self.gate
-            .on_response_body(&self.host, id, piece.len(), is_end);
+        let mut pieces = self.host.memory.pieces.borrow_mut();
+        let held = pieces.entry(id).or_default();
+        held.extend_from_slice(piece);
+        let bytes = held.len();
+        drop(pieces);
+        let passed = self.gate.on_response_body(&self.host, id, bytes, is_end);
+        if passed == Action::Continue {
+            self.host.deliver_piece(id);
+        }
+    }
+
+    /// What the client has got of an answer.
+    pub(crate) fn delivered(&self, id: u32) -> String {
+        let delivered = self.host.memory.delivered.borrow();
+        String::from_utf8(delivered.get(&id).cloned().unwrap_or_default()).unwrap()
+    }
+
+    /// Whether the filter has cut an answer off.
+    pub(crate) fn is_cut(&self, id: u32) -> bool {
+        self.host.memory.reset.borrow().contains(&id)
     }
 
     /// A request without a body arrives.
@@ -198,12 +215,13 @@ impl Worker {
         self.gate.on_response_headers(&self.host, id, is_end);
     }
 
-    pub(crate) fn trailer(&mut self, id: u32, name: &str, value: &str) {
+    /// Trailers end an answer. Answers whether they pass.
+    pub(crate) fn trailer(&mut self, id: u32, name: &str, value: &str) -> bool {
         self.host.memory.effective.set(id);
         let mut headers = self.host.memory.response_headers.borrow_mut();
         headers.insert((id, format!("trailer:{name}")), value.to_owned());
         drop(headers);
-        self.gate.on_response_trailers(&self.host, id);
+        self.gate.on_response_trailers(&self.host, id) == Action::Continue
     }
 
     pub(crate) fn finish(&mut self, id: u32) {

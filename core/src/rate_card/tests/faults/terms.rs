@@ -415,7 +415,7 @@ fn a_document_is_written_as_it_was_read() {
             "meters": [{"meter": {"request_header": "x"}, "price": "1", "estimate": 3}],
             "tokens": {"format": "openai_chat", "unknown_model": {"as": "m1"}, "output_tokens_max": 5,
                 "request_body_bytes_max": 6, "include_usage": false},
-            "promise": "metered", "rounding": "half_even", "minimum": "1", "estimate": {"output_tokens": 9},
+            "promise": "metered", "on_empty": "finish", "rounding": "half_even", "minimum": "1", "estimate": {"output_tokens": 9},
             "settle": [{"when": {"cause": ["timeout"]}, "then": "minimum"}],
         }],
     });

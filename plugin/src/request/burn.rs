@@ -1,0 +1,264 @@
+//! Credit for answers that are paid for while they pass: under the promise `metered` a request
+//! reserves what its beginning costs, and more as its answer burns it.
+//!
+//! It is always so much ahead of what has passed that most pieces need no look at the cell.
+//! What is reserved as it goes is reserved under the lease that is spent from then, so one
+//! answer may settle under several leases.
+
+use creditgate_core::amount::Amount;
+use creditgate_core::cell::{Cell, NotAdmitted};
+use creditgate_core::lease::LeaseNumber;
+use creditgate_core::rate_card::{Discount, PRICE_MAX};
+use creditgate_core::usage::{EventEnd, TokenCounts};
+
+use super::Admitted;
+use super::line::Place;
+use super::refusal::Refusal;
+use crate::gate::Gate;
+use crate::host::Host;
+use crate::metrics::Metric;
+use crate::shared::{self, Found};
+
+/// Leases that one answer reserves under besides its first, at most: it is ended rather than to
+/// have more.
+const PARTS_MAX: usize = 8;
+
+/// What an answer has reserved besides its beginning, and how it stands.
+#[derive(Debug)]
+pub(crate) struct Burning {
+    /// What was reserved as it went, by lease.
+    parts: Vec<(LeaseNumber, Amount)>,
+    /// All that is set aside for it.
+    pub(super) reserved: Amount,
+    /// What is reserved ahead.
+    step: Amount,
+    measured: Reach,
+    pub(crate) passed: Reach,
+    /// How many bytes are held back, and whether they are the last.
+    pub(super) held: usize,
+    pub(super) has_end: bool,
+    pub(super) state: State,
+}
+
+/// A place in an answer, and what it comes to until there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reach {
+    pub(crate) cost: Amount,
+    pub(crate) tokens: TokenCounts,
+    pub(super) event: EventEnd,
+}
+
+/// How far an answer has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// What comes is paid for.
+    Open,
+    /// It waits for credit.
+    Waiting {
+        place: Place,
+        since_ms: u64,
+        deadline_ms: u64,
+    },
+    /// It goes on unpaid.
+    Unpaid,
+    /// It is to end with the event that has begun, for this reason.
+    Ending { reason: Refusal, deadline_ms: u64 },
+    /// It has ended.
+    Ended,
+}
+
+/// What became of a wish for more credit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum More {
+    /// It was reserved, or what there is will do for now.
+    Had,
+    /// It isn't in this lease; the control plane may have it.
+    Short(Place),
+    /// There is none, for this reason.
+    None(Refusal),
+}
+
+/// What became of one look at the cell.
+enum Tried {
+    Reserved(Amount),
+    Answer(More),
+    LostRace,
+}
+
+impl Burning {
+    /// What it lacks for all that was measured.
+    pub(super) fn lacks(&self) -> Amount {
+        self.missing().max(Amount::ZERO)
+    }
+
+    /// The same, and below zero what is reserved ahead.
+    const fn missing(&self) -> Amount {
+        self.measured.cost.saturating_sub(self.reserved)
+    }
+
+    /// Half of what is reserved ahead is still there.
+    fn has_enough(&self) -> bool {
+        let ahead = Amount::ZERO.saturating_sub(self.missing());
+        ahead >= Amount::ZERO && ahead >= self.step.saturating_sub(ahead)
+    }
+
+    /// All that was measured is let through.
+    pub(super) const fn let_through(&mut self) {
+        self.passed = self.measured;
+        self.held = 0;
+    }
+
+    /// The filter has ended it.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.state == State::Ended
+    }
+
+    fn add(&mut self, lease: LeaseNumber, amount: Amount) {
+        self.reserved = self.reserved.saturating_add(amount);
+        match self.parts.last_mut() {
+            Some((last, sum)) if *last == lease => *sum = sum.saturating_add(amount),
+            _ => self.parts.push((lease, amount)),
+        }
+    }
+
+    fn has_room_for(&self, lease: LeaseNumber) -> bool {
+        let is_last = self.parts.last().is_some_and(|(last, _)| *last == lease);
+        is_last || self.parts.len() < PARTS_MAX
+    }
+}
+
+impl Admitted {
+    /// Its answer begins, which is paid for while it passes.
+    pub(super) fn begin_burning(&mut self, host: &dyn Host) {
+        let asked = self.models(None).asked;
+        let step = self.terms.rule.step(asked, Discount::NONE);
+        let begun = Reach {
+            cost: Amount::ZERO,
+            tokens: TokenCounts::ZERO,
+            event: EventEnd::default(),
+        };
+        self.burning = Some(Box::new(Burning {
+            parts: Vec::new(),
+            reserved: self.terms.cost(),
+            step,
+            measured: begun,
+            passed: begun,
+            held: 0,
+            has_end: false,
+            state: State::Open,
+        }));
+        self.measure(host, &[]);
+        if let Some(burning) = &mut self.burning {
+            burning.let_through();
+        }
+    }
+
+    /// Takes note of what was measured until now, of which `piece` came last. What has no cost
+    /// is more than any balance.
+    pub(super) fn measure(&mut self, host: &dyn Host, piece: &[u8]) {
+        let rule = &self.terms.rule;
+        let Some(measures) = self.meter.as_ref().map(|meter| meter.so_far(host, rule)) else {
+            return;
+        };
+        let cost = rule.cost(&measures, &self.models(None), Discount::NONE);
+        if let Some(burning) = &mut self.burning {
+            burning.measured.cost = cost.unwrap_or(PRICE_MAX);
+            burning.measured.tokens = measures.tokens;
+            burning.measured.event.pass(piece);
+        }
+    }
+
+    /// What was reserved besides its beginning, by lease.
+    pub(crate) fn parts(&self) -> &[(LeaseNumber, Amount)] {
+        self.burning.as_ref().map_or(&[], |burning| &burning.parts)
+    }
+
+    /// All that is set aside for it.
+    pub(crate) fn reserved(&self) -> Amount {
+        let burning = self.burning.as_ref();
+        burning.map_or(self.terms.cost(), |burning| burning.reserved)
+    }
+
+    /// What it lacks while it waits for credit.
+    pub(crate) fn wanted(&self) -> Option<Amount> {
+        let burning = self.burning.as_ref()?;
+        matches!(burning.state, State::Waiting { .. }).then(|| burning.lacks())
+    }
+}
+
+impl Gate {
+    /// Reserves what was measured, and a step ahead if that is to be had.
+    pub(super) fn pay(&mut self, host: &dyn Host, admitted: &mut Admitted) -> More {
+        let Some(burning) = &mut admitted.burning else {
+            return More::Had;
+        };
+        if burning.has_enough() {
+            return More::Had;
+        }
+        let account = admitted.credential.account;
+        let now_ms = host.now_ms();
+        for _ in 0..self.config.limits.cas_attempts {
+            let found = shared::read(host, admitted.slot, account)
+                .or_else(|| shared::find(host, account, self.config.limits.cells_max));
+            let Some(found) = found.filter(|found| !self.is_of_another_ledger(&found.cell)) else {
+                break;
+            };
+            let lease = found.cell.lease;
+            admitted.slot = found.slot;
+            match self.try_more(host, now_ms, burning, found) {
+                Tried::Reserved(amount) => {
+                    burning.add(lease, amount);
+                    self.watched.touch(admitted.slot, account, now_ms);
+                    return More::Had;
+                }
+                Tried::Answer(answer) => return answer,
+                Tried::LostRace => self.count(Metric::CasLost),
+            }
+        }
+        let slot = admitted.slot;
+        if burning.lacks().is_zero() {
+            More::Had
+        } else {
+            More::Short(Place::Credit { slot, account })
+        }
+    }
+
+    fn try_more(&self, host: &dyn Host, now_ms: u64, burning: &Burning, mut found: Found) -> Tried {
+        let lacks = burning.lacks();
+        let ahead = burning.missing().saturating_add(burning.step);
+        let amount = match found.cell.admit(ahead, now_ms) {
+            Ok(()) => ahead,
+            Err(_) if lacks.is_zero() => return Tried::Answer(More::Had),
+            Err(_) => match found.cell.admit(lacks, now_ms) {
+                Ok(()) => lacks,
+                Err(fault) => {
+                    let none = self.hopeless(now_ms, &found.cell, fault);
+                    let place = Place::Credit {
+                        slot: found.slot,
+                        account: found.cell.account,
+                    };
+                    return Tried::Answer(none.map_or(More::Short(place), More::None));
+                }
+            },
+        };
+        if !burning.has_room_for(found.cell.lease) {
+            return Tried::Answer(More::None(Refusal::Capacity));
+        }
+        match shared::write(host, &found) {
+            Ok(()) => Tried::Reserved(amount),
+            Err(_) => Tried::LostRace,
+        }
+    }
+
+    /// Why no credit is to be waited for, if so.
+    fn hopeless(&self, now_ms: u64, cell: &Cell, fault: NotAdmitted) -> Option<Refusal> {
+        if !self.is_current(now_ms, cell) {
+            return None;
+        }
+        match fault {
+            NotAdmitted::Blocked(block) => Some(Refusal::blocked(block)),
+            NotAdmitted::AboveCeiling => Some(Refusal::CreditExhausted),
+            NotAdmitted::Short | NotAdmitted::PastUseBy => None,
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! An answer that is paid for while it passes, piece by piece.
+//!
+//! A piece that is not paid for is held back, and the request waits for credit like one that is
+//! not admitted yet. If none comes, the answer ends, and what was held back is dropped: between
+//! two events and with one more that says why, where the answer is made of events; else it is
+//! cut off. So nothing passes that is not paid for but the rest of an event that had begun.
+//!
+//! The proxy loses what is put into a piece in the callback that cuts the stream off. So the
+//! last event passes first, and the next piece, or the tick, cuts.
+
+use creditgate_core::rate_card::OnEmpty;
+
+use super::burn::{More, State};
+use super::line::Place;
+use super::refusal::Refusal;
+use super::{Action, Admitted, Stage, reply};
+use crate::gate::Gate;
+use crate::host::Host;
+use crate::metrics::Metric;
+
+/// How much of an answer is held back at most, in bytes: an answer of which more waits is ended.
+/// The proxy's own buffer must be larger, or it cuts answers off.
+const HELD_BYTES_MAX: usize = 256 * 1024;
+
+/// What can be done with an answer that is to end.
+enum Ending {
+    /// It does not end: it goes on unpaid.
+    Unpaid,
+    /// It ends with the event that says why.
+    Said,
+    /// It can only be cut off.
+    Cut,
+    /// The event that has begun must end first.
+    Later,
+}
+
+impl Gate {
+    /// A piece of the response's body comes by. `bytes`: of all that is held back by now.
+    pub fn on_response_body(
+        &mut self,
+        host: &dyn Host,
+        id: u32,
+        bytes: usize,
+        is_end: bool,
+    ) -> Action {
+        let Some(Stage::Admitted(admitted)) = self.requests.get_mut(&id) else {
+            return Action::Continue;
+        };
+        admitted.response.is_complete |= is_end;
+        let Some(meter) = &mut admitted.meter else {
+            return Action::Continue;
+        };
+        let Some(burning) = &mut admitted.burning else {
+            meter.pass(host, 0, bytes);
+            return Action::Continue;
+        };
+        if burning.is_ended() {
+            host.reset_response();
+            return Action::Pause;
+        }
+        let piece = meter.pass(host, burning.held, bytes);
+        burning.held = bytes;
+        burning.has_end = is_end;
+        admitted.measure(host, &piece);
+        self.with_stream(id, Action::Continue, |gate, admitted| {
+            gate.pass_on(host, id, admitted)
+        })
+    }
+
+    /// Does something with an admitted request and the gate at once.
+    fn with_stream<T>(
+        &mut self,
+        id: u32,
+        otherwise: T,
+        act: impl FnOnce(&mut Self, &mut Admitted) -> T,
+    ) -> T {
+        match self.requests.remove(&id) {
+            Some(Stage::Admitted(mut admitted)) => {
+                let done = act(self, &mut admitted);
+                self.requests.insert(id, Stage::Admitted(admitted));
+                done
+            }
+            Some(other) => {
+                self.requests.insert(id, other);
+                otherwise
+            }
+            None => otherwise,
+        }
+    }
+
+    /// Lets through what has come, if it is paid for.
+    fn pass_on(&mut self, host: &dyn Host, id: u32, admitted: &mut Admitted) -> Action {
+        let Some(burning) = &mut admitted.burning else {
+            return Action::Continue;
+        };
+        let is_full = burning.held > HELD_BYTES_MAX;
+        match burning.state {
+            State::Open => {}
+            State::Waiting { .. } if !is_full => return Action::Pause,
+            State::Waiting { .. } => return self.end_now(host, id, admitted, Refusal::Capacity),
+            State::Ending { reason, .. } => return self.end_now(host, id, admitted, reason),
+            State::Unpaid => {
+                burning.let_through();
+                return Action::Continue;
+            }
+            State::Ended => return Action::Pause,
+        }
+        match self.pay(host, admitted) {
+            More::Had => {
+                admitted.let_through();
+                Action::Continue
+            }
+            More::Short(place) if !is_full && self.has_room_to_wait() => {
+                self.wait_for_more(host, id, admitted, place);
+                Action::Pause
+            }
+            More::Short(_) => self.end_now(host, id, admitted, Refusal::Capacity),
+            More::None(reason) => self.end_now(host, id, admitted, reason),
+        }
+    }
+
+    fn has_room_to_wait(&self) -> bool {
+        self.line.len() < self.config.limits.waiters_max
+    }
+
+    fn wait_for_more(&mut self, host: &dyn Host, id: u32, admitted: &mut Admitted, place: Place) {
+        let since_ms = host.now_ms();
+        let deadline_ms = since_ms.saturating_add(self.timing().wait_ms);
+        self.count(Metric::StreamsHeld);
+        self.line.set_deadline(id, deadline_ms);
+        self.line.join(id, place);
+        admitted.set_state(State::Waiting {
+            place,
+            since_ms,
+            deadline_ms,
+        });
+        self.wake(host);
+    }
+
+    /// It waits for nothing any more.
+    pub(crate) fn sate(&mut self, id: u32, admitted: &Admitted) {
+        match admitted.burning.as_ref().map(|burning| burning.state) {
+            Some(State::Waiting {
+                place, deadline_ms, ..
+            }) => {
+                self.line.leave(id, place);
+                self.line.clear_deadline(id, deadline_ms);
+            }
+            Some(State::Ending { deadline_ms, .. }) => self.line.clear_deadline(id, deadline_ms),
+            _ => {}
+        }
+    }
+
+    /// The credit is used up, and a callback is running in which what is held back comes by.
+    fn end_now(
+        &mut self,
+        host: &dyn Host,
+        id: u32,
+        admitted: &mut Admitted,
+        reason: Refusal,
+    ) -> Action {
+        match self.end_stream(host, id, admitted, reason) {
+            Ending::Unpaid | Ending::Said => Action::Continue,
+            Ending::Cut => {
+                host.reset_response();
+                Action::Pause
+            }
+            Ending::Later => Action::Pause,
+        }
+    }
+
+    /// The same, from the root.
+    fn end_held(&mut self, host: &dyn Host, id: u32, admitted: &mut Admitted, reason: Refusal) {
+        if host.enter(id) {
+            match self.end_stream(host, id, admitted, reason) {
+                Ending::Unpaid | Ending::Said => host.resume_response(),
+                Ending::Cut => host.reset_response(),
+                Ending::Later => {}
+            }
+        }
+        host.enter(self.root);
+    }
+
+    /// Brings an answer to its end, whose credit is used up, or lets it go on, as its rule says.
+    fn end_stream(
+        &mut self,
+        host: &dyn Host,
+        id: u32,
+        admitted: &mut Admitted,
+        reason: Refusal,
+    ) -> Ending {
+        self.sate(id, admitted);
+        if admitted.terms.rule.on_empty() == OnEmpty::Finish {
+            admitted.set_state(State::Unpaid);
+            admitted.let_through();
+            return Ending::Unpaid;
+        }
+        let ending = admitted.last_words(host, reason);
+        if let Ending::Later = ending {
+            let deadline_ms = host.now_ms().saturating_add(self.timing().wait_ms);
+            self.line.set_deadline(id, deadline_ms);
+            admitted.set_state(State::Ending {
+                reason,
+                deadline_ms,
+            });
+            return ending;
+        }
+        self.count(Metric::StreamsEnded);
+        admitted.set_state(State::Ended);
+        if let Ending::Said = ending
+            && !admitted.has_end()
+        {
+            self.cut.push(id);
+        }
+        ending
+    }
+
+    /// Serves an answer that waits for credit. Answers false if it has to wait on. From the root
+    /// only.
+    pub(crate) fn serve_stream(&mut self, host: &dyn Host, id: u32) -> bool {
+        self.with_stream(id, true, |gate, admitted| match gate.pay(host, admitted) {
+            More::Short(_) => false,
+            More::None(reason) => {
+                gate.end_held(host, id, admitted, reason);
+                true
+            }
+            More::Had => {
+                gate.sate(id, admitted);
+                admitted.set_state(State::Open);
+                let has_held = admitted.has_held();
+                admitted.let_through();
+                if has_held && host.enter(id) {
+                    host.resume_response();
+                }
+                host.enter(gate.root);
+                true
+            }
+        })
+    }
+
+    /// An answer's time to wait is over. From the root only.
+    pub(crate) fn end_overdue_stream(&mut self, host: &dyn Host, id: u32) {
+        self.with_stream(id, (), |gate, admitted| {
+            let state = admitted.burning.as_ref().map(|burning| burning.state);
+            if let Some(State::Waiting {
+                place, since_ms, ..
+            }) = state
+            {
+                let reason = gate.why_none_came(place, since_ms);
+                gate.end_held(host, id, admitted, reason);
+            } else {
+                // The event that had begun did not end in time.
+                gate.count(Metric::StreamsEnded);
+                admitted.set_state(State::Ended);
+                if host.enter(id) {
+                    host.reset_response();
+                }
+                host.enter(gate.root);
+            }
+        });
+    }
+
+    fn why_none_came(&mut self, place: Place, since_ms: u64) -> Refusal {
+        let Place::Credit { slot, .. } = place else {
+            return Refusal::ControlPlaneUnreachable;
+        };
+        let queue = self.line.credit(slot);
+        match queue.is_some_and(|queue| queue.answered_at_ms >= since_ms) {
+            true => Refusal::CreditExhausted,
+            false => Refusal::ControlPlaneUnreachable,
+        }
+    }
+
+    /// Time burns, too: looks at the answers that are paid for by it. From the tick.
+    pub(crate) fn burn_time(&mut self, host: &dyn Host) {
+        for id in self.timed.iter().copied().collect::<Vec<_>>() {
+            self.with_stream(id, (), |gate, admitted| {
+                let state = admitted.burning.as_ref().map(|burning| burning.state);
+                if state == Some(State::Open) {
+                    admitted.measure(host, &[]);
+                    match gate.pay(host, admitted) {
+                        More::Had => {}
+                        More::Short(place) if gate.has_room_to_wait() => {
+                            gate.wait_for_more(host, id, admitted, place);
+                        }
+                        More::Short(_) => gate.end_held(host, id, admitted, Refusal::Capacity),
+                        More::None(reason) => gate.end_held(host, id, admitted, reason),
+                    }
+                }
+            });
+        }
+        host.enter(self.root);
+    }
+
+    /// Cuts off the answers that have said their last. From the tick.
+    pub(crate) fn cut_streams(&mut self, host: &dyn Host) {
+        for id in std::mem::take(&mut self.cut) {
+            if self.requests.contains_key(&id) && host.enter(id) {
+                host.reset_response();
+            }
+        }
+        host.enter(self.root);
+    }
+}
+
+impl Admitted {
+    /// The response's trailers come by: they pass no earlier than what is held back.
+    pub(super) fn hold_trailers(&mut self, host: &dyn Host) -> Action {
+        let Some(burning) = &mut self.burning else {
+            return Action::Continue;
+        };
+        burning.has_end = true;
+        match burning.state {
+            State::Open | State::Unpaid => Action::Continue,
+            State::Waiting { .. } => Action::Pause,
+            State::Ending { .. } | State::Ended => {
+                burning.state = State::Ended;
+                host.reset_response();
+                Action::Pause
+            }
+        }
+    }
+
+    fn set_state(&mut self, state: State) {
+        if let Some(burning) = &mut self.burning {
+            burning.state = state;
+        }
+    }
+
+    fn let_through(&mut self) {
+        if let Some(burning) = &mut self.burning {
+            burning.let_through();
+        }
+    }
+
+    fn has_held(&self) -> bool {
+        let burning = self.burning.as_ref();
+        burning.is_some_and(|burning| burning.held > 0 || burning.has_end)
+    }
+
+    fn has_end(&self) -> bool {
+        self.burning.as_ref().is_some_and(|burning| burning.has_end)
+    }
+
+    /// Puts the event that says why in the place of what is held back, behind the event that has
+    /// begun.
+    fn last_words(&self, host: &dyn Host, reason: Refusal) -> Ending {
+        let is_stream = self.meter.as_ref().is_some_and(|meter| meter.is_stream());
+        let Some(burning) = self.burning.as_ref().filter(|_| is_stream) else {
+            return Ending::Cut;
+        };
+        if burning.held == 0 {
+            // Nothing to put it into.
+            return Ending::Cut;
+        }
+        let mut body = host.response_body(0, burning.held);
+        match burning.passed.event.rest(&body) {
+            Some(rest) => {
+                body.truncate(rest);
+                body.extend_from_slice(reply::last_event(reason).as_bytes());
+                host.replace_response_body(burning.held, &body);
+                Ending::Said
+            }
+            None if burning.has_end || burning.held > HELD_BYTES_MAX => Ending::Cut,
+            None => Ending::Later,
+        }
+    }
+}
