@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Answers like a language model: OpenAI's chat completions and Anthropic's messages, whole and
-as events, in the shapes that the providers document. It knows one sentence, and counts words
-for tokens. Python's standard library only.
+as events, in the shapes that the providers document. It knows one sentence, which the model
+`storyteller` says a hundred times, and counts words for tokens. Python's standard library only.
 
     model.py PORT
 """
@@ -25,7 +25,8 @@ class Model(BaseHTTPRequestHandler):
         if shape is None:
             return self.whole(404, {"error": {"message": "no such path"}})
         limits = [asked[name] for name in ("max_tokens", "max_completion_tokens") if asked.get(name)]
-        words = SENTENCE[: min(limits, default=len(SENTENCE))]
+        words = SENTENCE * (100 if asked["model"] == "storyteller" else 1)
+        words = words[: min(limits, default=len(words))]
         read = sum(len(str(message["content"]).split()) for message in asked["messages"])
         answer = shape(asked, words, read)
         if not asked.get("stream"):
@@ -34,12 +35,15 @@ class Model(BaseHTTPRequestHandler):
         self.send_header("content-type", "text/event-stream")
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
-        for event in answer.events():
-            event = event.encode()
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
-            self.wfile.flush()
-            time.sleep(0.02)
-        self.wfile.write(b"0\r\n\r\n")
+        try:
+            for event in answer.events():
+                event = event.encode()
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
+                self.wfile.flush()
+                time.sleep(0.02)
+            self.wfile.write(b"0\r\n\r\n")
+        except OSError:
+            self.close_connection = True  # The gateway has ended it.
 
     def whole(self, status, document):
         text = json.dumps(document).encode()

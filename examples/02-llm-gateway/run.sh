@@ -84,13 +84,16 @@ ask /v1/chat/completions "{\"model\": \"gpt-4o-mini\", \"max_tokens\": 100, $que
 ask /v1/chat/completions "{\"model\": \"gpt-4o\", \"max_tokens\": 100, \"stream\": true, $question}"; expect 200
 ask /v1/messages "{\"model\": \"claude-sonnet-4-5\", \"max_tokens\": 100, \"stream\": true, $question}"; expect 200
 ask /v1/chat/completions "{\"model\": \"gpt-4o\", \"max_tokens\": 4000, $question}"; expect 402
+# A story has no end that anybody knows: it is paid for while it passes, and ends when the credit does.
+ask /v1/chat/completions "{\"model\": \"storyteller\", \"stream\": true, $question}"; expect 200
+grep -q '^event: error' "$work/answer" || { echo "the story went on for free" >&2; exit 1; }
 
 echo; echo "the balance, as the customer reads it with its key:"
 curl --silent --fail-with-body -H "Authorization: Bearer $key" "$gateway/.well-known/credit-balance"; echo
 
 # 5. The access log says what each answer was made of, and sums up to the ledger.
 costs() { sed -n 's/.*"cost":"\([0-9.]*\)".*/\1/p' "$work/access.jsonl"; }
-wait_for "the access log" sh -c "[ \$(grep -c '\"cost\"' '$work/access.jsonl') = 3 ]"
+wait_for "the access log" sh -c "[ \$(grep -c '\"cost\"' '$work/access.jsonl') = 4 ]"
 echo; echo "the access log:"; grep '"outcome"' "$work/access.jsonl"
 logged=$(costs | awk '{ sum += $1 * 1e9 } END { printf "%.0f", sum }')
 spent() { api GET "/v1/wallets/$wallet/balance" '' | field spent; }

@@ -48,6 +48,10 @@ pub struct Config {
     /// Whether each priced request writes the filter state `wasm.creditgate` for access logs.
     #[serde(default = "default_true")]
     pub access_log: bool,
+    /// Whether a request is charged by the first filter that decides it alone. Set it in all filters
+    /// that a request may cross; each of them asks the proxy then whether another has decided.
+    #[serde(default)]
+    pub charged_once: bool,
     /// Whether allowed responses also carry a `RateLimit` field.
     #[serde(default)]
     pub rate_limit_headers: bool,

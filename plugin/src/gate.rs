@@ -22,6 +22,7 @@ use crate::config::{Config, GatewayKey};
 use crate::credential::Credential;
 use crate::host::{Host, Level};
 use crate::metrics::{Counts, Metric};
+use crate::request::drip::Drips;
 use crate::request::settle::Settlement;
 use crate::request::{Stage, line::Line};
 use crate::root::bucket::Bucket;
@@ -60,6 +61,8 @@ pub struct Gate {
     pub(crate) watched: Watched,
     pub(crate) orphans: VecDeque<Report>,
     pub(crate) unsettled: VecDeque<Settlement>,
+    /// Bodies whose pieces are let go one by one.
+    pub(crate) drips: Drips,
     /// Answers that are paid for by time while they pass.
     pub(crate) timed: BTreeSet<u32>,
     /// Streams that have said their last, to be cut off by the tick.
@@ -87,7 +90,7 @@ impl Gate {
     #[must_use]
     pub fn new(config: Config, gateway_key: GatewayKey, root: u32, host: &dyn Host) -> Self {
         let limits = config.limits;
-        Self {
+        let gate = Self {
             gateway_key,
             root,
             me: host.random(),
@@ -104,6 +107,7 @@ impl Gate {
             watched: Watched::default(),
             orphans: VecDeque::new(),
             unsettled: VecDeque::new(),
+            drips: Drips::default(),
             timed: BTreeSet::new(),
             cut: Vec::new(),
             faults_told: BTreeSet::new(),
@@ -113,7 +117,9 @@ impl Gate {
             ticks: 0,
             is_woken: false,
             config,
-        }
+        };
+        gate.meet_neighbours(host);
+        gate
     }
 
     /// The time limits; defaults until the control plane was heard.

@@ -59,6 +59,8 @@ metrics! {
     SettlementsDropped = "settlements_dropped_total",
     /// Requests that were held until something was known.
     Held = "held_total",
+    /// Requests that another filter of the process had decided.
+    DecidedElsewhere = "decided_elsewhere_total",
     /// Answers that were held back until they were paid for.
     StreamsHeld = "streams_held_total",
     /// Answers that were ended because the credit was used up.

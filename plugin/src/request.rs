@@ -11,6 +11,7 @@ pub(crate) mod balance;
 mod belief;
 pub(crate) mod body;
 mod burn;
+pub(crate) mod drip;
 pub(crate) mod held;
 pub(crate) mod identify;
 pub(crate) mod judge;
@@ -207,11 +208,18 @@ impl Verdict {
     }
 }
 
+/// The filter state by which a filter tells others that a request is decided; no client can set it.
+const DECIDED: &str = "creditgate_decided";
+
 impl Gate {
     /// Decides a request, or holds it.
     pub fn on_request_headers(&mut self, host: &dyn Host, id: u32, is_end: bool) -> Action {
         if self.config.mode == Mode::Off {
             self.count(Metric::Passed);
+            return Action::Continue;
+        }
+        if self.is_decided_elsewhere(host) {
+            self.count(Metric::DecidedElsewhere);
             return Action::Continue;
         }
         let Some(pairs) = host.request_headers() else {
@@ -267,14 +275,17 @@ impl Gate {
         match verdict {
             Verdict::Pass => {
                 self.count(Metric::Passed);
+                self.leave_mark(host);
                 Action::Continue
             }
             Verdict::Admit(admitted) => {
                 self.count(Metric::Admitted);
+                self.leave_mark(host);
                 self.requests.insert(id, Stage::Admitted(admitted));
                 Action::Continue
             }
             Verdict::Shadow(shadowed) => {
+                self.leave_mark(host);
                 self.shadow(id, shadowed);
                 Action::Continue
             }
@@ -299,6 +310,18 @@ impl Gate {
                 self.requests.insert(id, Stage::Reading(Box::new(reading)));
                 Action::Pause
             }
+        }
+    }
+
+    /// Whether a filter that the request has crossed before has decided it.
+    fn is_decided_elsewhere(&self, host: &dyn Host) -> bool {
+        self.config.charged_once && host.property(&[DECIDED]).is_some()
+    }
+
+    /// Tells filters that come later that the request is decided.
+    pub(crate) fn leave_mark(&self, host: &dyn Host) {
+        if self.config.charged_once {
+            host.set_filter_state(DECIDED, b"1");
         }
     }
 

@@ -8,6 +8,7 @@ pub(crate) mod bucket;
 pub(crate) mod calls;
 mod cells;
 pub(crate) mod epoch;
+mod neighbours;
 pub(crate) mod poll;
 pub(crate) mod resolve;
 pub(crate) mod sync;
@@ -50,6 +51,7 @@ impl Gate {
     /// Does what is due.
     pub(crate) fn run(&mut self, host: &dyn Host, now_ms: u64) {
         self.watched.note_time(now_ms);
+        self.let_drip(host);
         self.seek_awaited_cells(host, now_ms);
         self.end_overdue(host, now_ms);
         if !self.calls.is_resting(now_ms) {

@@ -1,7 +1,7 @@
 //! What lies in shared data, where every worker of the process sees it.
 //!
 //! Keys can be neither listed nor deleted, so they are few and fixed: `i` the instance's id,
-//! `l` the leader's record, `g` the gateway configuration, `c0`, `c1`, … the cells. A cell is
+//! `l` the leader's record, `g` the gateway configuration, `n` the list of filters, `c0`, `c1`, … the cells. A cell is
 //! found by probing from its account's hash. Since keys never vanish, the first absent one
 //! ends the search.
 
@@ -16,6 +16,8 @@ use crate::host::{Expect, Host, Lost, Shared};
 pub(crate) const CONFIG_KEY: &str = "g";
 /// The key of the leader's record.
 pub(crate) const LEADER_KEY: &str = "l";
+/// The key of the list of the process's filters.
+pub(crate) const NEIGHBOURS_KEY: &str = "n";
 const INSTANCE_KEY: &str = "i";
 
 /// How many places an account's cell may be at.

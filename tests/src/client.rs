@@ -6,10 +6,12 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::client::conn::http2;
 use hyper::header::HeaderMap;
-use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -104,6 +106,50 @@ impl Client {
         tokio::spawn(connection);
         Ok(sender)
     }
+}
+
+/// How a client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2, from the first byte on.
+    Http2,
+}
+
+/// Sends one request on a connection of its own, and takes the head of its answer; the body comes as it
+/// is read. Whoever drops the answer goes away.
+///
+/// # Errors
+/// If the connection breaks before.
+pub async fn begin(
+    address: SocketAddr,
+    protocol: Protocol,
+    request: Request<Full<Bytes>>,
+) -> Result<Response<Incoming>> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let stream = TokioIo::new(stream);
+    Ok(match protocol {
+        Protocol::Http1 => {
+            let (mut sender, connection) = handshake(stream).await?;
+            tokio::spawn(connection);
+            sender.send_request(request).await?
+        }
+        Protocol::Http2 => {
+            let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream).await?;
+            tokio::spawn(connection);
+            sender.send_request(in_http2(request)?).await?
+        }
+    })
+}
+
+/// HTTP/2 names the host in the request's address.
+fn in_http2(mut request: Request<Full<Bytes>>) -> Result<Request<Full<Bytes>>> {
+    let host = request.headers_mut().remove("host");
+    let host = host.context("a request names its host")?;
+    *request.uri_mut() = format!("http://{}{}", host.to_str()?, request.uri()).parse()?;
+    Ok(request)
 }
 
 /// A request with a key, and no body.

@@ -1,11 +1,14 @@
 //! A real upstream that counts what reaches it and behaves as a request asks.
 //!
 //! The header `x-behave` says how: `status=503`, `slow=200` (ms before the answer), `hang`,
-//! `reset` (no answer), `reset-after=1000` (bytes of the body, then the connection breaks),
+//! `reset` (no answer), `reset-after=1000` (bytes of the body, then the connection breaks), `cut=3` (chunks, then
+//! it breaks),
 //! `stream=20,50` (chunks, ms between), `echo`, `fail-first` (503 for the first request of
 //! an `x-test-id`). Without it: 200. Paths that begin with `/healthz` are not counted. At the
-//! paths of language models it answers like one, see [`llm`].
+//! paths of language models it answers like one, see [`llm`]; to gRPC calls by gRPC. It speaks HTTP/1.1,
+//! and HTTP/2 with those who begin with it.
 
+mod grpc;
 pub mod llm;
 
 use std::collections::{BTreeMap, HashMap};
@@ -24,7 +27,8 @@ use hyper::body::{Frame, Incoming};
 use hyper::header::HeaderMap;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -80,10 +84,10 @@ impl Upstream {
                 tokio::spawn(async move {
                     let service = service_fn(move |request| answer(Arc::clone(&counts), request));
                     // An error is a client that went, or a reset on purpose.
-                    let _ = hyper::server::conn::http1::Builder::new()
-                        .max_buf_size(1 << 20)
-                        .serve_connection(TokioIo::new(stream), service)
-                        .await;
+                    let mut server = Builder::new(TokioExecutor::new());
+                    server.http1().max_buf_size(1 << 20);
+                    let served = server.serve_connection(TokioIo::new(stream), service);
+                    let _ = served.await;
                 });
             }
         });
@@ -133,6 +137,7 @@ async fn answer(
     counts: Arc<Counts>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, std::io::Error> {
+    let is_call = grpc::is_call(&request);
     let (head, body) = request.into_parts();
     if head.uri.path().starts_with("/healthz") {
         return Ok(Response::new(full("healthy\n")));
@@ -175,6 +180,9 @@ async fn answer(
         std::future::pending::<()>().await;
     }
     let received = receive(&counts, test_id.as_deref(), attempt, body).await?;
+    if is_call {
+        return Ok(grpc::answer(verb, first, second));
+    }
     if let Some(answer) = llm::Answer::to(head.uri.path(), &received, &behave) {
         return Ok(model_answer(answer));
     }
@@ -190,6 +198,7 @@ async fn answer(
         }
         "echo" => full(received),
         "stream" => chunks(first, ms(second), false),
+        "cut" => chunks(first, Duration::ZERO, true),
         "reset-after" => chunks(first.div_ceil(100), Duration::ZERO, true),
         _ => full("hello\n"),
     };
@@ -240,7 +249,8 @@ async fn receive(
 /// What a language model says, piece by piece.
 fn model_answer(answer: llm::Answer) -> Response<Body> {
     let (status, headers, gap) = (answer.status, answer.headers.clone(), answer.gap);
-    let mut response = Response::new(pieces(answer.into_pieces(), gap));
+    let cut = answer.cut;
+    let mut response = Response::new(pieces(answer.into_pieces(), gap, cut));
     *response.status_mut() = hyper::StatusCode::from_u16(status).unwrap_or_default();
     for (name, value) in headers {
         if let Ok(value) = hyper::header::HeaderValue::from_str(&value) {
@@ -255,11 +265,22 @@ fn full(body: impl Into<Bytes>) -> Body {
     Full::new(body.into()).map_err(never).boxed()
 }
 
-/// These chunks, with a `gap` before each but the first.
-fn pieces(pieces: impl Iterator<Item = Bytes> + Send + 'static, gap: Duration) -> Body {
+/// These chunks, with a `gap` before each but the first. The connection breaks after `cut` of them.
+fn pieces(
+    pieces: impl Iterator<Item = Bytes> + Send + 'static,
+    gap: Duration,
+    cut: Option<usize>,
+) -> Body {
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
         for (number, piece) in pieces.enumerate() {
+            if cut == Some(number) {
+                // What was sent shall leave before.
+                pause(ms(20)).await;
+                let broken = Err(std::io::Error::other("reset on purpose"));
+                let _ = sender.send(broken).await;
+                return;
+            }
             if number > 0 && !gap.is_zero() {
                 pause(gap).await;
             }

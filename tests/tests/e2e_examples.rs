@@ -49,7 +49,7 @@ async fn example_02_sells_tokens() -> Result<()> {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let complained = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{said}\n{complained}");
-    // A paid answer, two streams, a refusal; each charged by what it told.
+    // A paid answer, two streams, a refusal, a story that ends with the credit.
     for line in [
         r#""usage": {"prompt_tokens": 4, "completion_tokens": 13"#,
         "data: [DONE]",
@@ -59,7 +59,9 @@ async fn example_02_sells_tokens() -> Result<()> {
         r#""cost":"0.0000084","settled_by":"usage","model":"gpt-4o-mini""#,
         r#""cost":"0.00014","settled_by":"usage","model":"gpt-4o""#,
         r#""cost":"0.000207","settled_by":"usage","model":"claude-sonnet-4-5""#,
-        "spent, as the ledger says: 0.0003554 usd",
+        "event: error",
+        r#""settled_by":"ended","model":"storyteller""#,
+        "the costs in the access log sum up to the same",
     ] {
         assert!(said.contains(line), "{line} in {said}");
     }

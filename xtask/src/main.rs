@@ -29,6 +29,8 @@ cargo xtask <verb>
   demo [--once]    Creditgate on this machine, shown step by step; --once: ends then, non-zero if anything was wrong
   test [-- ARGS]   everything that is tested, real Envoy included; ARGS go to cargo-nextest
   e2e [-- ARGS]    only the tests with real Envoy and the simulation (package creditgate-tests)
+  e2e --oldest-envoy [-- ARGS]
+                   those of them that hang on the proxy, with the oldest Envoy that is tested
   bench            what the filter costs the proxy a request, against no filter and one that does nothing
   ci               formatting, lints, drift of the references, and `test`: what .ci/run calls
   fmt              check the formatting
@@ -36,7 +38,7 @@ cargo xtask <verb>
   wasm [--traps]   build the filter; --traps: the variant for the trap test
   docs [--check]   write the references under docs/reference from the code; --check: fail if one has drifted
   dist             dist/: the filter, the control plane and their checksums
-  tools            get what is missing: wasm targets, Envoy, Node, wasm-bindgen-test-runner, cargo-nextest,
+  tools            get what is missing: wasm targets, two Envoys, Node, wasm-bindgen-test-runner, cargo-nextest,
                    verifiers of webhooks";
 
 fn main() -> ExitCode {
@@ -67,6 +69,10 @@ fn run(arguments: &[String]) -> Result<()> {
         ("test", rest) => {
             let for_nextest = after_dashes(rest)?;
             Stages::report(|stages| test::everything(stages, for_nextest))
+        }
+        ("e2e", [flag, rest @ ..]) if flag == "--oldest-envoy" => {
+            let for_nextest = after_dashes(rest)?;
+            Stages::report(|stages| test::oldest_envoy(stages, for_nextest))
         }
         ("e2e", rest) => {
             let for_nextest = after_dashes(rest)?;

@@ -23,21 +23,56 @@ pub(crate) fn everything(stages: &mut Stages, for_nextest: &[String]) -> Result<
     stages.run("examples in the documentation", || {
         command::run(command::cargo("test").args(["--workspace", "--doc", "--quiet"]))
     })?;
-    nextest(stages, &tools, &built, &["--workspace"], for_nextest)
+    nextest(stages, &tools, &built, &ALL, for_nextest)?;
+    if for_nextest.is_empty() {
+        nextest(stages, &tools, &built, &OLDEST_ENVOY, &[])?;
+    }
+    Ok(())
 }
 
 /// Only the package that starts real Envoys and the simulation.
 pub(crate) fn end_to_end(stages: &mut Stages, for_nextest: &[String]) -> Result<()> {
     let tools = Tools::get(stages)?;
     let built = Built::build(stages)?;
-    nextest(
-        stages,
-        &tools,
-        &built,
-        &["--package", "creditgate-tests"],
-        for_nextest,
-    )
+    nextest(stages, &tools, &built, &END_TO_END, for_nextest)
 }
+
+/// The end-to-end tests that `for_nextest` names, or all that are run with the oldest Envoy.
+pub(crate) fn oldest_envoy(stages: &mut Stages, for_nextest: &[String]) -> Result<()> {
+    let tools = Tools::get(stages)?;
+    let built = Built::build(stages)?;
+    nextest(stages, &tools, &built, &OLDEST_ENVOY, for_nextest)
+}
+
+/// One run of cargo-nextest.
+struct Run {
+    stage: &'static str,
+    /// Its profile, which has a report of its own.
+    profile: &'static str,
+    /// What is run, unless its arguments name packages.
+    which: &'static [&'static str],
+    is_oldest_envoy: bool,
+}
+
+const ALL: Run = Run {
+    stage: "tests",
+    profile: "default",
+    which: &["--workspace"],
+    is_oldest_envoy: false,
+};
+
+const END_TO_END: Run = Run {
+    which: &["--package", "creditgate-tests"],
+    ..ALL
+};
+
+/// Which tests those are the profile says, in `.config/nextest.toml`.
+const OLDEST_ENVOY: Run = Run {
+    stage: "tests with the oldest Envoy",
+    profile: "oldest-envoy",
+    is_oldest_envoy: true,
+    ..END_TO_END
+};
 
 /// What the end-to-end tests run.
 struct Built {
@@ -106,16 +141,16 @@ fn nextest(
     stages: &mut Stages,
     tools: &Tools,
     built: &Built,
-    which: &[&str],
+    run: &Run,
     for_nextest: &[String],
 ) -> Result<()> {
     // The count of an earlier run must not be taken for this one's.
     let report = workspace::target()
         .join("nextest")
-        .join("default")
+        .join(run.profile)
         .join("junit.xml");
     let _ = std::fs::remove_file(&report);
-    let outcome = stages.run("tests", || {
+    let outcome = stages.run(run.stage, || {
         let mut command = Command::new(&tools.nextest);
         command::clean(&mut command);
         // Whoever names packages means these, not all.
@@ -123,10 +158,14 @@ fn nextest(
             .iter()
             .any(|argument| argument == "-p" || argument.starts_with("--package"));
         command
-            .args(["nextest", "run"])
-            .args(if named { &[] } else { which })
+            .args(["nextest", "run", "--profile", run.profile])
+            .args(if named { &[] } else { run.which })
             .args(for_nextest);
-        command.env("ENVOY_BIN", &tools.envoy);
+        let envoy = match run.is_oldest_envoy {
+            true => &tools.oldest_envoy,
+            false => &tools.envoy,
+        };
+        command.env("ENVOY_BIN", envoy);
         command.env("CREDITGATE_WASM", &built.filter);
         command.env("CREDITGATE_WASM_TRAP", &built.trapping_filter);
         command.env("CREDITGATE_BIN", &built.control_plane);
@@ -139,7 +178,7 @@ fn nextest(
         .as_deref()
         .and_then(count_in)
     {
-        stages.count(count);
+        stages.count(format!("{}: {count}", run.stage));
     }
     outcome
 }
@@ -161,7 +200,7 @@ fn count_in(report: &str) -> Option<String> {
     );
     let passed = run.checked_sub(failed)?;
     Some(format!(
-        "tests: {run} run, {passed} passed, {failed} failed (cargo-nextest)"
+        "{run} run, {passed} passed, {failed} failed (cargo-nextest)"
     ))
 }
 
@@ -188,7 +227,7 @@ mod tests {
                       <testsuite name=\"other\" tests=\"2\" failures=\"0\" errors=\"0\">";
         assert_eq!(
             count_in(report).as_deref(),
-            Some("tests: 9 run, 7 passed, 2 failed (cargo-nextest)")
+            Some("9 run, 7 passed, 2 failed (cargo-nextest)")
         );
         assert_eq!(count_in("<testsuites>"), None);
     }

@@ -24,6 +24,8 @@ use crate::workspace;
 /// Everything `cargo xtask test` needs.
 pub(crate) struct Tools {
     pub(crate) envoy: PathBuf,
+    /// The oldest one that is tested.
+    pub(crate) oldest_envoy: PathBuf,
     pub(crate) node: PathBuf,
     pub(crate) nextest: PathBuf,
     pub(crate) wasm_bindgen_test_runner: PathBuf,
@@ -43,6 +45,7 @@ impl Tools {
             let node = node::get()?;
             Ok(Self {
                 envoy: envoy::get()?,
+                oldest_envoy: envoy::oldest()?,
                 webhook_verifiers: verifiers::get(&node)?,
                 node,
                 nextest: installed::nextest()?,
@@ -55,6 +58,11 @@ impl Tools {
 impl fmt::Display for Tools {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "envoy                     {}", self.envoy.display())?;
+        writeln!(
+            f,
+            "the oldest envoy          {}",
+            self.oldest_envoy.display()
+        )?;
         writeln!(f, "node                      {}", self.node.display())?;
         writeln!(f, "cargo-nextest             {}", self.nextest.display())?;
         writeln!(

@@ -49,11 +49,9 @@ impl Gate {
             }
             Some(Stage::Refused(_)) => Action::Pause,
             Some(Stage::Reading(_)) => self.on_buffered(host, id, bytes, is_end),
-            Some(Stage::Admitted(admitted)) => {
-                admitted.count_request(bytes);
-                Action::Continue
+            Some(Stage::Admitted(_) | Stage::Shadowed(_)) | None => {
+                self.pass_request(host, id, bytes)
             }
-            Some(Stage::Shadowed(_)) | None => Action::Continue,
         }
     }
 

@@ -37,6 +37,8 @@ pub(crate) struct Burning {
     /// How many bytes are held back, and whether they are the last.
     pub(super) held: usize,
     pub(super) has_end: bool,
+    /// It was let go from the root before: see [`super::drip`].
+    pub(super) drips: bool,
     pub(super) state: State,
 }
 
@@ -145,6 +147,7 @@ impl Admitted {
             passed: begun,
             held: 0,
             has_end: false,
+            drips: false,
             state: State::Open,
         }));
         self.measure(host, &[]);

@@ -290,6 +290,17 @@ impl Gate {
     fn end_hold(&mut self, host: &dyn Host, id: u32, held: &Held, verdict: Verdict) {
         self.line.clear_deadline(id, held.deadline_ms);
         let is_there = host.enter(id);
+        if is_there
+            && matches!(
+                verdict,
+                Verdict::Pass | Verdict::Admit(_) | Verdict::Shadow(_)
+            )
+        {
+            self.leave_mark(host);
+            if held.buffered.bytes > 0 && !held.buffered.is_whole {
+                self.drips.begin(id);
+            }
+        }
         match verdict {
             Verdict::Pass => {
                 self.count(Metric::Passed);

@@ -116,6 +116,7 @@ impl Admitted {
 impl Gate {
     /// The request is over, however it ended. May be called more than once.
     pub fn finish(&mut self, host: &dyn Host, id: u32) {
+        self.drips.forget(id);
         let Some(stage) = self.requests.remove(&id) else {
             return;
         };

@@ -55,7 +55,13 @@ impl Gate {
             return Action::Continue;
         };
         if burning.is_ended() {
-            host.reset_response();
+            if self.drips.answers.contains(&id) {
+                // Its last event waits to be let go; nothing comes behind it.
+                let last = host.response_body(0, burning.held);
+                host.replace_response_body(bytes, &last);
+            } else {
+                host.reset_response();
+            }
             return Action::Pause;
         }
         let piece = meter.pass(host, burning.held, bytes);
@@ -68,7 +74,7 @@ impl Gate {
     }
 
     /// Does something with an admitted request and the gate at once.
-    fn with_stream<T>(
+    pub(super) fn with_stream<T>(
         &mut self,
         id: u32,
         otherwise: T,
@@ -99,17 +105,11 @@ impl Gate {
             State::Waiting { .. } if !is_full => return Action::Pause,
             State::Waiting { .. } => return self.end_now(host, id, admitted, Refusal::Capacity),
             State::Ending { reason, .. } => return self.end_now(host, id, admitted, reason),
-            State::Unpaid => {
-                burning.let_through();
-                return Action::Continue;
-            }
+            State::Unpaid => return self.pass_answer(host, id, admitted),
             State::Ended => return Action::Pause,
         }
         match self.pay(host, admitted) {
-            More::Had => {
-                admitted.let_through();
-                Action::Continue
-            }
+            More::Had => self.pass_answer(host, id, admitted),
             More::Short(place) if !is_full && self.has_room_to_wait() => {
                 self.wait_for_more(host, id, admitted, place);
                 Action::Pause
@@ -160,7 +160,12 @@ impl Gate {
         reason: Refusal,
     ) -> Action {
         match self.end_stream(host, id, admitted, reason) {
-            Ending::Unpaid | Ending::Said => Action::Continue,
+            Ending::Unpaid => self.pass_answer(host, id, admitted),
+            Ending::Said if admitted.drips() => self.pass_answer(host, id, admitted),
+            Ending::Said => {
+                self.cut_later(id, admitted);
+                Action::Continue
+            }
             Ending::Cut => {
                 host.reset_response();
                 Action::Pause
@@ -173,7 +178,7 @@ impl Gate {
     fn end_held(&mut self, host: &dyn Host, id: u32, admitted: &mut Admitted, reason: Refusal) {
         if host.enter(id) {
             match self.end_stream(host, id, admitted, reason) {
-                Ending::Unpaid | Ending::Said => host.resume_response(),
+                Ending::Unpaid | Ending::Said => self.release_answer(host, id, admitted),
                 Ending::Cut => host.reset_response(),
                 Ending::Later => {}
             }
@@ -192,7 +197,6 @@ impl Gate {
         self.sate(id, admitted);
         if admitted.terms.rule.on_empty() == OnEmpty::Finish {
             admitted.set_state(State::Unpaid);
-            admitted.let_through();
             return Ending::Unpaid;
         }
         let ending = admitted.last_words(host, reason);
@@ -207,12 +211,31 @@ impl Gate {
         }
         self.count(Metric::StreamsEnded);
         admitted.set_state(State::Ended);
-        if let Ending::Said = ending
-            && !admitted.has_end()
-        {
+        ending
+    }
+
+    /// What is held back of an answer goes to the client, unless it has to wait. From the root only.
+    pub(super) fn release_answer(&mut self, host: &dyn Host, id: u32, admitted: &mut Admitted) {
+        let Some(burning) = &mut admitted.burning else {
+            return;
+        };
+        let has_held = burning.held > 0 || burning.has_end;
+        match burning.state {
+            State::Open | State::Unpaid => burning.let_through(),
+            State::Ended => self.cut_later(id, admitted),
+            State::Waiting { .. } | State::Ending { .. } => return,
+        }
+        if has_held && host.enter(id) {
+            admitted.begin_to_drip();
+            host.resume_response();
+        }
+    }
+
+    /// It has said its last: what comes now is cut off.
+    fn cut_later(&mut self, id: u32, admitted: &Admitted) {
+        if !admitted.has_end() {
             self.cut.push(id);
         }
-        ending
     }
 
     /// Serves an answer that waits for credit. Answers false if it has to wait on. From the root
@@ -227,11 +250,7 @@ impl Gate {
             More::Had => {
                 gate.sate(id, admitted);
                 admitted.set_state(State::Open);
-                let has_held = admitted.has_held();
-                admitted.let_through();
-                if has_held && host.enter(id) {
-                    host.resume_response();
-                }
+                gate.release_answer(host, id, admitted);
                 host.enter(gate.root);
                 true
             }
@@ -327,15 +346,21 @@ impl Admitted {
         }
     }
 
-    fn let_through(&mut self) {
+    pub(super) fn let_through(&mut self) {
         if let Some(burning) = &mut self.burning {
             burning.let_through();
         }
     }
 
-    fn has_held(&self) -> bool {
-        let burning = self.burning.as_ref();
-        burning.is_some_and(|burning| burning.held > 0 || burning.has_end)
+    /// Whether its pieces are let go one by one.
+    pub(super) fn drips(&self) -> bool {
+        self.burning.as_ref().is_some_and(|burning| burning.drips)
+    }
+
+    fn begin_to_drip(&mut self) {
+        if let Some(burning) = &mut self.burning {
+            burning.drips = true;
+        }
     }
 
     fn has_end(&self) -> bool {
@@ -344,9 +369,9 @@ impl Admitted {
 
     /// Puts the event that says why in the place of what is held back, behind the event that has
     /// begun.
-    fn last_words(&self, host: &dyn Host, reason: Refusal) -> Ending {
+    fn last_words(&mut self, host: &dyn Host, reason: Refusal) -> Ending {
         let is_stream = self.meter.as_ref().is_some_and(|meter| meter.is_stream());
-        let Some(burning) = self.burning.as_ref().filter(|_| is_stream) else {
+        let Some(burning) = self.burning.as_mut().filter(|_| is_stream) else {
             return Ending::Cut;
         };
         if burning.held == 0 {
@@ -359,6 +384,7 @@ impl Admitted {
                 body.truncate(rest);
                 body.extend_from_slice(reply::last_event(reason).as_bytes());
                 host.replace_response_body(burning.held, &body);
+                burning.held = body.len();
                 Ending::Said
             }
             None if burning.has_end || burning.held > HELD_BYTES_MAX => Ending::Cut,

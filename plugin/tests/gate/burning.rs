@@ -247,6 +247,7 @@ fn a_rule_may_let_answers_finish_and_what_they_cost_beyond_is_charged() {
     world.workers[0].answer(id, &[b'a'; 90], false);
     world.pass(2_000);
     world.workers[0].answer(id, &[b'a'; 90], true);
+    world.settle();
     assert_eq!(world.workers[0].delivered(id).len(), 270);
     world.workers[0].finish(id);
     assert_eq!(spent(&mut world).0, 270);

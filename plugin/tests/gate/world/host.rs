@@ -31,6 +31,8 @@ pub(super) struct Memory {
     pub(super) headers: RefCell<HashMap<u32, Pairs>>,
     /// What is held back of request bodies, and what of it was changed.
     pub(super) bodies: RefCell<HashMap<u32, Vec<u8>>>,
+    /// How much of a request's body is held back.
+    pub(super) waiting: RefCell<HashMap<u32, usize>>,
     pub(super) set: RefCell<HashMap<(u32, String), String>>,
     /// What of response bodies comes by or is held back, and what has passed.
     pub(super) pieces: RefCell<HashMap<u32, Vec<u8>>>,
@@ -39,9 +41,9 @@ pub(super) struct Memory {
     pub(super) removed: RefCell<Vec<String>>,
     pub(super) response_headers: RefCell<HashMap<(u32, String), String>>,
     pub(super) properties: RefCell<HashMap<(u32, String), Vec<u8>>>,
-    pub(super) filter_state: RefCell<HashMap<u32, Vec<u8>>>,
+    pub(super) filter_state: RefCell<HashMap<(u32, String), Vec<u8>>>,
     pub(super) replies: RefCell<HashMap<u32, Reply>>,
-    pub(super) resumed: RefCell<HashSet<u32>>,
+    pub(super) resumed: RefCell<HashMap<u32, u32>>,
     pub(super) gone: RefCell<HashSet<u32>>,
     pub(super) calls: RefCell<Vec<Sent>>,
     pub(super) next_token: Cell<u32>,
@@ -214,12 +216,13 @@ impl Host for FakeHost {
         self.memory.properties.borrow().get(&key).cloned()
     }
 
-    fn set_filter_state(&self, _key: &str, value: &[u8]) {
+    fn set_filter_state(&self, key: &str, value: &[u8]) {
         self.tally();
+        let key = (self.memory.effective.get(), key.to_owned());
         self.memory
             .filter_state
             .borrow_mut()
-            .insert(self.memory.effective.get(), value.to_vec());
+            .insert(key, value.to_vec());
     }
 
     fn reply(&self, reply: &Reply) {
@@ -227,7 +230,7 @@ impl Host for FakeHost {
         let id = self.memory.effective.get();
         assert_ne!(id, ROOT);
         assert!(
-            !self.memory.resumed.borrow().contains(&id),
+            !self.memory.resumed.borrow().contains_key(&id),
             "request {id} was let through already"
         );
         let before = self.memory.replies.borrow_mut().insert(id, reply.clone());
@@ -242,10 +245,9 @@ impl Host for FakeHost {
             !self.memory.replies.borrow().contains_key(&id),
             "request {id} was answered already"
         );
-        assert!(
-            self.memory.resumed.borrow_mut().insert(id),
-            "request {id} is resumed twice"
-        );
+        *self.memory.resumed.borrow_mut().entry(id).or_default() += 1;
+        // What was held back has gone on.
+        self.memory.waiting.borrow_mut().remove(&id);
     }
 
     fn enter(&self, context: u32) -> bool {

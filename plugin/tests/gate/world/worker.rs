@@ -30,10 +30,20 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn new(shared: &Rc<Shared>, document: &str) -> Self {
+        Self::of_filter("creditgate", shared, document)
+    }
+
+    /// A worker of the filter of this name.
+    pub(crate) fn of_filter(name: &str, shared: &Rc<Shared>, document: &str) -> Self {
         let host = FakeHost {
             shared: Rc::clone(shared),
             memory: Memory::default(),
         };
+        let named = (ROOT, "plugin_name".to_owned());
+        let mut properties = host.memory.properties.borrow_mut();
+        properties.insert(named, name.into());
+        drop(properties);
+        host.memory.effective.set(ROOT);
         let config = Config::parse(document.as_bytes()).unwrap();
         let key = compose(KeyKind::Gateway, &[9; 32]);
         let key = config.gateway_key(|_| Some(key.clone())).unwrap();
@@ -107,20 +117,27 @@ impl Worker {
     pub(crate) fn send(&mut self, id: u32, piece: &[u8], is_end: bool) {
         self.host.memory.effective.set(id);
         let mut bodies = self.host.memory.bodies.borrow_mut();
-        let body = bodies.entry(id).or_default();
-        body.extend_from_slice(piece);
-        let buffered = body.len();
+        bodies.entry(id).or_default().extend_from_slice(piece);
         drop(bodies);
-        let bytes = match self.fate(id) {
-            Fate::Passed => piece.len(),
-            _ => buffered,
-        };
+        let mut waiting = self.host.memory.waiting.borrow_mut();
+        let held = waiting.entry(id).or_default();
+        *held += piece.len();
+        let bytes = *held;
+        drop(waiting);
         let decided = self.gate.on_request_body(&self.host, id, bytes, is_end);
         let replied = self.host.memory.replies.borrow().contains_key(&id);
         if decided == Action::Continue {
             assert!(!replied, "request {id} was answered and let through");
             self.passed.insert(id);
+            self.host.memory.waiting.borrow_mut().remove(&id);
         }
+    }
+
+    /// How often a request was let go from the root, and how much of its body waits for that.
+    pub(crate) fn let_go(&self, id: u32) -> (u32, usize) {
+        let resumed = self.host.memory.resumed.borrow().get(&id).copied();
+        let waiting = self.host.memory.waiting.borrow().get(&id).copied();
+        (resumed.unwrap_or_default(), waiting.unwrap_or_default())
     }
 
     /// What the upstream gets of the body.
@@ -174,7 +191,7 @@ impl Worker {
             let body = serde_json::from_slice(&reply.body).unwrap_or(serde_json::Value::Null);
             return Fate::Answered(reply.status, body);
         }
-        let resumed = self.host.memory.resumed.borrow().contains(&id);
+        let resumed = self.host.memory.resumed.borrow().contains_key(&id);
         if resumed || self.passed.contains(&id) {
             Fate::Passed
         } else {
@@ -258,14 +275,16 @@ impl Worker {
     }
 
     pub(crate) fn access_log(&self, id: u32) -> serde_json::Value {
-        self.host
-            .memory
-            .filter_state
-            .borrow()
-            .get(&id)
+        self.filter_state(id, "creditgate")
             .map_or(serde_json::Value::Null, |text| {
-                serde_json::from_slice(text).unwrap()
+                serde_json::from_slice(&text).unwrap()
             })
+    }
+
+    /// Filter state that the filter has set.
+    pub(crate) fn filter_state(&self, id: u32, key: &str) -> Option<Vec<u8>> {
+        let state = self.host.memory.filter_state.borrow();
+        state.get(&(id, key.to_owned())).cloned()
     }
 
     pub(crate) fn tick(&mut self) {

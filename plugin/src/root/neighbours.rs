@@ -1,0 +1,97 @@
+//! Other Creditgate filters of the same process, which share its memory by their `vm_id`.
+//!
+//! Several listeners may have a filter each: they spend the same leases, since an account's cell
+//! is found by the account alone. A request that crosses two filters is charged by each, unless
+//! all say `charged_once`: then the first that decides leaves a mark. Start-up says so.
+
+use creditgate_core::key::credential_hash;
+
+use crate::gate::Gate;
+use crate::host::{Expect, Host, Level};
+use crate::shared;
+
+/// Filters that are remembered, at most: more are not told of.
+const NEIGHBOURS_MAX: usize = 16;
+/// How often the list is written anew when someone came between.
+const ATTEMPTS: u32 = 16;
+
+/// One filter: its name, and the hash of its gateway's key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Filter {
+    name: String,
+    gateway: String,
+}
+
+impl Gate {
+    /// Enters this filter into the list of the process's, and says in the log what follows from
+    /// others being there. Only the first worker of a filter finds it not yet listed.
+    pub(crate) fn meet_neighbours(&self, host: &dyn Host) {
+        let name = host.property(&["plugin_name"]).unwrap_or_default();
+        let me = Filter {
+            name: String::from_utf8_lossy(&name).replace(['\t', '\n'], " "),
+            gateway: credential_hash(&self.gateway_key.bearer()).to_string(),
+        };
+        for _ in 0..ATTEMPTS {
+            let found = host.shared_get(shared::NEIGHBOURS_KEY);
+            let expect = found
+                .as_ref()
+                .map_or(Expect::Absent, |found| Expect::Unchanged(found.cas));
+            let mut filters = found.map_or_else(Vec::new, |found| read(&found.value));
+            if filters.contains(&me) || filters.len() >= NEIGHBOURS_MAX {
+                return;
+            }
+            let others = filters.clone();
+            filters.push(me.clone());
+            if host
+                .shared_set(shared::NEIGHBOURS_KEY, &written(&filters), expect)
+                .is_ok()
+            {
+                self.tell_of(host, &me, &others);
+                return;
+            }
+        }
+    }
+
+    fn tell_of(&self, host: &dyn Host, me: &Filter, others: &[Filter]) {
+        let names: Vec<&str> = others
+            .iter()
+            .filter(|other| other.name != me.name)
+            .map(|other| other.name.as_str())
+            .collect();
+        if !names.is_empty() && !self.config.charged_once {
+            host.log(
+                Level::Warn,
+                &format!(
+                    "creditgate: this process has several filters ({} and {}); a request that crosses more than one is charged by each, unless all of them have charged_once",
+                    names.join(", "),
+                    me.name
+                ),
+            );
+        }
+        if others.iter().any(|other| other.gateway != me.gateway) {
+            host.log(
+                Level::Warn,
+                "creditgate: filters of one vm_id have different gateway keys; they share prices and leases, so they must be of one gateway, or each gateway needs a vm_id of its own",
+            );
+        }
+    }
+}
+
+fn read(list: &[u8]) -> Vec<Filter> {
+    let list = String::from_utf8_lossy(list);
+    let filters = list.lines().filter_map(|line| {
+        let (gateway, name) = line.split_once('\t')?;
+        Some(Filter {
+            name: name.to_owned(),
+            gateway: gateway.to_owned(),
+        })
+    });
+    filters.collect()
+}
+
+fn written(filters: &[Filter]) -> Vec<u8> {
+    let lines = filters
+        .iter()
+        .map(|filter| [&filter.gateway, "\t", &filter.name, "\n"].concat());
+    lines.collect::<String>().into_bytes()
+}

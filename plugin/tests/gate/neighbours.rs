@@ -1,0 +1,60 @@
+//! Several filters in one process.
+
+use std::rc::Rc;
+
+use creditgate_plugin::metrics::Metric;
+use serde_json::Value;
+
+use crate::world::{Fate, Worker, World};
+
+const ONCE: &str = r#", "charged_once": true"#;
+const MARK: &str = "creditgate_decided";
+
+#[test]
+fn a_request_that_another_filter_has_decided_is_not_charged_again() {
+    let mut world = World::with_config(2, 100, ONCE);
+    let first = world.get(0, "/one");
+    assert_eq!(world.workers[0].fate(first), Fate::Passed);
+    let mark = world.workers[0].filter_state(first, MARK).unwrap();
+
+    // The other filter sees what the first has left with the request.
+    let second = world.workers[1].next_id();
+    world.workers[1].set_property(second, MARK, &mark);
+    assert_eq!(world.get(1, "/one"), second);
+    assert_eq!(world.workers[1].fate(second), Fate::Passed);
+    for (worker, id) in [(1, second), (0, first)] {
+        world.workers[worker].end(id, 200);
+    }
+    assert_eq!(world.workers[1].access_log(second), Value::Null);
+    world.pass(3_000);
+    assert_eq!(world.plane.first().spent(), 1);
+    assert_eq!(world.workers[1].count(Metric::DecidedElsewhere), 1);
+}
+
+#[test]
+fn a_filter_leaves_no_mark_and_asks_for_none_unless_it_is_told_to() {
+    let mut world = World::with_config(1, 100, "");
+    let id = world.workers[0].next_id();
+    world.workers[0].set_property(id, MARK, b"1");
+    assert_eq!(world.get(0, "/one"), id);
+    assert_eq!(world.workers[0].filter_state(id, MARK), None);
+    world.workers[0].end(id, 200);
+    world.pass(3_000);
+    assert_eq!(world.plane.first().spent(), 1);
+}
+
+#[test]
+fn start_up_says_once_that_two_filters_charge_twice() {
+    let warned = |extra: &str| {
+        let shared = Rc::default();
+        let document = format!(r#"{{"control_plane": {{"cluster": "creditgate"}}{extra}}}"#);
+        let workers = ["a", "a", "b", "b"].map(|name| Worker::of_filter(name, &shared, &document));
+        let logs = workers.iter().flat_map(Worker::log);
+        logs.filter(|line| line.contains("is charged by each"))
+            .collect::<Vec<_>>()
+    };
+    let said = warned("");
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("(a and b)"), "{said:?}");
+    assert_eq!(warned(ONCE), [""; 0]);
+}
