@@ -1,0 +1,53 @@
+//! Several filters in one Envoy: what a request costs that crosses two of them.
+
+use anyhow::Result;
+use creditgate_tests::client::get;
+use creditgate_tests::envoy::Setup;
+use creditgate_tests::scene::Scene;
+use serde_json::json;
+
+/// A second filter behind the first, with the same memory.
+fn two_filters(charged_once: bool) -> Setup {
+    let router = "          - name: envoy.filters.http.router";
+    let second = format!(
+        r#"          - name: second
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
+              config:
+                name: second
+                root_id: creditgate
+                failure_policy: FAIL_RELOAD
+                vm_config:
+                  vm_id: creditgate
+                  runtime: envoy.wasm.runtime.v8
+                  code: {{ local: {{ filename: "${{CREDITGATE_WASM}}" }} }}
+                  environment_variables: {{ host_env_keys: [CREDITGATE_GATEWAY_KEY] }}
+                configuration:
+                  "@type": type.googleapis.com/google.protobuf.StringValue
+                  value: '{{"control_plane": {{"cluster": "creditgate"}}, "charged_once": {charged_once}}}'
+{router}"#
+    );
+    Setup::default()
+        .filter(json!({"charged_once": charged_once}))
+        .edit(router, &second)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_crosses_two_filters_is_charged_by_each_or_once_as_they_say() -> Result<()> {
+    let scene = Scene::start().await?;
+    for (name, charged_once, cost) in [("once", true, 1), ("twice", false, 2)] {
+        let envoy = scene.envoy_with(name, &two_filters(charged_once)).await?;
+        let customer = scene.customer(name, "100").await?;
+        for _ in 0..5 {
+            let answer = envoy.send(get("/v1/ping", &customer.key)).await?;
+            assert_eq!(answer.status, 200, "{answer:?}");
+            // One account, one cell: both filters spend the same lease.
+            assert!(!answer.header("x-credit-remaining").is_empty());
+        }
+        assert_eq!(scene.at_rest(&customer).await?.spent, 5 * cost, "{name}");
+        let says_so = envoy.log().contains("is charged by each");
+        assert_eq!(says_so, !charged_once, "{name}");
+        envoy.never_trapped()?;
+    }
+    scene.plane.verify().await
+}
