@@ -321,6 +321,7 @@ impl Registry {
         let card = self.rate_card(&gateway.rate_card)?;
         Some(GatewayConfig {
             version: self.config_version,
+            rate_card_name: card.name.clone(),
             rate_card_version: card.version,
             scale: self.scale(&card.document.currency),
             rate_card: card.document.clone(),

@@ -4,8 +4,9 @@
 //! and seconds as estimated, every token at the price of the dearest kind on its side, and as
 //! many of them as the body's bytes and the limit to the output allow.
 
+use super::due::Due;
 use super::meters::Readings;
-use super::sum::{Discount, Sum};
+use super::sum::Sum;
 use super::tokens::OutputLimit;
 use super::{Promise, Rule};
 use crate::amount::Amount;
@@ -50,30 +51,28 @@ impl Rule {
     ///
     /// # Errors
     /// If the request can't be admitted; see [`EstimateError`].
-    pub fn estimate(
-        &self,
-        foreseen: &Foreseen<'_>,
-        discount: Discount,
-    ) -> Result<Amount, EstimateError> {
+    pub fn estimate(&self, foreseen: &Foreseen<'_>) -> Result<Amount, EstimateError> {
         if self.is_fixed() {
-            return self.fixed_cost(discount).ok_or(EstimateError::Absurd);
+            return self.fixed_cost().ok_or(EstimateError::Absurd);
         }
-        let mut sum = Sum::of(self.price);
+        let mut sum = Sum::of(self.base());
         for (meter, reading) in self.meters().iter().zip(foreseen.readings) {
-            sum = sum.plus(meter.estimate(foreseen, reading, self.promise()));
+            let own = self.own_price(meter);
+            sum = sum.plus(meter.estimate(own, foreseen, reading, self.promise()));
         }
+        let mut due = sum.due(self.discount());
         if let Some(tokens) = self.tokens() {
             let limit = match tokens.output_limit(foreseen.output_tokens_max) {
                 OutputLimit::Keep(limit) | OutputLimit::Write(limit) => limit,
                 OutputLimit::Refuse(max) => return Err(EstimateError::OverMax { max }),
             };
-            let cost = tokens.estimate(foreseen, limit);
-            sum = sum.plus(cost.map_err(|_| EstimateError::UnknownModel)?);
+            let cost = tokens.estimate(foreseen, limit, self.own.as_deref());
+            due = due.plus(cost.map_err(|_| EstimateError::UnknownModel)?);
         }
         let is_unknown = self.promise() == Promise::Strict && foreseen.request_bytes.is_none();
-        match self.discounted(self.bounded(sum), discount) {
+        match self.rounded(self.bounded(due)) {
             Some(amount) => Ok(amount),
-            None if sum == Sum::UNBOUNDED && is_unknown => Err(EstimateError::LengthUnknown),
+            None if due == Due::UNBOUNDED && is_unknown => Err(EstimateError::LengthUnknown),
             None => Err(EstimateError::Absurd),
         }
     }

@@ -76,6 +76,7 @@ impl Work<'_> {
                 opened,
                 answer,
                 limited: limits::told(book, &currency),
+                pricing: None,
             }))))
         })
     }
