@@ -23,9 +23,10 @@ use creditgate_core::amount::{Amount, Currency, Scale};
 use creditgate_core::key::CredentialHash;
 use creditgate_core::lease::LeaseNumber;
 use creditgate_core::protocol::{LeaseAnswer, Report, Resolved};
-use creditgate_core::rate_card::RateCardDocument;
+use creditgate_core::rate_card::{PricingDocument, RateCardDocument};
 use creditgate_ledger::customer::{CustomerChange, NewCustomer};
-use creditgate_ledger::id::{EndpointId, GatewayId, InstanceId, KeyId, LeaseId};
+use creditgate_ledger::id::{CustomerId, EndpointId, GatewayId, InstanceId, KeyId, LeaseId};
+use creditgate_ledger::pricing::PricingVersion;
 use creditgate_ledger::registry::{
     CurrencyDefinition, Gateway, GatewayKey, Instance, InstanceState, OperatorKey, OperatorRole,
     RateCardVersion, Settings,
@@ -51,6 +52,13 @@ pub enum Command {
         change: CustomerChange,
         /// Why, as far as the client said so.
         reason: Option<String>,
+    },
+    /// Sets what a customer pays otherwise than the rate cards say.
+    SetPricing {
+        /// Whom.
+        customer: Target,
+        /// What.
+        document: Box<PricingDocument>,
     },
     /// Adds a consumer key.
     AddKey {
@@ -273,6 +281,8 @@ pub enum Command {
 pub enum Outcome {
     /// A customer, as it is now.
     Customer(Customer),
+    /// A customer's pricing.
+    Pricing(CustomerId, Box<PricingVersion>),
     /// A consumer key.
     Key(ConsumerKey),
     /// A wallet, a lot, or credit that was taken out.
@@ -320,6 +330,7 @@ impl Command {
                 Some(CustomerStatus::Suspended) => "suspend_customer",
                 Some(CustomerStatus::Active) => "resume_customer",
             },
+            Self::SetPricing { .. } => "set_pricing",
             Self::AddKey { .. } => "add_key",
             Self::RevokeKey { .. } => "revoke_key",
             Self::RotateKey { .. } => "rotate_key",
@@ -381,6 +392,7 @@ impl Command {
         match self {
             Self::CreateCustomer(new) => vec![Target::ExternalId(new.external_id.clone())],
             Self::ChangeCustomer { customer, .. }
+            | Self::SetPricing { customer, .. }
             | Self::AddKey { customer, .. }
             | Self::TurnLeases { customer, .. }
             | Self::Quarantine { customer, .. }

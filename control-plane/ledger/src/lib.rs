@@ -35,6 +35,7 @@ pub mod limits;
 pub mod lot;
 pub mod payment;
 pub mod plan;
+pub mod pricing;
 pub mod quarantine;
 pub mod reason;
 pub mod refusal;

@@ -26,6 +26,7 @@ impl Outcome {
     pub fn subject(&self) -> Option<String> {
         Some(match self {
             Self::Customer(customer) => customer.id.to_string(),
+            Self::Pricing(customer, _) => customer.to_string(),
             Self::Key(key) => key.id.to_string(),
             Self::Wallet(outcome) => outcome.subject(),
             Self::LeaseResolved(resolved) => resolved.0.id.to_string(),
@@ -48,6 +49,7 @@ impl Outcome {
     pub fn customer(&self) -> Option<CustomerId> {
         match self {
             Self::Customer(customer) => Some(customer.id),
+            Self::Pricing(customer, _) => Some(*customer),
             Self::Key(key) => Some(key.customer),
             Self::Wallet(outcome) => Some(outcome.wallet().customer),
             Self::LeaseResolved(resolved) => Some(resolved.2.customer),

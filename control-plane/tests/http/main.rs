@@ -22,6 +22,7 @@ mod lots;
 mod messages;
 mod midnight;
 mod plane;
+mod pricing;
 mod pushes;
 mod quarantine;
 mod questions;

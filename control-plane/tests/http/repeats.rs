@@ -124,6 +124,7 @@ POST /v1/wallets/{id}/close /v1/wallets/second/close {"reason": "r"}
 POST /v1/lots/{id}/void /v1/lots/{lot}/void {"reason": "r"}
 POST /v1/currencies {"code": "gold", "scale": 2}
 PUT /v1/rate-cards/{name} /v1/rate-cards/n {"name": "n", "currency": "usd", "default": "deny"}
+PUT /v1/customers/{id}/pricing /v1/customers/ada/pricing {"discount_ppm": 100000, "rate_cards": [{"rate_card": "edge", "rules": [{"rule": "default", "price": "0.5"}]}]}
 POST /v1/gateways {"external_id": "g"}
 PATCH /v1/gateways/{id} /v1/gateways/g {"rate_card": "n"}
 POST /v1/gateways/{id}/keys /v1/gateways/edge/keys {}

@@ -9,7 +9,7 @@ use creditgate_ledger::id::{GatewayId, InstanceId};
 use creditgate_ledger::registry::InstanceState;
 use creditgate_ledger::report::{self, Reporter};
 use creditgate_ledger::{
-    Book, Journal, LeaseState, QuarantineCause, Refusal, expiry, lend, limits, quarantine,
+    Book, Journal, LeaseState, QuarantineCause, Refusal, expiry, lend, limits, pricing, quarantine,
 };
 
 use super::{Failure, Work, restored};
@@ -76,7 +76,7 @@ impl Work<'_> {
                 opened,
                 answer,
                 limited: limits::told(book, &currency),
-                pricing: None,
+                pricing: pricing::told(book),
             }))))
         })
     }
