@@ -27,9 +27,10 @@ use creditgate_core::rate_card::{PricingDocument, RateCardDocument};
 use creditgate_ledger::customer::{CustomerChange, NewCustomer};
 use creditgate_ledger::id::{CustomerId, EndpointId, GatewayId, InstanceId, KeyId, LeaseId};
 use creditgate_ledger::pricing::PricingVersion;
+use creditgate_ledger::rate_card::{RateCardHead, RateCardVersion};
 use creditgate_ledger::registry::{
     CurrencyDefinition, Gateway, GatewayKey, Instance, InstanceState, OperatorKey, OperatorRole,
-    RateCardVersion, Settings,
+    Settings,
 };
 use creditgate_ledger::webhook::{Delivery, Endpoint};
 use creditgate_ledger::{
@@ -233,13 +234,24 @@ pub enum Command {
         /// Which.
         key: KeyId,
     },
-    /// Makes a new version of a rate card, valid from now on.
+    /// Makes a new version of a rate card.
     PutRateCard {
         /// Its name.
         name: String,
         /// The rules.
         document: Box<RateCardDocument>,
+        /// From when on it is in force; from now, if absent.
+        effective_at: Option<Timestamp>,
     },
+    /// Cancels a version of a rate card that is to come.
+    CancelRateCard {
+        /// The card's name.
+        name: String,
+        /// Which version.
+        version: u64,
+    },
+    /// Brings versions of rate cards into force whose instant has come.
+    PassRateCards,
     /// Makes an instance known.
     SeeInstance {
         /// Of which gateway.
@@ -303,8 +315,10 @@ pub enum Outcome {
     GatewayKey(GatewayKey),
     /// An operator's key.
     OperatorKey(OperatorKey),
-    /// A rate card.
+    /// A version of a rate card.
     RateCard(Box<RateCardVersion>),
+    /// A version of a rate card, without its rules.
+    RateCardHead(Box<RateCardHead>),
     /// An instance.
     Instance(Instance),
     /// A webhook endpoint.
@@ -356,6 +370,8 @@ impl Command {
             Self::AddOperatorKey { .. } => "add_operator_key",
             Self::RevokeOperatorKey { .. } => "revoke_operator_key",
             Self::PutRateCard { .. } => "put_rate_card",
+            Self::CancelRateCard { .. } => "cancel_rate_card",
+            Self::PassRateCards => "pass_rate_cards",
             Self::SeeInstance { .. } => "see_instance",
             Self::ForgetInstance { .. } => "forget_instance",
             Self::ForgetAnswers { .. } => "forget_answers",
@@ -425,6 +441,8 @@ impl Command {
             | Self::AddOperatorKey { .. }
             | Self::RevokeOperatorKey { .. }
             | Self::PutRateCard { .. }
+            | Self::CancelRateCard { .. }
+            | Self::PassRateCards
             | Self::SeeInstance { .. }
             | Self::ForgetInstance { .. }
             | Self::ForgetAnswers { .. }

@@ -37,6 +37,7 @@ pub mod payment;
 pub mod plan;
 pub mod pricing;
 pub mod quarantine;
+pub mod rate_card;
 pub mod reason;
 pub mod refusal;
 pub mod registry;

@@ -37,7 +37,7 @@ pub fn set(
     context: &mut Context<'_>,
     document: PricingDocument,
 ) -> Result<PricingVersion, Refusal> {
-    check(&document, context.registry).map_err(refusal)?;
+    check(&document, context.registry, context.now).map_err(refusal)?;
     let before = book.pricing.as_ref();
     if let Some(same) = before.filter(|before| *before.document == document) {
         return Ok(same.clone());
@@ -65,15 +65,20 @@ pub fn told(book: &Book) -> Option<Box<CustomerPricing>> {
     })
 }
 
-fn check(document: &PricingDocument, registry: &Registry) -> Result<(), RateCardError> {
+fn check(
+    document: &PricingDocument,
+    registry: &Registry,
+    now: Timestamp,
+) -> Result<(), RateCardError> {
     document.check_bounds()?;
     for (index, own) in document.rate_cards.iter().enumerate() {
-        let Some(card) = registry.rate_card(&own.rate_card) else {
+        let Some(card) = registry.rate_card(&own.rate_card, now) else {
             let message = format!("no rate card {:?}", own.rate_card);
             let pointer = format!("/rate_cards/{index}/rate_card");
             return Err(RateCardError::new(pointer, "rate_card_unknown", message));
         };
-        RateCard::compile(&card.document, card.version)?.check_pricing(document, &card.name)?;
+        let (name, version) = (&card.head.name, card.head.version);
+        RateCard::compile(&card.document, version)?.check_pricing(document, name)?;
     }
     Ok(())
 }

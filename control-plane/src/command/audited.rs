@@ -35,7 +35,8 @@ impl Outcome {
             Self::Gateway(gateway) => gateway.id.to_string(),
             Self::GatewayKey(key) => key.id.to_string(),
             Self::OperatorKey(key) => key.id.to_string(),
-            Self::RateCard(card) => card.name.clone(),
+            Self::RateCard(card) => card.head.name.clone(),
+            Self::RateCardHead(head) => head.name.clone(),
             Self::Instance(instance) => instance.id.to_string(),
             Self::Endpoint(endpoint) => endpoint.id.to_string(),
             Self::Deliveries(endpoint, _) => endpoint.to_string(),
@@ -60,6 +61,7 @@ impl Outcome {
             | Self::GatewayKey(_)
             | Self::OperatorKey(_)
             | Self::RateCard(_)
+            | Self::RateCardHead(_)
             | Self::Instance(_)
             | Self::Endpoint(_)
             | Self::Deliveries(..)

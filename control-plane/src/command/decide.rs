@@ -225,6 +225,8 @@ impl<'a> Work<'a> {
             | Command::AddOperatorKey { .. }
             | Command::RevokeOperatorKey { .. }
             | Command::PutRateCard { .. }
+            | Command::CancelRateCard { .. }
+            | Command::PassRateCards
             | Command::SeeInstance { .. }
             | Command::ForgetInstance { .. }
             | Command::SetInstanceState { .. } => self.decide_registry(command),

@@ -73,6 +73,17 @@ pub const CODES: &[Code] = &[
     code(409, "lots_max", "Too many lots"),
     code(
         409,
+        "rate_card_not_scheduled",
+        "The version of the rate card is not to come",
+    ),
+    code(
+        409,
+        "rate_cards_scheduled_max",
+        "Too many versions of the rate card are to come",
+    ),
+    code(422, "effective_at_past", "The instant is not to come"),
+    code(
+        409,
         "rate_card_currency",
         "The currency of a rate card can't change",
     ),

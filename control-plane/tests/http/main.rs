@@ -30,6 +30,7 @@ mod rate_cards;
 mod repeats;
 mod restored;
 mod retention;
+mod scheduled_cards;
 mod settings;
 mod time;
 mod wallets;

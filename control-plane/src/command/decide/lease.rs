@@ -44,12 +44,11 @@ impl Work<'_> {
             what: "gateway",
             id: gateway.to_string(),
         })?;
-        let card = self.registry.rate_card(&known.rate_card);
-        let card = card.ok_or_else(|| Refusal::NotFound {
+        let currency = self.registry.rate_card_currency(&known.rate_card);
+        let currency = currency.ok_or_else(|| Refusal::NotFound {
             what: "rate card",
             id: known.rate_card.clone(),
         })?;
-        let currency = card.document.currency;
         let scale = self.registry.scale(&currency);
         let reporter = self.reporter(instance);
         let epoch = self.registry.epoch;

@@ -16,7 +16,7 @@ use crate::storage::StorageError;
 type Migration = fn(&Connection) -> Result<(), StorageError>;
 
 /// Each from its place in the list.
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     |connection| {
         Ok(connection.execute_batch(include_str!("../../../migrations/sqlite/0001_books.sql"))?)
     },
@@ -24,6 +24,11 @@ const MIGRATIONS: [Migration; 3] = [
     |connection| {
         Ok(connection.execute_batch(include_str!(
             "../../../migrations/sqlite/0003_customer_pricing.sql"
+        ))?)
+    },
+    |connection| {
+        Ok(connection.execute_batch(include_str!(
+            "../../../migrations/sqlite/0004_rate_card_versions.sql"
         ))?)
     },
 ];
