@@ -23,12 +23,14 @@ use creditgate_core::amount::{Amount, Currency, Scale};
 use creditgate_core::key::CredentialHash;
 use creditgate_core::lease::LeaseNumber;
 use creditgate_core::protocol::{LeaseAnswer, Report, Resolved};
-use creditgate_core::rate_card::RateCardDocument;
+use creditgate_core::rate_card::{PricingDocument, RateCardDocument};
 use creditgate_ledger::customer::{CustomerChange, NewCustomer};
-use creditgate_ledger::id::{EndpointId, GatewayId, InstanceId, KeyId, LeaseId};
+use creditgate_ledger::id::{CustomerId, EndpointId, GatewayId, InstanceId, KeyId, LeaseId};
+use creditgate_ledger::pricing::PricingVersion;
+use creditgate_ledger::rate_card::{RateCardHead, RateCardVersion};
 use creditgate_ledger::registry::{
     CurrencyDefinition, Gateway, GatewayKey, Instance, InstanceState, OperatorKey, OperatorRole,
-    RateCardVersion, Settings,
+    Settings,
 };
 use creditgate_ledger::webhook::{Delivery, Endpoint};
 use creditgate_ledger::{
@@ -51,6 +53,13 @@ pub enum Command {
         change: CustomerChange,
         /// Why, as far as the client said so.
         reason: Option<String>,
+    },
+    /// Sets what a customer pays otherwise than the rate cards say.
+    SetPricing {
+        /// Whom.
+        customer: Target,
+        /// What.
+        document: Box<PricingDocument>,
     },
     /// Adds a consumer key.
     AddKey {
@@ -225,13 +234,24 @@ pub enum Command {
         /// Which.
         key: KeyId,
     },
-    /// Makes a new version of a rate card, valid from now on.
+    /// Makes a new version of a rate card.
     PutRateCard {
         /// Its name.
         name: String,
         /// The rules.
         document: Box<RateCardDocument>,
+        /// From when on it is in force; from now, if absent.
+        effective_at: Option<Timestamp>,
     },
+    /// Cancels a version of a rate card that is to come.
+    CancelRateCard {
+        /// The card's name.
+        name: String,
+        /// Which version.
+        version: u64,
+    },
+    /// Brings versions of rate cards into force whose instant has come.
+    PassRateCards,
     /// Makes an instance known.
     SeeInstance {
         /// Of which gateway.
@@ -273,6 +293,8 @@ pub enum Command {
 pub enum Outcome {
     /// A customer, as it is now.
     Customer(Customer),
+    /// A customer's pricing.
+    Pricing(CustomerId, Box<PricingVersion>),
     /// A consumer key.
     Key(ConsumerKey),
     /// A wallet, a lot, or credit that was taken out.
@@ -293,8 +315,10 @@ pub enum Outcome {
     GatewayKey(GatewayKey),
     /// An operator's key.
     OperatorKey(OperatorKey),
-    /// A rate card.
+    /// A version of a rate card.
     RateCard(Box<RateCardVersion>),
+    /// A version of a rate card, without its rules.
+    RateCardHead(Box<RateCardHead>),
     /// An instance.
     Instance(Instance),
     /// A webhook endpoint.
@@ -320,6 +344,7 @@ impl Command {
                 Some(CustomerStatus::Suspended) => "suspend_customer",
                 Some(CustomerStatus::Active) => "resume_customer",
             },
+            Self::SetPricing { .. } => "set_pricing",
             Self::AddKey { .. } => "add_key",
             Self::RevokeKey { .. } => "revoke_key",
             Self::RotateKey { .. } => "rotate_key",
@@ -345,6 +370,8 @@ impl Command {
             Self::AddOperatorKey { .. } => "add_operator_key",
             Self::RevokeOperatorKey { .. } => "revoke_operator_key",
             Self::PutRateCard { .. } => "put_rate_card",
+            Self::CancelRateCard { .. } => "cancel_rate_card",
+            Self::PassRateCards => "pass_rate_cards",
             Self::SeeInstance { .. } => "see_instance",
             Self::ForgetInstance { .. } => "forget_instance",
             Self::ForgetAnswers { .. } => "forget_answers",
@@ -381,6 +408,7 @@ impl Command {
         match self {
             Self::CreateCustomer(new) => vec![Target::ExternalId(new.external_id.clone())],
             Self::ChangeCustomer { customer, .. }
+            | Self::SetPricing { customer, .. }
             | Self::AddKey { customer, .. }
             | Self::TurnLeases { customer, .. }
             | Self::Quarantine { customer, .. }
@@ -413,6 +441,8 @@ impl Command {
             | Self::AddOperatorKey { .. }
             | Self::RevokeOperatorKey { .. }
             | Self::PutRateCard { .. }
+            | Self::CancelRateCard { .. }
+            | Self::PassRateCards
             | Self::SeeInstance { .. }
             | Self::ForgetInstance { .. }
             | Self::ForgetAnswers { .. }

@@ -1,9 +1,9 @@
 //! Work that nobody asks for: what time alone brings about.
 //!
-//! Five tasks beside the HTTP side. *Silence* quarantines the leases of instances that do
+//! Six tasks beside the HTTP side. *Silence* quarantines the leases of instances that do
 //! not speak any more; *policy* decides over quarantined credit when the operator's time
-//! for it has come; *passing* books each lot's and key's instant; *sending* brings webhooks to
-//! their endpoints; *retention* forgets what nobody can ask for any more. They only look and give
+//! for it has come; *passing* books each lot's and key's instant; *rate cards* brings versions of
+//! them into force; *sending* brings webhooks to their endpoints; *retention* forgets what nobody can ask for any more. They only look and give
 //! commands; what the commands do, and whether, the ledger decides. Silence is measured on
 //! the monotonic clock: a step of the wall clock must not make everyone look silent.
 
@@ -23,6 +23,7 @@ use crate::writer::{WriteError, Writer, Written};
 mod passing;
 mod policy;
 mod presence;
+mod rate_cards;
 mod retention;
 mod sending;
 mod silence;
@@ -58,6 +59,7 @@ impl Jobs {
         tasks.spawn(silence::run(self.clone()));
         tasks.spawn(policy::run(self.clone()));
         tasks.spawn(passing::run(self.clone()));
+        tasks.spawn(rate_cards::run(self.clone()));
         tasks.spawn(sending::run(self.clone()));
         tasks.spawn(retention::run(self.clone()));
         tasks

@@ -12,7 +12,7 @@ use crate::amount::{Amount, Currency, Scale};
 use crate::id::{AccountId, InstanceId};
 use crate::key::CredentialHash;
 use crate::lease::{Counters, LeaseNumber};
-use crate::rate_card::RateCardDocument;
+use crate::rate_card::{PricingDocument, RateCardDocument};
 
 /// The version of this protocol; a peer that speaks another is refused.
 pub const PROTOCOL_VERSION: u32 = 1;
@@ -130,6 +130,19 @@ pub struct Resolved {
     /// when these change.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limited: Vec<LimitedAccount>,
+    /// What the customer pays otherwise than the rate cards say, if anything. The credential
+    /// version grows when it changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pricing: Option<Box<CustomerPricing>>,
+}
+
+/// What a customer pays otherwise than the rate cards say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustomerPricing {
+    /// Grows with every change; 1 or more.
+    pub version: u32,
+    /// Discounts and prices, by the names of the rate cards.
+    pub document: PricingDocument,
 }
 
 /// An account that is limited to rules of the rate card: it pays for requests of these, and
@@ -347,6 +360,9 @@ pub struct GatewayConfig {
     /// Grows with every change of the card or of the settings.
     #[serde(with = "text_u64")]
     pub version: u64,
+    /// The name that the control plane knows the rate card by, and customers' pricing too.
+    #[serde(default)]
+    pub rate_card_name: String,
     /// The version of the rate card.
     #[serde(with = "text_u64")]
     pub rate_card_version: u64,

@@ -19,12 +19,16 @@
 //!
 //! A rule is a fixed price, or besides prices what was measured or the tokens of language
 //! models: [`Rule::estimate`] says what to reserve before a request is served,
-//! [`Rule::cost`] what it cost, and [`Rule::verdict`] whether that is charged.
+//! [`Rule::cost`] what it cost, and [`Rule::verdict`] whether that is charged. What a customer
+//! pays otherwise is a [`Pricing`], applied to the rule.
 
+mod by_model;
 mod compile;
 mod conditions;
 mod cost;
+mod discount;
 mod document;
+mod due;
 mod error;
 mod estimate;
 mod glob;
@@ -34,6 +38,7 @@ mod models;
 mod path;
 mod pattern;
 mod price;
+mod pricing;
 mod request;
 mod rule;
 mod settling;
@@ -46,23 +51,26 @@ pub use compile::{
 };
 pub use conditions::{CONDITION_LENGTH_MAX, CONDITIONS_MAX};
 pub use cost::{CostError, Measures, Models};
+pub use discount::{Discount, DiscountOutOfRange};
 pub use document::{
-    Cause, Charge, ConditionsDocument, ContextTierDocument, EndingDocument, EstimateDocument,
-    FieldConditionDocument, GrpcPath, MeterDocument, MeterSource, Mode, ModelDocument, OnEmpty,
-    OverMax, PathPattern, Per, Price, PricedBy, Promise, RateCardDocument, RuleDocument,
+    CardPricingDocument, Cause, Charge, ConditionsDocument, ContextTierDocument, EndingDocument,
+    EstimateDocument, FieldConditionDocument, GrpcPath, MeterDocument, MeterPriceDocument,
+    MeterSource, Mode, ModelDiscountDocument, ModelDocument, OnEmpty, OverMax, PathPattern, Per, Price,
+    PricedBy, PricingDocument, Promise, RateCardDocument, RuleDocument, RulePricingDocument,
     SettleDocument, TokensDocument, UnknownModel, Unmatched, Verdict,
 };
 pub use error::RateCardError;
 pub use estimate::{EstimateError, Foreseen};
 pub use glob::{GLOB_STARS_MAX, MODEL_LENGTH_MAX};
 pub use meters::{COUNT_MAX, METERS_MAX, Meter, Readings, reading};
-pub use models::{CONTEXT_TIERS_MAX, MODELS_MAX, ModelPrices};
+pub use models::{CONTEXT_TIERS_MAX, MODELS_MAX};
 pub use path::{AmbiguousPath, normalize};
 pub use pattern::{PATH_LENGTH_MAX, PATH_SEGMENTS_MAX};
+pub use pricing::{OVERRIDES_MAX, PRICED_CARDS_MAX, Pricing};
 pub use request::{Ambiguity, AskedModel, Decision, Facts, NoFacts, Request};
 pub use rule::Rule;
 pub use settling::{Causes, ENDINGS_MAX, Ending, SETTLE_RULES_MAX};
-pub use sum::{Discount, DiscountOutOfRange, Rounding};
+pub use sum::Rounding;
 pub use tokens::{
     BYTES_PER_TOKEN_MAX, OutputLimit, REQUEST_BODY_BYTES_DEFAULT, REQUEST_BODY_BYTES_MAX,
     TOKENS_MAX, TokenTerms,
@@ -182,11 +190,22 @@ impl RateCard {
         &self.rules
     }
 
-    /// What the tokens of a model cost: by its exact name, else by the glob that spells out
-    /// most, else nothing is known of it.
+    /// The rule of this id; `default` for the default, if that is a price.
     #[must_use]
-    pub fn model(&self, name: &str) -> Option<&ModelPrices> {
-        self.models.find(name)
+    pub fn rule(&self, id: &str) -> Option<&Rule> {
+        if let Default::Price(rule) = &self.unmatched
+            && rule.id() == id
+        {
+            return Some(rule);
+        }
+        self.rules.iter().find(|rule| rule.id() == id)
+    }
+
+    /// The name under which a model is listed: its own, else that of the glob that spells out
+    /// most. `None`: nothing is known of it.
+    #[must_use]
+    pub fn model(&self, name: &str) -> Option<&str> {
+        self.models.find(name).map(|(listed, _)| listed)
     }
 }
 

@@ -13,6 +13,7 @@ use creditgate_core::id::AccountId;
 use creditgate_core::protocol::{EnforcementMode, Resolved};
 
 use crate::request::access_log;
+use crate::request::own_prices::OwnPrices;
 use crate::shared;
 
 /// Whose a credential is, and an account that pays for it.
@@ -32,6 +33,8 @@ pub(crate) struct Credential {
     pub(crate) ledger: u32,
     /// Whether refusals were carried out for the customer then.
     pub(crate) mode: EnforcementMode,
+    /// What the customer pays otherwise than the rate card says; none for most customers.
+    pub(crate) own_prices: Option<Box<OwnPrices>>,
     /// By rule, in order of their ids: which account pays first.
     limits: Box<[Limit]>,
 }
@@ -46,7 +49,7 @@ impl Credential {
     /// What an answer says of a credential whose general account's cell is at `slot`.
     pub(crate) fn of(resolved: &Resolved, slot: u32, ledger: u32, cells_max: u32) -> Self {
         let customer = Rc::from(resolved.customer.as_str());
-        let account = |account, slot, limits| {
+        let account = |account, slot, limits, own_prices| {
             let currency = resolved.currency;
             Self {
                 account,
@@ -58,13 +61,14 @@ impl Credential {
                 version: resolved.answer.state.credential_version,
                 ledger,
                 mode: resolved.answer.state.mode,
+                own_prices,
                 limits,
             }
         };
         let mut limits: Vec<Limit> = Vec::new();
         for limited in &resolved.limited {
             let slot = shared::first_slot(limited.account, cells_max);
-            let payer = Rc::new(account(limited.account, slot, Box::default()));
+            let payer = Rc::new(account(limited.account, slot, Box::default(), None));
             for rule in &limited.rules {
                 let limit = Limit {
                     rule: rule.as_str().into(),
@@ -74,7 +78,10 @@ impl Credential {
                 limits.insert(place, limit);
             }
         }
-        account(resolved.answer.account, slot, limits.into_boxed_slice())
+        let own_prices = resolved.pricing.as_deref();
+        let own_prices = own_prices.map(|told| Box::new(OwnPrices::of(told)));
+        let limits = limits.into_boxed_slice();
+        account(resolved.answer.account, slot, limits, own_prices)
     }
 
     /// The account that pays before this one for a rule.

@@ -34,7 +34,7 @@ use crate::shared;
 /// Lease numbers of questions that got no answer, at most.
 pub(crate) const PROPOSALS_MAX: usize = 1_024;
 
-/// Kinds of unreadable answers, by rule, that are remembered as told.
+/// Kinds of what was amiss, by rule, that are remembered as told.
 pub(crate) const FAULTS_TOLD_MAX: usize = 256;
 
 /// The filter's state in one virtual machine.
@@ -67,7 +67,7 @@ pub struct Gate {
     pub(crate) timed: BTreeSet<u32>,
     /// Streams that have said their last, to be cut off by the tick.
     pub(crate) cut: Vec<u32>,
-    /// Answers that didn't tell their usage, by rule and kind: the log has each once.
+    /// What was amiss, by rule and kind: the log has each once.
     pub(crate) faults_told: BTreeSet<(Box<str>, &'static str)>,
     pub(crate) calls: Calls,
     pub(crate) watch: Watch,
@@ -81,6 +81,8 @@ pub struct Gate {
 pub(crate) struct Settings {
     pub(crate) version: u64,
     pub(crate) card: RateCard,
+    /// The name that customers' pricing knows the card by.
+    pub(crate) card_name: String,
     pub(crate) top_up_url: Option<String>,
     pub(crate) timing: Timing,
 }
@@ -211,6 +213,7 @@ impl Gate {
                 self.settings = Some(Rc::new(Settings {
                     version: config.version,
                     card,
+                    card_name: config.rate_card_name,
                     top_up_url: config.top_up_url,
                     timing: config.timing,
                 }));

@@ -49,6 +49,8 @@ metrics! {
     SettledAtEstimate = "settled_at_estimate_total",
     /// Answers whose usage could not be read, whatever was charged for them.
     UsageUnreadable = "usage_unreadable_total",
+    /// Prices of a customer without effect: the rate card has no rule that they are for.
+    PricesIgnored = "prices_ignored_total",
     /// Requests that cost more than was reserved for them.
     Overruns = "overruns_total",
     /// Settlements whose lease the cell no longer knew; the control plane accounts for them.

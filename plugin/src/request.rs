@@ -19,6 +19,7 @@ mod limited;
 pub(crate) mod line;
 pub(crate) mod lookups;
 pub(crate) mod meter;
+pub(crate) mod own_prices;
 pub(crate) mod price;
 pub(crate) mod refusal;
 pub(crate) mod reply;
@@ -32,7 +33,7 @@ use std::rc::Rc;
 use creditgate_core::amount::{Amount, Currency};
 use creditgate_core::key::CredentialHash;
 use creditgate_core::lease::LeaseNumber;
-use creditgate_core::rate_card::{Readings, Rule};
+use creditgate_core::rate_card::{EstimateError, Foreseen, Readings, Rule};
 use creditgate_core::usage::ModelName;
 
 use crate::config::Mode;
@@ -115,15 +116,20 @@ pub(crate) struct Terms {
     pub(crate) rule: Rule,
     pub(crate) card_version: u64,
     pub(crate) currency: Currency,
-    /// What is set aside for it: its cost, if its price is fixed.
-    pub(crate) reserved: Amount,
+    /// What is set aside for it: its cost, if its price is fixed. Or why nothing can be.
+    pub(crate) reserved: Result<Amount, EstimateError>,
     /// What the cost depends on besides what is measured; none if its price is fixed.
     pub(crate) known: Option<Rc<Foreknown>>,
+    /// The version of the customer's pricing that the rule was given; 0: prices as listed.
+    pub(crate) pricing_version: u32,
 }
 
 impl Terms {
     pub(crate) const fn cost(&self) -> Amount {
-        self.reserved
+        match self.reserved {
+            Ok(reserved) => reserved,
+            Err(_) => Amount::ZERO,
+        }
     }
 }
 
@@ -138,6 +144,23 @@ pub(crate) struct Foreknown {
     pub(crate) request_bytes: Option<u64>,
     /// Whether the body was read whole; if not, its bytes are counted as they pass.
     pub(crate) is_read: bool,
+    /// The limit that it names for the output of each choice, in tokens.
+    pub(crate) output_tokens_max: Option<u64>,
+    /// How many answers it asks for.
+    pub(crate) choices: u64,
+}
+
+impl Foreknown {
+    /// What an estimate goes by.
+    pub(crate) fn foreseen(&self) -> Foreseen<'_> {
+        Foreseen {
+            request_bytes: self.request_bytes,
+            model: self.model.as_ref().map(ModelName::as_str),
+            output_tokens_max: self.output_tokens_max,
+            choices: self.choices,
+            readings: self.readings,
+        }
+    }
 }
 
 /// What a request wants, once it is priced.

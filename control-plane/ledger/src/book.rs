@@ -18,6 +18,7 @@ use crate::grant::{Application, Grant, Schedule};
 use crate::id::{AccountId, CustomerId, InstanceId, LotId, WalletId};
 use crate::journal::LedgerAccount;
 use crate::lease::{Lease, LeaseState};
+use crate::pricing::PricingVersion;
 use crate::subscription::Subscription;
 use crate::time::Timestamp;
 use crate::wallet::{Wallet, WalletStatus};
@@ -37,7 +38,8 @@ pub struct Customer {
     pub status: CustomerStatus,
     /// Whether refusals are carried out.
     pub mode: EnforcementMode,
-    /// Grows whenever a key is revoked, rotated or moved.
+    /// Grows whenever a key is revoked, rotated or moved, a limited account comes or goes, or the
+    /// pricing changes: gateways then ask for every key again.
     pub credential_version: u32,
     /// The operator's own data.
     pub metadata: BTreeMap<String, String>,
@@ -190,6 +192,8 @@ pub struct Book {
     pub schedules: Vec<Schedule>,
     /// Applications that are to be tried again.
     pub applications: Vec<Application>,
+    /// What the customer pays otherwise than the rate cards say; none if that was never set.
+    pub pricing: Option<PricingVersion>,
 }
 
 impl Book {
@@ -214,6 +218,7 @@ impl Book {
             grants: Vec::new(),
             schedules: Vec::new(),
             applications: Vec::new(),
+            pricing: None,
         }
     }
 

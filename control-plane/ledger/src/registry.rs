@@ -4,7 +4,6 @@
 use creditgate_core::amount::{Amount, Currency, Scale};
 use creditgate_core::key::CredentialHash;
 use creditgate_core::protocol::{Barred, GatewayConfig, Timing};
-use creditgate_core::rate_card::RateCardDocument;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::AlertSettings;
@@ -13,6 +12,7 @@ use crate::grant::Grant;
 use crate::id::{GatewayId, GrantId, InstanceId, KeyId, PlanId};
 use crate::lease::ResolutionKind;
 use crate::plan::Plan;
+use crate::rate_card::RateCardVersion;
 use crate::time::Timestamp;
 use crate::webhook::Endpoint;
 
@@ -167,19 +167,6 @@ pub enum OperatorRole {
     Read,
 }
 
-/// The newest version of a rate card.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RateCardVersion {
-    /// Its name.
-    pub name: String,
-    /// Grows by one with each change.
-    pub version: u64,
-    /// The rules.
-    pub document: RateCardDocument,
-    /// When this version was made.
-    pub created_at: Timestamp,
-}
-
 /// One process of a gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instance {
@@ -236,7 +223,7 @@ pub struct Registry {
     pub gateway_keys: Vec<GatewayKey>,
     /// Operators' keys, revoked ones too.
     pub operator_keys: Vec<OperatorKey>,
-    /// The newest version of each rate card.
+    /// Versions of rate cards that are in force or to come, and the newest of each card.
     pub rate_cards: Vec<RateCardVersion>,
     /// Instances.
     pub instances: Vec<Instance>,
@@ -267,12 +254,6 @@ impl Registry {
         self.operator_keys
             .iter()
             .find(|key| key.hash == *hash && key.revoked_at.is_none())
-    }
-
-    /// A rate card's newest version.
-    #[must_use]
-    pub fn rate_card(&self, name: &str) -> Option<&RateCardVersion> {
-        self.rate_cards.iter().find(|card| card.name == name)
     }
 
     /// A plan by its id or the operator's name.
@@ -315,13 +296,14 @@ impl Registry {
             )
     }
 
-    /// What a gateway needs to know, if it has a rate card.
+    /// What a gateway needs to know at an instant, if it has a rate card then.
     #[must_use]
-    pub fn gateway_config(&self, gateway: &Gateway) -> Option<GatewayConfig> {
-        let card = self.rate_card(&gateway.rate_card)?;
+    pub fn gateway_config(&self, gateway: &Gateway, at: Timestamp) -> Option<GatewayConfig> {
+        let card = self.rate_card(&gateway.rate_card, at)?;
         Some(GatewayConfig {
             version: self.config_version,
-            rate_card_version: card.version,
+            rate_card_name: card.head.name.clone(),
+            rate_card_version: card.head.version,
             scale: self.scale(&card.document.currency),
             rate_card: card.document.clone(),
             top_up_url: self.settings.top_up_url.clone(),

@@ -26,6 +26,7 @@ impl Outcome {
     pub fn subject(&self) -> Option<String> {
         Some(match self {
             Self::Customer(customer) => customer.id.to_string(),
+            Self::Pricing(customer, _) => customer.to_string(),
             Self::Key(key) => key.id.to_string(),
             Self::Wallet(outcome) => outcome.subject(),
             Self::LeaseResolved(resolved) => resolved.0.id.to_string(),
@@ -34,7 +35,8 @@ impl Outcome {
             Self::Gateway(gateway) => gateway.id.to_string(),
             Self::GatewayKey(key) => key.id.to_string(),
             Self::OperatorKey(key) => key.id.to_string(),
-            Self::RateCard(card) => card.name.clone(),
+            Self::RateCard(card) => card.head.name.clone(),
+            Self::RateCardHead(head) => head.name.clone(),
             Self::Instance(instance) => instance.id.to_string(),
             Self::Endpoint(endpoint) => endpoint.id.to_string(),
             Self::Deliveries(endpoint, _) => endpoint.to_string(),
@@ -48,6 +50,7 @@ impl Outcome {
     pub fn customer(&self) -> Option<CustomerId> {
         match self {
             Self::Customer(customer) => Some(customer.id),
+            Self::Pricing(customer, _) => Some(*customer),
             Self::Key(key) => Some(key.customer),
             Self::Wallet(outcome) => Some(outcome.wallet().customer),
             Self::LeaseResolved(resolved) => Some(resolved.2.customer),
@@ -58,6 +61,7 @@ impl Outcome {
             | Self::GatewayKey(_)
             | Self::OperatorKey(_)
             | Self::RateCard(_)
+            | Self::RateCardHead(_)
             | Self::Instance(_)
             | Self::Endpoint(_)
             | Self::Deliveries(..)

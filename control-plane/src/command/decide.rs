@@ -13,7 +13,7 @@ use creditgate_ledger::report::Impossible;
 use creditgate_ledger::webhook::{Attempt, Delivery};
 use creditgate_ledger::{
     Book, ConsumerKey, Entry, Event, Journal, Refusal, Timestamp, credential, customer, decision,
-    expiry, lend, quarantine,
+    expiry, lend, pricing, quarantine,
 };
 
 use super::{Command, Outcome};
@@ -109,6 +109,12 @@ impl<'a> Work<'a> {
                     book, journal, context, change,
                 )))
             }),
+            Command::SetPricing { customer, document } => {
+                self.on(actor, &customer, |book, _, context, _| {
+                    let pricing = pricing::set(book, context, *document)?;
+                    Ok(Outcome::Pricing(book.customer.id, Box::new(pricing)))
+                })
+            }
             Command::AddKey {
                 customer,
                 name,
@@ -219,6 +225,8 @@ impl<'a> Work<'a> {
             | Command::AddOperatorKey { .. }
             | Command::RevokeOperatorKey { .. }
             | Command::PutRateCard { .. }
+            | Command::CancelRateCard { .. }
+            | Command::PassRateCards
             | Command::SeeInstance { .. }
             | Command::ForgetInstance { .. }
             | Command::SetInstanceState { .. } => self.decide_registry(command),

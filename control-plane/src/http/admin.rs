@@ -29,6 +29,7 @@ mod leases;
 mod lots;
 mod operator_keys;
 mod plans;
+mod pricing;
 mod rate_cards;
 mod settings;
 mod subscriptions;
@@ -53,6 +54,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .merge(currencies::routes())
         .merge(gateways::routes())
         .merge(rate_cards::routes())
+        .merge(pricing::routes())
         .merge(instances::routes())
         .merge(leases::routes())
         .merge(settings::routes())

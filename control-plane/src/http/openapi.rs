@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use creditgate_core::rate_card::RateCardDocument;
+use creditgate_core::rate_card::{PricingDocument, RateCardDocument};
 use serde_json::{Value, json};
 use utoipa::openapi::{Ref, RefOr, Schema};
 
@@ -25,7 +25,17 @@ pub(super) fn json(document: &utoipa::openapi::OpenApi) -> String {
     let problem = <ProblemBody<'_> as utoipa::PartialSchema>::schema();
     document["components"]["schemas"]["Problem"] =
         serde_json::to_value(problem).unwrap_or_default();
-    add_rate_card(&mut document["components"]["schemas"]);
+    let schemas = &mut document["components"]["schemas"];
+    add_schema(
+        schemas,
+        "RateCardDocument",
+        schemars::schema_for!(RateCardDocument),
+    );
+    add_schema(
+        schemas,
+        "PricingDocument",
+        schemars::schema_for!(PricingDocument),
+    );
     let paths = document["paths"].as_object_mut().into_iter().flatten();
     for (path, item) in paths {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
@@ -60,19 +70,19 @@ fn add_example(path: &str, method: &str, operation: &mut Value) {
     }
 }
 
-/// The rate card's schema is the core's own, made for JSON Schema rather than for OpenAPI:
-/// its definitions get names of their own among the components.
-fn add_rate_card(schemas: &mut Value) {
-    let schema = schemars::schema_for!(RateCardDocument).to_value();
-    let mut schema = renamed(schema);
+/// Schemas of the core are made for JSON Schema rather than for OpenAPI: their definitions get
+/// names of their own among the components.
+fn add_schema(schemas: &mut Value, name: &str, schema: schemars::Schema) {
+    let mut schema = renamed(schema.to_value());
     if let Some(fields) = schema.as_object_mut() {
         fields.remove("$schema");
         let definitions = fields.remove("$defs").unwrap_or_default();
-        for (name, definition) in definitions.as_object().into_iter().flatten() {
-            schemas[format!("RateCardDocument{name}")] = definition.clone();
+        for (part, definition) in definitions.as_object().into_iter().flatten() {
+            // What two of them share is one and the same.
+            schemas[format!("RateCardDocument{part}")] = definition.clone();
         }
     }
-    schemas["RateCardDocument"] = schema;
+    schemas[name] = schema;
 }
 
 fn renamed(value: Value) -> Value {
@@ -96,6 +106,12 @@ fn renamed(value: Value) -> Value {
 /// The rate card's schema, for descriptions of handlers.
 pub(super) fn rate_card() -> RefOr<Schema> {
     RefOr::Ref(Ref::from_schema_name("RateCardDocument"))
+}
+
+/// The schema of what a customer pays otherwise under rate cards, for descriptions of handlers.
+pub(super) fn card_pricings() -> RefOr<Schema> {
+    let card = Ref::from_schema_name("RateCardDocumentCardPricingDocument");
+    RefOr::T(Schema::Array(utoipa::openapi::Array::new(card)))
 }
 
 fn complete(path: &str, method: &str, operation: &mut Value) {

@@ -73,6 +73,17 @@ pub const CODES: &[Code] = &[
     code(409, "lots_max", "Too many lots"),
     code(
         409,
+        "rate_card_not_scheduled",
+        "The version of the rate card is not to come",
+    ),
+    code(
+        409,
+        "rate_cards_scheduled_max",
+        "Too many versions of the rate card are to come",
+    ),
+    code(422, "effective_at_past", "The instant is not to come"),
+    code(
+        409,
         "rate_card_currency",
         "The currency of a rate card can't change",
     ),
@@ -328,6 +339,30 @@ pub const CODES: &[Code] = &[
     code(422, "models_missing", "Tokens have no price without models"),
     code(422, "model_invalid", "Not the name of a model"),
     code(422, "model_taken", "Two models have one name"),
+    code(422, "rule_unknown", "The rate card has no such rule"),
+    code(
+        422,
+        "rule_taken",
+        "A rule has two places in a customer's pricing",
+    ),
+    code(
+        422,
+        "rule_free",
+        "A customer can't have a price where nobody is asked to pay",
+    ),
+    code(422, "rate_card_unknown", "There is no such rate card"),
+    code(
+        422,
+        "rate_card_taken",
+        "A rate card has two places in a customer's pricing",
+    ),
+    code(422, "meter_unknown", "The rule does not measure that"),
+    code(422, "meter_taken", "A measure has two prices"),
+    code(
+        422,
+        "too_many_overrides",
+        "A customer's pricing names too much",
+    ),
     code(422, "model_unknown", "The rate card has no such model"),
     code(422, "too_many_models", "Too many models"),
     code(

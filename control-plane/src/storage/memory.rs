@@ -15,7 +15,7 @@ use creditgate_ledger::id::{
     AccountId, ApplicationId, ClaimId, CustomerId, DeliveryId, EndpointId, EventId, InstanceId,
     KeyId, LeaseId, LotId, WalletId,
 };
-use creditgate_ledger::registry::RateCardVersion;
+use creditgate_ledger::rate_card::{RateCardHead, RateCardVersion};
 use creditgate_ledger::subscription::Subscription;
 use creditgate_ledger::verify::Finding;
 use creditgate_ledger::webhook::{Attempt, Delivery};
@@ -118,6 +118,7 @@ macro_rules! look {
 look! {
     registry() -> Arc<Registry>;
     rate_card(name: &str, version: u64) -> Option<RateCardVersion>;
+    rate_card_versions(name: &str, page: PageRequest) -> Page<RateCardHead>;
     book(target: &Target) -> Option<Book>;
     customer(target: &Target) -> Option<Customer>;
     customers(filter: CustomerFilter, page: PageRequest) -> Page<Customer>;

@@ -19,7 +19,7 @@ use creditgate_ledger::id::{
     AccountId, ApplicationId, ClaimId, CustomerId, DeliveryId, EndpointId, EventId, InstanceId,
     KeyId, LeaseId, LotId, WalletId,
 };
-use creditgate_ledger::registry::RateCardVersion;
+use creditgate_ledger::rate_card::{RateCardHead, RateCardVersion};
 use creditgate_ledger::subscription::Subscription;
 use creditgate_ledger::verify::Finding;
 use creditgate_ledger::webhook::{Attempt, Delivery};
@@ -128,6 +128,13 @@ pub trait Reader: Send + Sync + 'static {
 
     /// One version of a rate card, also an old one.
     fn rate_card(&self, name: &str, version: u64) -> Result<Option<RateCardVersion>, StorageError>;
+
+    /// All versions of a rate card, newest first; empty if there is none of that name.
+    fn rate_card_versions(
+        &self,
+        name: &str,
+        page: PageRequest,
+    ) -> Result<Page<RateCardHead>, StorageError>;
 
     /// A customer's live rows.
     fn book(&self, target: &Target) -> Result<Option<Book>, StorageError>;

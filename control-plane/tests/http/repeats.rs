@@ -124,6 +124,8 @@ POST /v1/wallets/{id}/close /v1/wallets/second/close {"reason": "r"}
 POST /v1/lots/{id}/void /v1/lots/{lot}/void {"reason": "r"}
 POST /v1/currencies {"code": "gold", "scale": 2}
 PUT /v1/rate-cards/{name} /v1/rate-cards/n {"name": "n", "currency": "usd", "default": "deny"}
+POST /v1/rate-cards/{name}/cancel /v1/rate-cards/edge/cancel {"version": 2}
+PUT /v1/customers/{id}/pricing /v1/customers/ada/pricing {"discount_ppm": 100000, "rate_cards": [{"rate_card": "edge", "rules": [{"rule": "default", "price": "0.5"}]}]}
 POST /v1/gateways {"external_id": "g"}
 PATCH /v1/gateways/{id} /v1/gateways/g {"rate_card": "n"}
 POST /v1/gateways/{id}/keys /v1/gateways/edge/keys {}
@@ -163,6 +165,9 @@ pub(crate) async fn furnished() -> (Plane, Receiver, Vec<(&'static str, String)>
     let wallet = plane.funded("ada", "tokens", "10").await;
     let secret = plane.key_of("ada").await;
     let edge = Edge::of(&plane, "edge", "tokens").await;
+    let next = json!({ "name": "edge", "currency": "tokens", "default": { "price": "2" } });
+    let scheduled = "/v1/rate-cards/edge?effective_at=2099-01-01T00:00:00Z";
+    assert_eq!(plane.put(scheduled, next).await.status, 200);
     let lent = edge.know(&plane, &secret, 1, 4_000).await.answer;
     // A report that can't be true: the lease is quarantined.
     let untrue = counters([4_000, 0, 1_000, 0, 2_000]);

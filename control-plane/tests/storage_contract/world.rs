@@ -44,6 +44,7 @@ impl World {
         for book in &mut books {
             add_credit(&mut fill, book);
             add_terms(&mut fill, book, &registry);
+            book.pricing = fill.maybe(Fill::pricing);
         }
         let mut world = Self {
             fill,
@@ -209,6 +210,7 @@ fn put<T: Clone, K: PartialEq>(rows: &mut [T], after: &[T], id: impl Fn(&T) -> K
 impl Keep for Book {
     fn keep(&mut self, after: &Self) {
         self.customer = after.customer.clone();
+        self.pricing = after.pricing.clone();
         put(&mut self.accounts, &after.accounts, |row| row.id);
         put(&mut self.wallets, &after.wallets, |row| row.id);
         put(&mut self.lots, &after.lots, |row| row.id);
@@ -266,6 +268,7 @@ fn add_terms(fill: &mut Fill, book: &mut Book, registry: &Registry) {
 fn change_rows(fill: &mut Fill, book: &mut Book) {
     let customer = book.customer.id;
     book.customer.name = fill.maybe(Fill::text);
+    book.pricing = Some(fill.pricing());
     for row in &mut book.accounts {
         *row = fill.account(customer, Some(row));
     }

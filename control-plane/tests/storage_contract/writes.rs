@@ -7,13 +7,13 @@ use creditgate::storage::{
 use creditgate_core::key::credential_hash;
 use creditgate_core::rate_card::RateCardDocument;
 use creditgate_ledger::id::{GatewayId, InstanceId, KeyId};
+use creditgate_ledger::rate_card::{RateCardHead, RateCardState, RateCardVersion};
 use creditgate_ledger::registry::{
     CurrencyDefinition, Gateway, GatewayKey, Instance, InstanceState, OperatorKey, OperatorRole,
-    RateCardVersion,
 };
 use creditgate_ledger::{Timestamp, credential};
 
-use crate::desk::{Backend, Desk, idempotency, stored_answer};
+use crate::desk::{Backend, Desk, all_pages, idempotency, stored_answer};
 
 crate::on_every_backend!(
     abandoned_work_writes_nothing,
@@ -27,7 +27,7 @@ crate::on_every_backend!(
     taken_names_of_the_registry_are_conflicts,
     moved_key_keeps_its_id_and_hash,
     registry_reads_back_as_it_was_written,
-    older_versions_of_a_rate_card_stay,
+    versions_of_a_rate_card_that_are_over_stay_readable,
     forgotten_instance_is_gone_and_its_leases_stay,
     old_answers_are_forgotten_and_newer_ones_stay,
     what_was_committed_is_there_after_reopening,
@@ -307,10 +307,15 @@ fn card(name: &str, version: u64) -> RateCardVersion {
     );
     let document = RateCardDocument::from_json(document.as_bytes()).unwrap();
     RateCardVersion {
-        name: name.to_owned(),
-        version,
+        head: RateCardHead {
+            name: name.to_owned(),
+            version,
+            state: RateCardState::Active,
+            created_at: Timestamp(3),
+            effective_at: Timestamp(4),
+            ended_at: None,
+        },
         document,
-        created_at: Timestamp(3),
     }
 }
 
@@ -417,28 +422,72 @@ fn old_answers_are_forgotten_and_newer_ones_stay<B: Backend>(mut desk: Desk<B>) 
     assert_eq!(known.keys().collect::<Vec<_>>(), [&idempotency("new")]);
 }
 
-fn older_versions_of_a_rate_card_stay<B: Backend>(mut desk: Desk<B>) {
+fn versions_of_a_rate_card_that_are_over_stay_readable<B: Backend>(mut desk: Desk<B>) {
     for version in 1..=3 {
-        desk.change_registry(|registry| registry.rate_cards = vec![card("api", version)])
-            .unwrap();
-    }
-    desk.change_registry(|registry| registry.rate_cards.push(card("images", 1)))
+        desk.change_registry(|registry| {
+            for card in &mut registry.rate_cards {
+                card.head.state = RateCardState::Superseded;
+                card.head.ended_at = Some(Timestamp(9));
+            }
+            registry.rate_cards.push(card("api", version));
+        })
         .unwrap();
-    let desk = desk.reopen();
-    let newest: Vec<_> = desk
-        .reader()
-        .registry()
-        .unwrap()
-        .rate_cards
-        .iter()
-        .map(|card| (card.name.clone(), card.version))
-        .collect();
-    assert_eq!(newest, [("api".to_owned(), 3), ("images".to_owned(), 1)]);
+    }
+    desk.change_registry(|registry| {
+        let mut next = card("api", 4);
+        next.head.state = RateCardState::Scheduled;
+        next.head.effective_at = Timestamp(77);
+        registry.rate_cards.push(card("images", 1));
+        registry.rate_cards.push(next);
+    })
+    .unwrap();
+    let live = |desk: &Desk<B>| -> Vec<_> {
+        let registry = desk.reader().registry().unwrap();
+        let cards = registry.rate_cards.iter();
+        cards
+            .map(|card| (card.head.name.clone(), card.head.version))
+            .collect()
+    };
+    let named = |name: &str, version| (name.to_owned(), version);
+    let mut desk = desk.reopen();
     assert_eq!(
-        desk.reader().rate_card("api", 2).unwrap(),
-        Some(card("api", 2))
+        live(&desk),
+        [named("api", 3), named("api", 4), named("images", 1)]
     );
-    assert_eq!(desk.reader().rate_card("api", 4).unwrap(), None);
+    // One that was cancelled stays known as the newest: its number is not given again.
+    desk.change_registry(|registry| {
+        let card = &mut registry.rate_cards[1];
+        card.head.state = RateCardState::Cancelled;
+        card.head.ended_at = Some(Timestamp(50));
+    })
+    .unwrap();
+    let desk = desk.reopen();
+    assert_eq!(live(&desk).len(), 3);
+    let second = desk.reader().rate_card("api", 2).unwrap().unwrap();
+    assert_eq!(second.document, card("api", 2).document);
+    assert_eq!(
+        (second.head.state, second.head.ended_at),
+        (RateCardState::Superseded, Some(Timestamp(9)))
+    );
+    assert_eq!(desk.reader().rate_card("api", 5).unwrap(), None);
+    let all = all_pages(|page| desk.reader().rate_card_versions("api", page).unwrap());
+    let all: Vec<_> = all
+        .into_iter()
+        .map(|head| (head.version, head.state))
+        .collect();
+    assert_eq!(
+        all,
+        [
+            (4, RateCardState::Cancelled),
+            (3, RateCardState::Active),
+            (2, RateCardState::Superseded),
+            (1, RateCardState::Superseded),
+        ]
+    );
+    let none = desk
+        .reader()
+        .rate_card_versions("none", PageRequest::first(9));
+    assert!(none.unwrap().items.is_empty());
 }
 
 fn what_was_committed_is_there_after_reopening<B: Backend>(mut desk: Desk<B>) {

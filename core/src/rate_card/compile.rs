@@ -139,6 +139,7 @@ fn unmatched(document: &Unmatched, scale: Scale) -> Result<super::Default, RateC
             mode: Mode::Enforce,
             conditions: None,
             terms: None,
+            own: None,
         }),
     })
 }

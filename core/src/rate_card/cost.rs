@@ -1,10 +1,11 @@
 //! What a request cost, from what was measured of it.
 //!
-//! Everything is summed exactly, bounded, discounted, and rounded once. A rule that is a fixed
-//! price has none of that to do.
+//! Everything is summed exactly, discounted, bounded, and rounded once. A rule that is a fixed
+//! price, as it is listed, has none of that to do.
 
-use super::meters::Readings;
-use super::sum::{Discount, Sum};
+use super::due::Due;
+use super::meters::{Meter, Readings};
+use super::sum::{Sum, UnitPrice};
 use super::{Rounding, Rule};
 use crate::amount::Amount;
 use crate::usage::TokenCounts;
@@ -48,61 +49,68 @@ pub enum CostError {
 impl Rule {
     /// What a request costs that was measured so.
     ///
-    /// The more was measured, the more it costs, in each count. A fixed price without discount
-    /// is just that, without any arithmetic.
+    /// The more was measured, the more it costs, in each count. A fixed price as it is listed is
+    /// just that, without any arithmetic.
     ///
     /// # Errors
     /// If there is no telling; see [`CostError`].
-    pub fn cost(
-        &self,
-        measures: &Measures,
-        models: &Models<'_>,
-        discount: Discount,
-    ) -> Result<Amount, CostError> {
+    pub fn cost(&self, measures: &Measures, models: &Models<'_>) -> Result<Amount, CostError> {
         if self.is_fixed() {
-            return self.fixed_cost(discount).ok_or(CostError::Absurd);
+            return self.fixed_cost().ok_or(CostError::Absurd);
         }
-        let mut sum = Sum::of(self.price);
+        let mut sum = Sum::of(self.base());
         for (meter, reading) in self.meters().iter().zip(measures.readings) {
-            sum = sum.plus(meter.cost(measures, reading));
+            sum = sum.plus(meter.cost(self.own_price(meter), measures, reading));
         }
+        let mut due = sum.due(self.discount());
         if let Some(tokens) = self.tokens() {
-            let cost = tokens.cost(&measures.tokens, models);
-            sum = sum.plus(cost.map_err(|_| CostError::UnknownModel)?);
+            let cost = tokens.cost(&measures.tokens, models, self.own.as_deref());
+            due = due.plus(cost.map_err(|_| CostError::UnknownModel)?);
         }
-        self.discounted(self.bounded(sum), discount)
-            .ok_or(CostError::Absurd)
+        self.rounded(self.bounded(due)).ok_or(CostError::Absurd)
     }
 
     /// What a request costs for which the rule's `minimum` is due.
     #[must_use]
-    pub fn minimum_cost(&self, discount: Discount) -> Amount {
-        self.discounted(Sum::of(self.minimum()), discount)
-            .unwrap_or_default()
+    pub fn minimum_cost(&self) -> Amount {
+        let due = Sum::of(self.minimum()).due(self.discount());
+        self.rounded(due).unwrap_or_default()
     }
 
-    /// What a fixed price comes to; without a discount there is nothing to count.
-    pub(super) fn fixed_cost(&self, discount: Discount) -> Option<Amount> {
-        if discount.is_none() {
+    /// What a fixed price comes to; as it is listed there is nothing to count.
+    pub(super) fn fixed_cost(&self) -> Option<Amount> {
+        if self.is_as_listed() {
             return Some(self.price);
         }
-        self.discounted(Sum::of(self.price), discount)
+        self.rounded(self.bounded(Sum::of(self.base()).due(self.discount())))
     }
 
-    /// Within the rule's `minimum` and `maximum`.
-    pub(super) fn bounded(&self, sum: Sum) -> Sum {
-        let sum = sum.max(Sum::of(self.minimum()));
+    /// What a request costs before anything is measured.
+    pub(super) fn base(&self) -> Amount {
+        let own = self.own.as_ref().and_then(|own| own.price);
+        own.unwrap_or(self.price)
+    }
+
+    /// The customer's own price of what is measured.
+    pub(super) fn own_price(&self, meter: &Meter) -> Option<UnitPrice> {
+        self.own.as_ref()?.meter(meter.source())
+    }
+
+    /// Within the rule's `minimum` and `maximum`, which are discounted as it is.
+    pub(super) fn bounded(&self, due: Due) -> Due {
+        let bound = |amount| Sum::of(amount).due(self.discount());
+        let due = due.max(bound(self.minimum()));
         match self.maximum() {
-            Some(maximum) => sum.min(Sum::of(maximum)),
-            None => sum,
+            Some(maximum) => due.min(bound(maximum)),
+            None => due,
         }
     }
 
-    pub(super) fn discounted(&self, sum: Sum, discount: Discount) -> Option<Amount> {
+    pub(super) fn rounded(&self, due: Due) -> Option<Amount> {
         let rounding = self
             .terms
             .as_ref()
             .map_or(Rounding::Up, |terms| terms.rounding);
-        sum.rounded(discount, rounding)
+        due.rounded(rounding)
     }
 }

@@ -7,6 +7,7 @@ mod conditions;
 mod meters;
 mod models;
 mod price;
+mod pricing;
 mod settling;
 mod tokens;
 
@@ -14,6 +15,10 @@ pub use conditions::{ConditionsDocument, FieldConditionDocument};
 pub use meters::{MeterDocument, MeterSource};
 pub use models::{ContextTierDocument, ModelDocument};
 pub use price::{Per, Price};
+pub use pricing::{
+    CardPricingDocument, MeterPriceDocument, ModelDiscountDocument, PricingDocument,
+    RulePricingDocument,
+};
 pub use settling::{Cause, EndingDocument, SettleDocument, Verdict};
 pub use tokens::{
     EstimateDocument, OnEmpty, OverMax, PricedBy, Promise, TokensDocument, UnknownModel,

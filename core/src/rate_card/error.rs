@@ -10,11 +10,9 @@ pub struct RateCardError {
 }
 
 impl RateCardError {
-    pub(super) fn new(
-        pointer: impl Into<String>,
-        code: &'static str,
-        message: impl Into<String>,
-    ) -> Self {
+    /// A fault of this code at a field. For those who check what this crate can't.
+    #[must_use]
+    pub fn new(pointer: impl Into<String>, code: &'static str, message: impl Into<String>) -> Self {
         Self {
             pointer: pointer.into(),
             code,

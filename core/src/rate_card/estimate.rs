@@ -5,8 +5,9 @@
 //! many of them as the body's bytes and the limit to the output allow.
 
 use super::document::MeterSource;
+use super::due::Due;
 use super::meters::Readings;
-use super::sum::{Discount, Sum};
+use super::sum::Sum;
 use super::tokens::OutputLimit;
 use super::{Measures, Rule};
 use crate::amount::Amount;
@@ -55,7 +56,7 @@ impl Rule {
     /// What the next part of a metered answer may cost: 64 tokens of output, 64 KiB and a
     /// second. Nothing if there is no telling.
     #[must_use]
-    pub fn step(&self, model: Option<&str>, discount: Discount) -> Amount {
+    pub fn step(&self, model: Option<&str>) -> Amount {
         let measures = Measures {
             response_bytes: STEP_BYTES,
             duration_ms: STEP_MS,
@@ -65,45 +66,45 @@ impl Rule {
         for meter in self.meters() {
             sum = match meter.source() {
                 MeterSource::ResponseBytes | MeterSource::Seconds => {
-                    sum.plus(meter.cost(&measures, None))
+                    sum.plus(meter.cost(self.own_price(meter), &measures, None))
                 }
                 _ => sum,
             };
         }
+        let mut due = sum.due(self.discount());
         if let Some(tokens) = self.tokens() {
-            sum = sum.plus(tokens.ahead(model, STEP_TOKENS).unwrap_or_default());
+            let ahead = tokens.ahead(model, STEP_TOKENS, self.own.as_deref());
+            due = due.plus(ahead.unwrap_or_default());
         }
-        self.discounted(sum, discount).unwrap_or_default()
+        self.rounded(due).unwrap_or_default()
     }
 
     /// What is reserved for a request.
     ///
     /// # Errors
     /// If the request can't be admitted; see [`EstimateError`].
-    pub fn estimate(
-        &self,
-        foreseen: &Foreseen<'_>,
-        discount: Discount,
-    ) -> Result<Amount, EstimateError> {
+    pub fn estimate(&self, foreseen: &Foreseen<'_>) -> Result<Amount, EstimateError> {
         if self.is_fixed() {
-            return self.fixed_cost(discount).ok_or(EstimateError::Absurd);
+            return self.fixed_cost().ok_or(EstimateError::Absurd);
         }
-        let mut sum = Sum::of(self.price);
+        let mut sum = Sum::of(self.base());
         for (meter, reading) in self.meters().iter().zip(foreseen.readings) {
-            sum = sum.plus(meter.estimate(foreseen, reading, self.promise()));
+            let own = self.own_price(meter);
+            sum = sum.plus(meter.estimate(own, foreseen, reading, self.promise()));
         }
+        let mut due = sum.due(self.discount());
         if let Some(tokens) = self.tokens() {
             let limit = match tokens.output_limit(foreseen.output_tokens_max) {
                 OutputLimit::Keep(limit) | OutputLimit::Write(limit) => limit,
                 OutputLimit::Refuse(max) => return Err(EstimateError::OverMax { max }),
             };
-            let cost = tokens.estimate(foreseen, limit);
-            sum = sum.plus(cost.map_err(|_| EstimateError::UnknownModel)?);
+            let cost = tokens.estimate(foreseen, limit, self.own.as_deref());
+            due = due.plus(cost.map_err(|_| EstimateError::UnknownModel)?);
         }
         let is_unknown = foreseen.request_bytes.is_none();
-        match self.discounted(self.bounded(sum), discount) {
+        match self.rounded(self.bounded(due)) {
             Some(amount) => Ok(amount),
-            None if sum == Sum::UNBOUNDED && is_unknown => Err(EstimateError::LengthUnknown),
+            None if due == Due::UNBOUNDED && is_unknown => Err(EstimateError::LengthUnknown),
             None => Err(EstimateError::Absurd),
         }
     }

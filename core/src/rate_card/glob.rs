@@ -60,6 +60,51 @@ impl Glob {
         }
         name.ends_with(last)
     }
+
+    /// Whether some name fits both this and another glob.
+    pub(super) fn meets(&self, other: &str) -> bool {
+        let other = other.as_bytes();
+        // `after[place]`: some name fits what of this was read, and `other` up to that place.
+        let mut after = vec![false; other.len().saturating_add(1)];
+        if let Some(start) = after.first_mut() {
+            *start = true;
+        }
+        skip_stars(&mut after, other);
+        for own in self.0.bytes() {
+            let before = after.clone();
+            let mut last = false;
+            for (place, reached) in after.iter_mut().enumerate() {
+                let was = before.get(place).copied().unwrap_or_default();
+                // What the byte before this place stands for in the other.
+                let theirs = place.checked_sub(1).and_then(|place| other.get(place));
+                let came = place
+                    .checked_sub(1)
+                    .and_then(|place| before.get(place).copied())
+                    .unwrap_or_default();
+                *reached = match (own, theirs) {
+                    // Any characters of the other, or none.
+                    (b'*', _) => was || last,
+                    // A star of the other takes this character.
+                    (_, Some(b'*')) => was || came,
+                    (own, Some(theirs)) => came && own == *theirs,
+                    (_, None) => false,
+                };
+                last = *reached;
+            }
+            skip_stars(&mut after, other);
+        }
+        after.last().copied().unwrap_or_default()
+    }
+}
+
+/// A star stands for nothing, too.
+fn skip_stars(reached: &mut [bool], glob: &[u8]) {
+    let mut last = false;
+    for (place, reached) in reached.iter_mut().enumerate() {
+        let is_star = place.checked_sub(1).and_then(|place| glob.get(place)) == Some(&b'*');
+        *reached |= is_star && last;
+        last = *reached;
+    }
 }
 
 #[cfg(test)]
@@ -92,6 +137,30 @@ mod tests {
         }
         for bad in ["", "a b", "é", "*****", &"a".repeat(129)] {
             assert_eq!(Glob::compile(bad, "/x").unwrap_err().pointer(), "/x");
+        }
+    }
+
+    #[test]
+    fn two_globs_meet_if_some_name_fits_both() {
+        let meets = |one: &str, other: &str| {
+            let of = |one: &str, other: &str| Glob::compile(one, "").unwrap().meets(other);
+            assert_eq!(of(one, other), of(other, one), "{one} {other}");
+            of(one, other)
+        };
+        for (one, other, expected) in [
+            ("gpt-4o", "gpt-4o", true),
+            ("gpt-4o", "gpt-4o-mini", false),
+            ("gpt-4o*", "gpt-4o", true),
+            ("gpt-4o*", "gpt-4o-mini*", true),
+            ("*-mini", "gpt-*", true),
+            ("*-mini", "gpt-4o", false),
+            ("a*b", "*c", false),
+            ("a*b", "a*c*", true),
+            ("*", "**", true),
+            ("ab*", "*ba", true),
+            ("claude-*", "gpt-*", false),
+        ] {
+            assert_eq!(meets(one, other), expected, "{one} {other}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What is measured of a request, compiled.
 
 use super::conditions::header_name;
-use super::document::{MeterDocument, MeterSource, Promise};
+use super::document::{MeterDocument, MeterSource, Per, Price, Promise};
 use super::price::{Unit, unit_price};
 use super::sum::{Sum, UnitPrice};
 use super::{Foreseen, Measures, RateCardError};
@@ -35,36 +35,25 @@ impl Meter {
         has_maximum: bool,
         pointer: &str,
     ) -> Result<Self, RateCardError> {
-        let mut source = document.meter.clone();
-        let mut unit = Unit::Whole;
-        let mut needs_estimate =
-            promise == Promise::Strict && !has_maximum && document.max.is_none();
-        match &mut source {
-            // Most requests say it.
-            MeterSource::RequestBytes => needs_estimate = false,
-            MeterSource::ResponseBytes => {}
-            MeterSource::Seconds => unit = Unit::Thousandth,
-            MeterSource::RequestHeader(name) => {
-                *name = header(name, "request_header", pointer)?;
-                needs_estimate = true;
-            }
-            MeterSource::ResponseHeader(name) => {
-                *name = header(name, "response_header", pointer)?;
-                needs_estimate = true;
-            }
-            MeterSource::ResponseTrailer(name) => {
-                *name = header(name, "response_trailer", pointer)?;
-                needs_estimate = true;
-            }
-        }
-        let price = unit_price(
+        let (source, price) = meter_price(
+            &document.meter,
             &document.price,
-            unit,
             document.per,
             scale,
-            &format!("{pointer}/price"),
+            pointer,
         )?;
-        if needs_estimate && document.estimate.is_none() && !price.is_zero() {
+        let counted = |count: u64| match unit_of(&source) {
+            Unit::Whole => count,
+            Unit::Thousandth => count.saturating_mul(1000),
+        };
+        let meter = Self {
+            estimate: document.estimate.map(counted),
+            max: document.max.map(counted),
+            source,
+            price,
+        };
+        let is_bounded = has_maximum || promise != Promise::Strict;
+        if !price.is_zero() && !meter.can_be_reserved(is_bounded) {
             let message = "how much to reserve isn't known before; say it here, for a strict promise as much as a request can have";
             let pointer = format!("{pointer}/estimate");
             return Err(RateCardError::new(pointer, "estimate_missing", message));
@@ -84,16 +73,21 @@ impl Meter {
             let pointer = format!("{pointer}/estimate");
             return Err(RateCardError::new(pointer, "estimate_over_max", message));
         }
-        let counted = |count: u64| match unit {
-            Unit::Whole => count,
-            Unit::Thousandth => count.saturating_mul(1000),
+        Ok(meter)
+    }
+
+    /// Whether there is something to reserve for it, whatever it costs. `is_bounded`: nothing
+    /// need be certain, or the rule has a maximum.
+    pub(super) fn can_be_reserved(&self, is_bounded: bool) -> bool {
+        let is_told = match self.source {
+            // Most requests say it.
+            MeterSource::RequestBytes => true,
+            MeterSource::ResponseBytes | MeterSource::Seconds => is_bounded || self.max.is_some(),
+            MeterSource::RequestHeader(_)
+            | MeterSource::ResponseHeader(_)
+            | MeterSource::ResponseTrailer(_) => false,
         };
-        Ok(Self {
-            source,
-            price,
-            estimate: document.estimate.map(counted),
-            max: document.max.map(counted),
-        })
+        is_told || self.estimate.is_some()
     }
 
     /// What is measured; the names of headers and trailers are in lower case.
@@ -102,8 +96,14 @@ impl Meter {
         &self.source
     }
 
-    /// What it adds to the cost of a request. A reading that is missing counts as estimated.
-    pub(super) fn cost(&self, measures: &Measures, reading: Option<u64>) -> Sum {
+    /// What it adds to the cost of a request, at a customer's own price if it has one. A reading
+    /// that is missing counts as estimated.
+    pub(super) fn cost(
+        &self,
+        own: Option<UnitPrice>,
+        measures: &Measures,
+        reading: Option<u64>,
+    ) -> Sum {
         let count = match self.source {
             MeterSource::RequestBytes => measures.request_bytes,
             MeterSource::ResponseBytes => measures.response_bytes,
@@ -114,18 +114,20 @@ impl Meter {
                 reading.or(self.estimate).or(self.max).unwrap_or_default()
             }
         };
-        self.charged(count)
+        self.charged(own.unwrap_or(self.price), count)
     }
 
     /// What is reserved for it. Under a strict promise nothing less than it can cost: if that
     /// isn't known, more than can be counted.
     pub(super) fn estimate(
         &self,
+        own: Option<UnitPrice>,
         foreseen: &Foreseen<'_>,
         reading: Option<u64>,
         promise: Promise,
     ) -> Sum {
-        if self.price.is_zero() {
+        let price = own.unwrap_or(self.price);
+        if price.is_zero() {
             return Sum::default();
         }
         let known = match self.source {
@@ -135,21 +137,50 @@ impl Meter {
         };
         let count = known.or(self.estimate);
         match promise {
-            Promise::Strict => self.at_most(count),
+            Promise::Strict => self.at_most(price, count),
             // What goes to the upstream is not paid for while it passes.
-            Promise::Metered if self.source == MeterSource::RequestBytes => self.at_most(count),
-            Promise::Metered | Promise::Expected => self.charged(count.unwrap_or_default()),
+            Promise::Metered if self.source == MeterSource::RequestBytes => {
+                self.at_most(price, count)
+            }
+            Promise::Metered | Promise::Expected => self.charged(price, count.unwrap_or_default()),
         }
     }
 
-    fn at_most(&self, count: Option<u64>) -> Sum {
+    fn at_most(&self, price: UnitPrice, count: Option<u64>) -> Sum {
         let count = count.or(self.max);
-        count.map_or(Sum::UNBOUNDED, |count| self.charged(count))
+        count.map_or(Sum::UNBOUNDED, |count| self.charged(price, count))
     }
 
-    fn charged(&self, count: u64) -> Sum {
-        self.price
-            .times(self.max.map_or(count, |max| count.min(max)))
+    fn charged(&self, price: UnitPrice, count: u64) -> Sum {
+        price.times(self.max.map_or(count, |max| count.min(max)))
+    }
+}
+
+/// What is measured, with the names of headers and trailers in lower case, and what one of it
+/// costs; of time, the thousandth of a second.
+pub(super) fn meter_price(
+    meter: &MeterSource,
+    price: &Price,
+    per: Per,
+    scale: Scale,
+    pointer: &str,
+) -> Result<(MeterSource, UnitPrice), RateCardError> {
+    let mut source = meter.clone();
+    match &mut source {
+        MeterSource::RequestBytes | MeterSource::ResponseBytes | MeterSource::Seconds => {}
+        MeterSource::RequestHeader(name) => *name = header(name, "request_header", pointer)?,
+        MeterSource::ResponseHeader(name) => *name = header(name, "response_header", pointer)?,
+        MeterSource::ResponseTrailer(name) => *name = header(name, "response_trailer", pointer)?,
+    }
+    let pointer = format!("{pointer}/price");
+    let price = unit_price(price, unit_of(&source), per, scale, &pointer)?;
+    Ok((source, price))
+}
+
+const fn unit_of(source: &MeterSource) -> Unit {
+    match source {
+        MeterSource::Seconds => Unit::Thousandth,
+        _ => Unit::Whole,
     }
 }
 

@@ -1,16 +1,12 @@
-//! The price list of language models, and how a model is found in it.
-//!
-//! Exact names are sorted and searched by halves; after them the globs are tried, those that
-//! spell out most first. A lookup allocates nothing.
+//! The price list of language models.
 
 use super::RateCardError;
+use super::by_model::{ByModel, Collecting};
 use super::document::{ContextTierDocument, ModelDocument, Per, Price};
-use super::glob::Glob;
 use super::price::{Unit, unit_price};
 use super::sum::{Sum, UnitPrice};
 use crate::amount::Scale;
 use crate::usage::{TokenCounts, TokenKind};
-use std::cmp::Reverse;
 
 /// The most models that a rate card prices.
 pub const MODELS_MAX: usize = 2000;
@@ -18,18 +14,11 @@ pub const MODELS_MAX: usize = 2000;
 pub const CONTEXT_TIERS_MAX: usize = 8;
 
 /// The models of a card.
-#[derive(Debug, Default)]
-pub(super) struct ModelTable {
-    /// By name.
-    exact: Vec<ModelPrices>,
-    /// In the order in which they are tried.
-    globs: Vec<ModelPrices>,
-}
+pub(super) type ModelTable = ByModel<ModelPrices>;
 
 /// What the tokens of a model cost.
 #[derive(Debug)]
-pub struct ModelPrices {
-    model: Glob,
+pub(super) struct ModelPrices {
     base: Prices,
     /// In ascending order.
     tiers: Vec<(u64, Prices)>,
@@ -48,54 +37,22 @@ impl ModelTable {
             let message = format!("at most {MODELS_MAX} models; use names with *");
             return Err(RateCardError::new("/models", "too_many_models", message));
         }
-        let mut table = Self::default();
-        let mut names = std::collections::HashMap::new();
+        let mut models = Collecting::default();
         for (index, document) in documents.iter().enumerate() {
             let pointer = format!("/models/{index}");
-            if let Some(first) = names.insert(document.model.as_str(), index) {
-                let message = format!("model {first} has this name already");
-                let pointer = pointer + "/model";
-                return Err(RateCardError::new(pointer, "model_taken", message));
-            }
             let prices = ModelPrices::compile(document, scale, &pointer)?;
-            if prices.model.is_exact() {
-                table.exact.push(prices);
-            } else {
-                table.globs.push(prices);
-            }
+            models.add(&document.model, prices, &format!("{pointer}/model"))?;
         }
-        table
-            .exact
-            .sort_by(|one, other| one.model.cmp(&other.model));
-        // Stable, so that the document decides between equals.
-        table
-            .globs
-            .sort_by_key(|prices| Reverse(prices.model.literals()));
-        Ok(table)
-    }
-
-    pub(super) fn find(&self, model: &str) -> Option<&ModelPrices> {
-        let place = self
-            .exact
-            .binary_search_by(|prices| prices.model.as_str().cmp(model));
-        match place {
-            Ok(place) => self.exact.get(place),
-            Err(_) => self.globs.iter().find(|prices| prices.model.fits(model)),
-        }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.exact.is_empty() && self.globs.is_empty()
+        Ok(models.end())
     }
 }
 
 impl ModelPrices {
-    fn compile(
+    pub(super) fn compile(
         document: &ModelDocument,
         scale: Scale,
         pointer: &str,
     ) -> Result<Self, RateCardError> {
-        let model = Glob::compile(&document.model, &format!("{pointer}/model"))?;
         let base = Listed::of_model(document).compile(document.per, scale, pointer)?;
         let count = document.context_tiers.len();
         if count > CONTEXT_TIERS_MAX {
@@ -126,13 +83,7 @@ impl ModelPrices {
             }
             tiers.push((tier.above_input_tokens, prices));
         }
-        Ok(Self { model, base, tiers })
-    }
-
-    /// Its name in the rate card, which may have `*` in it.
-    #[must_use]
-    pub fn model(&self) -> &str {
-        self.model.as_str()
+        Ok(Self { base, tiers })
     }
 
     /// What tokens of these counts cost together.

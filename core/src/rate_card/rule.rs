@@ -1,9 +1,11 @@
 //! One rule of a card.
 
 use super::conditions::Conditions;
+use super::discount::Discount;
 use super::document::{Charge, Mode, OnEmpty, Promise};
 use super::matcher::MethodFit;
 use super::meters::Meter;
+use super::pricing::Own;
 use super::settling::SettleRule;
 use super::sum::Rounding;
 use super::tokens::TokenTerms;
@@ -23,6 +25,8 @@ pub struct Rule {
     pub(super) conditions: Option<Arc<Conditions>>,
     /// All that makes it more than a price; `None` for most rules.
     pub(super) terms: Option<Arc<Terms>>,
+    /// What a customer pays otherwise; `None` for most customers.
+    pub(super) own: Option<Arc<Own>>,
 }
 
 /// What makes a rule more than a price.
@@ -45,15 +49,15 @@ impl Rule {
         &self.id
     }
 
-    /// The price of one request, in smallest units; never negative. Of a rule that is not
+    /// The listed price of one request, in smallest units; never negative. Of a rule that is not
     /// [fixed](Self::is_fixed) it is only what meters and tokens come on top of.
     #[must_use]
     pub const fn price(&self) -> Amount {
         self.price
     }
 
-    /// Whether each request costs the same, before discounts, so that the cost is known
-    /// without measuring anything.
+    /// Whether each request of a customer costs the same, so that the cost is known without
+    /// measuring anything.
     #[must_use]
     pub fn is_fixed(&self) -> bool {
         match &self.terms {
@@ -62,7 +66,7 @@ impl Rule {
         }
     }
 
-    /// Whether no request costs anything.
+    /// Whether no request costs anything, whoever sends it.
     #[must_use]
     pub fn is_free(&self) -> bool {
         self.price.is_zero() && self.is_fixed()
@@ -132,6 +136,17 @@ impl Rule {
     #[must_use]
     pub fn maximum(&self) -> Option<Amount> {
         self.terms.as_ref()?.maximum
+    }
+
+    /// Whether no prices of a customer were put in the place of the listed ones.
+    #[must_use]
+    pub const fn is_as_listed(&self) -> bool {
+        self.own.is_none()
+    }
+
+    /// What is off all but the tokens of models that have something of their own.
+    pub(super) fn discount(&self) -> Discount {
+        self.own.as_ref().map_or(Discount::NONE, |own| own.discount)
     }
 
     pub(super) fn settle_rules(&self) -> &[SettleRule] {

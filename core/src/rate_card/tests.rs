@@ -2,6 +2,7 @@ mod conditions;
 mod costs;
 mod disguises;
 mod faults;
+mod pricing;
 mod settling;
 
 use super::*;

@@ -1,7 +1,10 @@
 //! How a rule charges tokens, compiled.
 
+use super::discount::Discount;
 use super::document::{EstimateDocument, OverMax, PricedBy, Promise, TokensDocument, UnknownModel};
+use super::due::Due;
 use super::models::{ModelPrices, ModelTable};
+use super::pricing::{Own, OwnModel};
 use super::sum::Sum;
 use super::{Foreseen, Models, RateCardError};
 use crate::usage::{Format, TokenCounts};
@@ -178,32 +181,41 @@ impl TokenTerms {
         !matches!(self.format, Format::OpenAiEmbeddings | Format::Pointers(_))
     }
 
-    /// What the tokens of an answer cost.
-    pub(super) fn cost(&self, tokens: &TokenCounts, models: &Models<'_>) -> Result<Sum, Unlisted> {
-        let asked = models.asked.and_then(|model| self.models.find(model));
+    /// What is due for the tokens of an answer.
+    pub(super) fn cost(
+        &self,
+        tokens: &TokenCounts,
+        models: &Models<'_>,
+        own: Option<&Own>,
+    ) -> Result<Due, Unlisted> {
         let answered = match self.priced_by {
-            PricedBy::Answered => models.answered.and_then(|model| self.models.find(model)),
+            PricedBy::Answered => models.answered.and_then(|model| self.priced(model, own)),
             PricedBy::Requested => None,
         };
-        let asked = asked.or_else(|| self.stand_in());
+        let asked = self.asked(models.asked, own);
+        let due = |priced: Priced<'_>| priced.prices.cost(tokens).due(priced.discount);
         match (asked, answered) {
             // What was reserved was reserved for the model that was asked for.
             (Some(asked), Some(answered)) if self.promise == Promise::Strict => {
-                Ok(answered.cost(tokens).min(asked.cost(tokens)))
+                Ok(due(answered).min(due(asked)))
             }
-            (_, Some(prices)) | (Some(prices), None) => Ok(prices.cost(tokens)),
+            (_, Some(priced)) | (Some(priced), None) => Ok(due(priced)),
             (None, None) => Err(Unlisted),
         }
     }
 
     /// What is reserved for the tokens of a request whose output has at most `limit` tokens in
     /// each choice.
-    pub(super) fn estimate(&self, foreseen: &Foreseen<'_>, limit: u64) -> Result<Sum, Unlisted> {
-        let asked = foreseen.model.and_then(|model| self.models.find(model));
-        let prices = asked.or_else(|| self.stand_in()).ok_or(Unlisted)?;
+    pub(super) fn estimate(
+        &self,
+        foreseen: &Foreseen<'_>,
+        limit: u64,
+        own: Option<&Own>,
+    ) -> Result<Due, Unlisted> {
+        let Priced { prices, discount } = self.asked(foreseen.model, own).ok_or(Unlisted)?;
         let bytes = match (foreseen.request_bytes, self.promise) {
             (Some(bytes), _) => bytes,
-            (None, Promise::Strict) => return Ok(Sum::UNBOUNDED),
+            (None, Promise::Strict) => return Ok(Sum::UNBOUNDED.due(discount)),
             (None, Promise::Metered | Promise::Expected) => self.request_body_bytes_max,
         };
         let read = self
@@ -216,19 +228,42 @@ impl TokenTerms {
             Promise::Expected => self.output_tokens.unwrap_or(limit).min(limit),
         };
         let written = each.saturating_mul(foreseen.choices.max(1));
-        Ok(match self.promise {
+        let cost = match self.promise {
             Promise::Strict => prices.cost_at_most(read, written),
             Promise::Metered | Promise::Expected => prices.cost_plain(read, written),
-        })
+        };
+        Ok(cost.due(discount))
     }
 
     /// What so many tokens of output cost, as far as the model is known.
-    pub(super) fn ahead(&self, model: Option<&str>, tokens: u64) -> Option<Sum> {
-        let asked = model.and_then(|model| self.models.find(model));
-        Some(asked.or_else(|| self.stand_in())?.cost_plain(0, tokens))
+    pub(super) fn ahead(&self, model: Option<&str>, tokens: u64, own: Option<&Own>) -> Option<Due> {
+        let Priced { prices, discount } = self.asked(model, own)?;
+        Some(prices.cost_plain(0, tokens).due(discount))
     }
 
-    fn stand_in(&self) -> Option<&ModelPrices> {
-        self.models.find(self.stand_in.as_deref()?)
+    /// How a model that is asked for is priced, or what stands in for it.
+    fn asked<'a>(&'a self, model: Option<&str>, own: Option<&'a Own>) -> Option<Priced<'a>> {
+        let asked = model.and_then(|model| self.priced(model, own));
+        asked.or_else(|| self.priced(self.stand_in.as_deref()?, own))
     }
+
+    /// How a model is priced, if the card lists it.
+    fn priced<'a>(&'a self, model: &str, own: Option<&'a Own>) -> Option<Priced<'a>> {
+        let (_, listed) = self.models.find(model)?;
+        let priced = |prices, discount| Priced { prices, discount };
+        let Some(own) = own else {
+            return Some(priced(listed, Discount::NONE));
+        };
+        Some(match own.model(model) {
+            Some(OwnModel::Prices(prices)) => priced(prices, Discount::NONE),
+            Some(OwnModel::Discount(discount)) => priced(listed, *discount),
+            None => priced(listed, own.discount),
+        })
+    }
+}
+
+/// What the tokens of a model cost, and what is off that.
+struct Priced<'a> {
+    prices: &'a ModelPrices,
+    discount: Discount,
 }

@@ -33,6 +33,7 @@ mod generator;
 mod keys;
 mod leases;
 mod paths;
+mod pricing;
 mod requests;
 #[cfg(not(target_arch = "wasm32"))]
 mod shrinking;

@@ -1,10 +1,14 @@
 //! Costs and estimates: exact, monotone, and never above what a strict promise reserved.
 
-use crate::generator::Generator;
+mod any;
+
+use any::{
+    add, any_card, any_discount, any_document, any_kind, any_measures, any_pricing, compiled,
+    discounted, fits, only_rule, pricing, share,
+};
 use creditgate_core::amount::Amount;
 use creditgate_core::rate_card::{
-    CostError, Discount, EstimateError, Foreseen, Measures, Models, OutputLimit, RateCard,
-    RateCardDocument, Rule,
+    CostError, Discount, EstimateError, Foreseen, Measures, Models, OutputLimit,
 };
 use creditgate_core::usage::{TokenCounts, TokenKind};
 use serde_json::{Value, json};
@@ -14,8 +18,8 @@ const NAMES: [&str; 6] = ["gpt-4o", "gpt-4o-mini", "gpt-5", "o4", "claude-4", "g
 property! {
     fn no_answer_within_the_limits_costs_more_than_a_strict_estimate(generator) {
         let card = any_card(generator, "strict");
-        let rule = only_rule(&card);
-        let discount = any_discount(generator);
+        let pricing = any_pricing(generator, &card);
+        let rule = pricing.apply(only_rule(&card));
         let output_max = generator.one_in(2).then(|| generator.below(300));
         let header = generator.one_in(2).then(|| generator.below(50));
         let mut foreseen = Foreseen {
@@ -26,7 +30,7 @@ property! {
             ..Foreseen::default()
         };
         foreseen.readings[3] = header;
-        let reserved = match rule.estimate(&foreseen, discount) {
+        let reserved = match rule.estimate(&foreseen) {
             Ok(reserved) => reserved,
             Err(EstimateError::LengthUnknown) => {
                 assert_eq!(foreseen.request_bytes, None);
@@ -60,8 +64,11 @@ property! {
             measures.readings[4] = generator.one_in(2).then(|| generator.below(8));
             let answered = generator.one_in(2).then(|| generator.pick(&NAMES));
             let models = Models { asked: foreseen.model, answered };
-            let cost = rule.cost(&measures, &models, discount).unwrap();
-            assert!(cost <= reserved, "{cost} > {reserved}: {measures:?} {models:?} {foreseen:?} {card:?}");
+            let cost = rule.cost(&measures, &models).unwrap();
+            assert!(
+                cost <= reserved,
+                "{cost} > {reserved}: {measures:?} {models:?} {foreseen:?} {card:?} {pricing:?}"
+            );
         }
     }
 }
@@ -69,9 +76,9 @@ property! {
 property! {
     fn the_cost_is_monotone_in_each_count(generator) {
         let card = any_card(generator, "expected");
-        let rule = only_rule(&card);
+        let pricing = any_pricing(generator, &card);
+        let rule = pricing.apply(only_rule(&card));
         let models = Models { asked: Some("o4"), answered: Some(generator.pick(&NAMES)) };
-        let discount = any_discount(generator);
         let less = any_measures(generator);
         let mut more = less;
         let by = 1 + generator.below(1000);
@@ -85,8 +92,8 @@ property! {
             }
             _ => add(&mut more.tokens, any_kind(generator), by),
         }
-        let (less_cost, more_cost) = (rule.cost(&less, &models, discount), rule.cost(&more, &models, discount));
-        assert!(less_cost.unwrap() <= more_cost.unwrap(), "{less:?} {more:?} {card:?}");
+        let (less_cost, more_cost) = (rule.cost(&less, &models), rule.cost(&more, &models));
+        assert!(less_cost.unwrap() <= more_cost.unwrap(), "{less:?} {more:?} {card:?} {pricing:?}");
     }
 }
 
@@ -96,13 +103,48 @@ property! {
         let rule = only_rule(&card);
         let measures = any_measures(generator);
         let models = Models { asked: Some("o4"), answered: Some(generator.pick(&NAMES)) };
-        let cost = |discount| rule.cost(&measures, &models, discount).unwrap();
-        let full = cost(Discount::NONE);
-        assert_eq!(full, cost(Discount::default()));
+        let cost = |discount| discounted(rule, discount).cost(&measures, &models).unwrap();
+        let full = rule.cost(&measures, &models).unwrap();
+        assert_eq!(full, cost(Discount::NONE));
         assert_eq!(cost(Discount::ALL), Amount::ZERO);
         let (one, other) = (any_discount(generator), any_discount(generator));
         let (small, large) = (one.min(other), one.max(other));
         assert!(cost(large) <= cost(small) && cost(small) <= full, "{small:?} {large:?}");
+    }
+}
+
+property! {
+    fn prices_put_in_the_place_of_the_listed_ones_cost_as_if_they_were_listed(generator) {
+        let listed = any_document(generator, "expected");
+        let other = any_document(generator, "expected");
+        let (rule, own) = (&listed["rules"][0], &other["rules"][0]);
+        let mut meters = own["meters"].clone();
+        for meter in meters.as_array_mut().unwrap() {
+            let fields = meter.as_object_mut().unwrap();
+            fields.retain(|field, _| ["meter", "price", "per"].contains(&field.as_str()));
+        }
+        let pricing = pricing(&json!({"rate_cards": [{
+            "rate_card": "n", "models": other["models"],
+            "rules": [{"rule": "r", "price": own["price"], "meters": meters}],
+        }]}));
+        // The listed card, had it these prices.
+        let mut merged = listed.clone();
+        merged["models"] = other["models"].clone();
+        merged["rules"][0]["price"] = own["price"].clone();
+        for (place, meter) in own["meters"].as_array().unwrap().iter().enumerate() {
+            merged["rules"][0]["meters"][place]["price"] = meter["price"].clone();
+        }
+        let (listed, merged) = (compiled(listed.clone()), compiled(merged));
+        let own = pricing.apply(only_rule(&listed));
+        let foreseen = Foreseen {
+            request_bytes: Some(generator.below(2000)),
+            model: Some(generator.pick(&NAMES)),
+            ..Foreseen::default()
+        };
+        assert_eq!(own.estimate(&foreseen), only_rule(&merged).estimate(&foreseen), "{rule}");
+        let models = Models { asked: foreseen.model, answered: Some(generator.pick(&NAMES)) };
+        let measures = any_measures(generator);
+        assert_eq!(own.cost(&measures, &models), only_rule(&merged).cost(&measures, &models), "{rule}");
     }
 }
 
@@ -127,7 +169,7 @@ property! {
                 duration_ms: one.duration_ms + other.duration_ms,
                 ..Measures::default()
             };
-            let cost = |measures| rule.cost(&measures, &Models::default(), Discount::NONE).unwrap().get();
+            let cost = |measures| rule.cost(&measures, &Models::default()).unwrap().get();
             let (apart, together) = (cost(one) + cost(other), cost(both));
             assert!((together - apart).abs() <= 1);
             assert!(if is_up { together <= apart } else { together >= apart });
@@ -156,7 +198,7 @@ property! {
         }));
         for _ in 0..8 {
             let asked = generator.text(&["a", "b", "ab", "-"], 6);
-            let found = card.model(&asked).map(|prices| prices.model());
+            let found = card.model(&asked);
             let exact = names.iter().find(|name| **name == asked);
             let mut best: Option<&String> = None;
             for name in names.iter().filter(|name| fits(name.as_bytes(), asked.as_bytes())) {
@@ -182,9 +224,9 @@ property! {
         let discount = any_discount(generator);
         let due = u128::from(price) * u128::from(1_000_000 - discount.parts_per_million());
         let expected = Amount::new(i64::try_from(due.div_ceil(1_000_000)).unwrap());
-        let cost = rule.cost(&any_measures(generator), &Models::default(), discount);
-        assert_eq!(cost, Ok(expected));
-        assert_eq!(rule.estimate(&Foreseen::default(), discount), Ok(expected));
+        let rule = discounted(rule, discount);
+        assert_eq!(rule.cost(&any_measures(generator), &Models::default()), Ok(expected));
+        assert_eq!(rule.estimate(&Foreseen::default()), Ok(expected));
     }
 }
 
@@ -202,154 +244,9 @@ property! {
             measures.tokens.set(kind, generator.bits());
         }
         let models = Models { asked: Some("o4"), answered: None };
-        let cost = only_rule(&card).cost(&measures, &models, any_discount(generator));
+        let rule = any_pricing(generator, &card).apply(only_rule(&card));
+        let cost = rule.cost(&measures, &models);
         let has_maximum = only_rule(&card).maximum().is_some();
         assert!(cost.is_ok() || (cost == Err(CostError::Absurd) && !has_maximum));
-    }
-}
-
-/// One rule that measures everything, at prices drawn by chance.
-fn any_card(generator: &mut Generator, promise: &str) -> RateCard {
-    // Many meters cost nothing, so that what they reserve too much hides no other fault.
-    let price = |generator: &mut Generator| {
-        if !generator.one_in(4) {
-            return "0".to_owned();
-        }
-        format!("{}e-{}", generator.below(5000), 3 + generator.below(8))
-    };
-    let list = |generator: &mut Generator, dearer: u64| {
-        let mut list = serde_json::Map::new();
-        for kind in TokenKind::ALL {
-            // What tiers leave out might be cheaper than before; so they leave out nothing.
-            if kind == TokenKind::Input || dearer > 0 || generator.one_in(2) {
-                let price = generator.below(2000) + dearer * 2000;
-                list.insert(kind.as_str().to_owned(), json!(price));
-            }
-        }
-        list
-    };
-    let models: Vec<Value> = ["gpt-4o", "gpt*", "*-4", "o4"]
-        .iter()
-        .map(|name| {
-            let mut model = list(generator, 0);
-            model.insert("model".to_owned(), json!(name));
-            let tiers: Vec<Value> = (0..generator.below(3))
-                .map(|place| {
-                    let mut tier = list(generator, place + 1);
-                    tier.insert(
-                        "above_input_tokens".to_owned(),
-                        json!(100 * place + generator.below(99)),
-                    );
-                    json!(tier)
-                })
-                .collect();
-            model.insert("context_tiers".to_owned(), json!(tiers));
-            json!(model)
-        })
-        .collect();
-    let mut meters = vec![
-        json!({"meter": "request_bytes", "price": price(generator)}),
-        json!({"meter": "response_bytes", "price": price(generator), "per": 1000, "estimate": 5000}),
-        json!({"meter": "seconds", "price": price(generator), "estimate": 30}),
-        json!({"meter": {"request_header": "x-a"}, "price": price(generator), "estimate": 3}),
-        json!({"meter": {"response_header": "x-b"}, "price": price(generator), "estimate": 7}),
-    ];
-    for meter in &mut meters {
-        if generator.one_in(3) {
-            meter["max"] = json!(5000 + generator.below(5000));
-        }
-    }
-    let over = generator.pick(&["refuse", "rewrite", "allow"]);
-    let mut rule = json!({
-        "id": "r", "path": {"prefix": "/"}, "promise": promise, "meters": meters, "price": format!("{}e-7", generator.below(5000)),
-        "rounding": generator.pick(&["up", "down", "half_up", "half_even"]),
-        "tokens": {
-            "format": generator.pick(&["openai_chat", "anthropic_messages"]), "over_max": over,
-            "output_tokens_max": 1 + generator.below(200), "unknown_model": {"as": "o4"},
-            "priced_by": generator.pick(&["answered", "requested"]),
-        },
-    });
-    if generator.one_in(2) {
-        let minimum = generator.below(1000);
-        rule["minimum"] = json!(format!("{minimum}e-3"));
-        rule["maximum"] = json!(format!("{}e-3", minimum + generator.below(100_000)));
-    }
-    compiled(json!({
-        "name": "n", "currency": "usd", "default": "deny", "models": models, "rules": [rule],
-    }))
-}
-
-fn compiled(document: Value) -> RateCard {
-    let text = document.to_string();
-    let document = RateCardDocument::from_json(text.as_bytes());
-    let card = document.and_then(|document| RateCard::compile(&document, 1));
-    card.unwrap_or_else(|error| panic!("{error} in {text}"))
-}
-
-fn only_rule(card: &RateCard) -> &Rule {
-    card.rules().first().unwrap()
-}
-
-fn any_discount(generator: &mut Generator) -> Discount {
-    let parts = match generator.below(4) {
-        0 => 0,
-        1 => 1_000_000 - generator.below(3),
-        _ => generator.below(1_000_001),
-    };
-    Discount::new(parts as u32).unwrap()
-}
-
-fn any_measures(generator: &mut Generator) -> Measures {
-    let mut measures = Measures {
-        request_bytes: generator.below(1 << 20),
-        response_bytes: generator.below(1 << 20),
-        duration_ms: generator.below(100_000),
-        ..Measures::default()
-    };
-    measures.readings[3] = Some(generator.below(100));
-    measures.readings[4] = generator.one_in(2).then(|| generator.below(100));
-    for kind in TokenKind::ALL {
-        measures.tokens.set(kind, generator.below(200));
-    }
-    measures
-}
-
-fn any_kind(generator: &mut Generator) -> TokenKind {
-    TokenKind::ALL[generator.below(8) as usize]
-}
-
-fn add(tokens: &mut TokenCounts, kind: TokenKind, count: u64) {
-    tokens.set(kind, tokens.get(kind) + count);
-}
-
-/// Spends up to `most` tokens on the kinds of one side; often all of them, often on one kind.
-fn share(generator: &mut Generator, tokens: &mut TokenCounts, most: u64, is_input: bool) {
-    let mut left = if generator.one_in(2) {
-        most
-    } else {
-        generator.below(most + 1)
-    };
-    while left > 0 {
-        let kind = any_kind(generator);
-        if kind.is_input() == is_input {
-            let part = if generator.one_in(2) {
-                left
-            } else {
-                generator.below(left) + 1
-            };
-            add(tokens, kind, part);
-            left -= part;
-        }
-    }
-}
-
-/// Whether the glob fits, by trying everything.
-fn fits(glob: &[u8], name: &[u8]) -> bool {
-    match glob.split_first() {
-        None => name.is_empty(),
-        Some((b'*', rest)) => (0..=name.len()).any(|skipped| fits(rest, &name[skipped..])),
-        Some((own, rest)) => name
-            .split_first()
-            .is_some_and(|(first, name)| first == own && fits(rest, name)),
     }
 }

@@ -44,6 +44,9 @@ impl Line {
             line.text("rule", terms.rule.id());
             // Writing to a string can't fail.
             let _ = write!(line.0, ",\"card_version\":{}", terms.card_version);
+            if terms.pricing_version > 0 {
+                let _ = write!(line.0, ",\"pricing_version\":{}", terms.pricing_version);
+            }
         }
         line
     }

@@ -8,7 +8,7 @@
 use creditgate_core::amount::Amount;
 use creditgate_core::cell::{Cell, NotAdmitted};
 use creditgate_core::lease::LeaseNumber;
-use creditgate_core::rate_card::{Discount, PRICE_MAX};
+use creditgate_core::rate_card::PRICE_MAX;
 use creditgate_core::usage::{EventEnd, TokenCounts};
 
 use super::Admitted;
@@ -133,7 +133,7 @@ impl Admitted {
     /// Its answer begins, which is paid for while it passes.
     pub(super) fn begin_burning(&mut self, host: &dyn Host) {
         let asked = self.models(None).asked;
-        let step = self.terms.rule.step(asked, Discount::NONE);
+        let step = self.terms.rule.step(asked);
         let begun = Reach {
             cost: Amount::ZERO,
             tokens: TokenCounts::ZERO,
@@ -163,7 +163,7 @@ impl Admitted {
         let Some(measures) = self.meter.as_ref().map(|meter| meter.so_far(host, rule)) else {
             return;
         };
-        let cost = rule.cost(&measures, &self.models(None), Discount::NONE);
+        let cost = rule.cost(&measures, &self.models(None));
         if let Some(burning) = &mut self.burning {
             burning.measured.cost = cost.unwrap_or(PRICE_MAX);
             burning.measured.tokens = measures.tokens;

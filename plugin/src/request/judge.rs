@@ -72,6 +72,11 @@ impl Gate {
             }
             return self.wait_for_credential(host, now_ms, demand, true);
         };
+        let demand = &*self.at_own_prices(host, &credential, demand);
+        let terms = demand.terms();
+        if let Some(Err(error)) = terms.map(|terms| terms.reserved) {
+            return no(demand, Some(&credential), Refusal::estimate(error), None);
+        }
         let limited = terms.and_then(|terms| credential.limited_to(terms.rule.id()));
         let declined = match limited {
             None => None,

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use creditgate_core::amount::Amount;
 use creditgate_core::rate_card::{
-    AskedModel, Decision, Discount, Facts, Foreseen, MeterSource, Mode as RuleMode, OutputLimit,
+    AskedModel, Decision, EstimateError, Facts, MeterSource, Mode as RuleMode, OutputLimit,
     RateCard, Readings, Request, Rule, TokenTerms, normalize, reading,
 };
 use creditgate_core::usage::{
@@ -219,6 +219,7 @@ impl Gate {
                 currency: settings.card.currency(),
                 reserved,
                 known,
+                pricing_version: 0,
             },
             Ok(Priced::InBody(bytes_max)) => return self.read(question, bytes_max, mode),
             Err(refusal) => return refused(refusal, mode),
@@ -253,18 +254,19 @@ impl Gate {
 /// pays is changed on its way.
 fn terms_of(question: &Question<'_>, rule: &Rule, mode: Mode) -> Result<Priced, Refusal> {
     if rule.is_fixed() {
-        return Ok(Priced::At(rule.price(), None));
+        return Ok(Priced::At(Ok(rule.price()), None));
     }
-    let readings = question.readings(rule);
-    let mut foreseen = Foreseen {
+    let mut known = Foreknown {
+        model: None,
+        readings: question.readings(rule),
         request_bytes: question.body_bytes,
-        readings,
-        ..Foreseen::default()
+        is_read: matches!(question.body, Body::Whole(_)),
+        output_tokens_max: None,
+        choices: 0,
     };
-    let mut model = None;
     if let Some(tokens) = rule.tokens() {
         let is_in_path = *tokens.format() == Format::Gemini;
-        model = question.model_in_path().filter(|_| is_in_path);
+        known.model = question.model_in_path().filter(|_| is_in_path);
         match question.body {
             Body::Unread if rule.needs_body() => {
                 return Ok(Priced::InBody(tokens.request_body_bytes_max()));
@@ -278,11 +280,11 @@ fn terms_of(question: &Question<'_>, rule: &Rule, mode: Mode) -> Result<Priced, 
                     let edited = edited(body, tokens, limit, &told)?;
                     replace_body(question, body, edited);
                 }
-                foreseen.request_bytes = Some(body.len() as u64);
-                foreseen.output_tokens_max = told.output_tokens_max;
-                foreseen.choices = told.choices;
+                known.request_bytes = Some(body.len() as u64);
+                known.output_tokens_max = told.output_tokens_max;
+                known.choices = told.choices;
                 // What a body says of the model is nothing where the path says it.
-                model = model.or(told.model.filter(|_| !is_in_path));
+                known.model = known.model.or(told.model.filter(|_| !is_in_path));
             }
         }
         if mode == Mode::Enforce {
@@ -290,22 +292,17 @@ fn terms_of(question: &Question<'_>, rule: &Rule, mode: Mode) -> Result<Priced, 
             question.proxy.remove_request_header("accept-encoding");
         }
     }
-    foreseen.model = model.as_ref().map(|model| model.as_str());
-    let reserved = rule.estimate(&foreseen, Discount::NONE);
-    let reserved = reserved.map_err(Refusal::estimate)?;
-    let request_bytes = foreseen.request_bytes;
-    let known = Foreknown {
-        model,
-        readings,
-        request_bytes,
-        is_read: matches!(question.body, Body::Whole(_)),
-    };
+    let reserved = rule.estimate(&known.foreseen());
+    if let Err(error @ (EstimateError::OverMax { .. } | EstimateError::UnknownModel)) = reserved {
+        // Whatever the prices of whoever pays.
+        return Err(Refusal::estimate(error));
+    }
     Ok(Priced::At(reserved, Some(Rc::new(known))))
 }
 
 /// What a rule comes to for a request.
 enum Priced {
-    At(Amount, Option<Rc<Foreknown>>),
+    At(Result<Amount, EstimateError>, Option<Rc<Foreknown>>),
     /// The body must be read first, which may have so many bytes.
     InBody(u64),
 }

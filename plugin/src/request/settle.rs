@@ -11,9 +11,7 @@ use creditgate_core::amount::Amount;
 use creditgate_core::cell::Settlement as Outcome;
 use creditgate_core::id::AccountId;
 use creditgate_core::lease::LeaseNumber;
-use creditgate_core::rate_card::{
-    Cause, Causes, CostError, Discount, Ending, OnEmpty, Promise, Verdict,
-};
+use creditgate_core::rate_card::{Cause, Causes, CostError, Ending, OnEmpty, Promise, Verdict};
 use creditgate_core::usage::{ModelName, TokenCounts};
 
 use super::access_log::{self, Fate};
@@ -204,7 +202,7 @@ impl Gate {
         );
         match verdict {
             Verdict::Release => Due::of(Amount::ZERO, By::Nothing),
-            Verdict::Minimum => Due::of(rule.minimum_cost(Discount::NONE), By::Minimum),
+            Verdict::Minimum => Due::of(rule.minimum_cost(), By::Minimum),
             Verdict::Charge => match admitted.meter.take() {
                 None => Due::of(admitted.terms.cost(), By::Price),
                 Some(meter) => self.measured(host, admitted, *meter),
@@ -222,7 +220,7 @@ impl Gate {
             told,
         } = meter.end(host, &terms.rule, admitted.response.is_complete);
         let models = admitted.models(answered.as_ref());
-        let cost = terms.rule.cost(&measures, &models, Discount::NONE);
+        let cost = terms.rule.cost(&measures, &models);
         let mut due = match (told, cost) {
             (Told::All, Ok(cost)) => Due::of(cost, By::Usage),
             (Told::Passed, Ok(cost)) => Due::of(

@@ -9,7 +9,7 @@ use creditgate_ledger::id::{GatewayId, InstanceId};
 use creditgate_ledger::registry::InstanceState;
 use creditgate_ledger::report::{self, Reporter};
 use creditgate_ledger::{
-    Book, Journal, LeaseState, QuarantineCause, Refusal, expiry, lend, limits, quarantine,
+    Book, Journal, LeaseState, QuarantineCause, Refusal, expiry, lend, limits, pricing, quarantine,
 };
 
 use super::{Failure, Work, restored};
@@ -44,12 +44,11 @@ impl Work<'_> {
             what: "gateway",
             id: gateway.to_string(),
         })?;
-        let card = self.registry.rate_card(&known.rate_card);
-        let card = card.ok_or_else(|| Refusal::NotFound {
+        let currency = self.registry.rate_card_currency(&known.rate_card);
+        let currency = currency.ok_or_else(|| Refusal::NotFound {
             what: "rate card",
             id: known.rate_card.clone(),
         })?;
-        let currency = card.document.currency;
         let scale = self.registry.scale(&currency);
         let reporter = self.reporter(instance);
         let epoch = self.registry.epoch;
@@ -76,6 +75,7 @@ impl Work<'_> {
                 opened,
                 answer,
                 limited: limits::told(book, &currency),
+                pricing: pricing::told(book),
             }))))
         })
     }

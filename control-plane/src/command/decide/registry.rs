@@ -2,12 +2,11 @@
 
 use creditgate_core::amount::Currency;
 use creditgate_core::rate_card::RateCardDocument;
-use creditgate_ledger::Refusal;
 use creditgate_ledger::id::{GatewayId, InstanceId, KeyId};
 use creditgate_ledger::registry::{
-    CurrencyDefinition, Gateway, GatewayKey, Instance, InstanceState, OperatorKey, RateCardVersion,
-    Settings,
+    CurrencyDefinition, Gateway, GatewayKey, Instance, InstanceState, OperatorKey, Settings,
 };
+use creditgate_ledger::{Refusal, Timestamp, rate_card};
 
 use super::restored::VERSIONS_SKIPPED;
 use super::{Failure, Work};
@@ -119,7 +118,21 @@ impl Work<'_> {
                 known.revoked_at = known.revoked_at.or(Some(now));
                 Outcome::OperatorKey(known.clone())
             }
-            Command::PutRateCard { name, document } => self.put_rate_card(name, *document)?,
+            Command::PutRateCard {
+                name,
+                document,
+                effective_at,
+            } => self.put_rate_card(&name, *document, effective_at)?,
+            Command::CancelRateCard { name, version } => {
+                let now = self.clock;
+                let head = rate_card::cancel(self.registry_mut(), now, &name, version)?;
+                Outcome::RateCardHead(Box::new(head))
+            }
+            Command::PassRateCards => {
+                let now = self.clock;
+                rate_card::pass(self.registry_mut(), now);
+                Outcome::Done
+            }
             Command::SeeInstance { gateway, instance } => self.see_instance(gateway, instance)?,
             Command::ForgetInstance { instance } => {
                 self.registry_mut()
@@ -174,10 +187,7 @@ impl Work<'_> {
         rate_card: Option<String>,
     ) -> Result<Outcome, Failure> {
         let id = self.gateway(named)?;
-        let currency = |card: &str| {
-            let card = self.registry.rate_card(card)?;
-            Some(card.document.currency)
-        };
+        let currency = |card: &str| self.registry.rate_card_currency(card);
         let known = self.registry.gateways.iter().find(|known| known.id == id);
         let old = known.and_then(|known| currency(&known.rate_card));
         let new = rate_card.as_deref().and_then(currency);
@@ -259,51 +269,14 @@ impl Work<'_> {
 
     fn put_rate_card(
         &mut self,
-        name: String,
-        mut document: RateCardDocument,
+        name: &str,
+        document: RateCardDocument,
+        effective_at: Option<Timestamp>,
     ) -> Result<Outcome, Failure> {
-        let scale = self.registry.scale(&document.currency);
-        if document.scale.is_some_and(|chosen| chosen != scale) {
-            let problem = format!(
-                "{} has {} digits after the point; leave the scale out",
-                document.currency,
-                scale.digits()
-            );
-            return Err(Refusal::Invalid {
-                field: "/scale",
-                code: "rate_card_scale",
-                problem,
-            }
-            .into());
-        }
-        // Gateways count prices in the digits of the card, so it says them.
-        document.scale = Some(scale);
-        let version = self
-            .registry
-            .rate_card(&name)
-            .map_or(1, |card| card.version.saturating_add(1));
-        if let Some(known) = self.registry.rate_card(&name)
-            && known.document.currency != document.currency
-        {
-            return Err(Refusal::Invalid {
-                field: "/currency",
-                code: "rate_card_currency",
-                problem: "the currency of a rate card can't change; make another card".to_owned(),
-            }
-            .into());
-        }
-        self.use_currency(document.currency);
-        let card = RateCardVersion {
-            name: name.clone(),
-            version,
-            document,
-            created_at: self.clock,
-        };
-        self.registry_mut()
-            .rate_cards
-            .retain(|known| known.name != name);
-        self.registry_mut().rate_cards.push(card.clone());
-        self.bump_config();
+        let now = self.clock;
+        let currency = document.currency;
+        let card = rate_card::put(self.registry_mut(), now, name, document, effective_at)?;
+        self.use_currency(currency);
         Ok(Outcome::RateCard(Box::new(card)))
     }
 

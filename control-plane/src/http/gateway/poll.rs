@@ -75,8 +75,8 @@ async fn look(app: &App, gateway: GatewayId, message: &PollRequest) -> Result<Po
     let barred: Option<Barred> = registry
         .instance(instance)
         .and_then(|known| known.state.barred());
-    let config = config(&registry, gateway, in_hand);
     let (epoch, now) = (registry.epoch, app.clock.now());
+    let config = config(&registry, gateway, in_hand, now);
     app.read(move |reader| {
         let reader = reader.snapshot()?;
         // A cursor of the future is of another database: all is sent again.
@@ -100,9 +100,14 @@ async fn look(app: &App, gateway: GatewayId, message: &PollRequest) -> Result<Po
 }
 
 /// The configuration, if the gateway has another version.
-fn config(registry: &Registry, gateway: GatewayId, in_hand: u64) -> Option<Box<GatewayConfig>> {
+fn config(
+    registry: &Registry,
+    gateway: GatewayId,
+    in_hand: u64,
+    now: Timestamp,
+) -> Option<Box<GatewayConfig>> {
     let gateway = registry.gateways.iter().find(|known| known.id == gateway)?;
-    let config = registry.gateway_config(gateway)?;
+    let config = registry.gateway_config(gateway, now)?;
     (config.version != in_hand).then(|| Box::new(config))
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use creditgate_core::key::CredentialHash;
 use creditgate_ledger::id::{CustomerId, KeyId, WalletId};
-use creditgate_ledger::registry::RateCardVersion;
+use creditgate_ledger::rate_card::{RateCardHead, RateCardVersion};
 use creditgate_ledger::verify::Finding;
 use creditgate_ledger::{Book, ConsumerKey, Customer, Registry, Wallet};
 
@@ -16,6 +16,17 @@ use crate::storage::{CustomerFilter, Page, PageRequest, WalletFilter};
 impl Tables {
     pub(super) fn registry(&self) -> Arc<Registry> {
         Arc::clone(&self.registry)
+    }
+
+    pub(super) fn rate_card_versions(&self, name: &str, page: PageRequest) -> Page<RateCardHead> {
+        let below = page.cursor.map_or(u128::MAX, |cursor| cursor.0);
+        let versions = self.rate_cards.values().rev();
+        let versions = versions.filter(|card| card.head.name == name);
+        let heads = versions.map(|card| card.head.clone());
+        let heads = heads.filter(|head| u128::from(head.version) < below);
+        let wanted = usize::try_from(page.limit).unwrap_or(usize::MAX);
+        let heads = heads.take(wanted.saturating_add(1)).collect();
+        Page::cut(heads, page.limit, |head| head.version.into())
     }
 
     pub(super) fn rate_card(&self, name: &str, version: u64) -> Option<RateCardVersion> {

@@ -11,7 +11,7 @@ use creditgate_ledger::id::{
     AccountId, ApplicationId, AuditId, ClaimId, CustomerId, DeliveryId, EventId, GrantId,
     InstanceId, KeyId, LeaseId, LotId, SubscriptionId, WalletId,
 };
-use creditgate_ledger::registry::RateCardVersion;
+use creditgate_ledger::rate_card::RateCardVersion;
 use creditgate_ledger::subscription::Subscription;
 use creditgate_ledger::webhook::{Attempt, Delivery};
 use creditgate_ledger::{Book, ConsumerKey, Entry, Event, Lease, Lot, Registry};

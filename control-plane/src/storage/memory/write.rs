@@ -138,9 +138,8 @@ impl Tables {
 
     fn put_registry(&mut self, before: &Registry, after: &Registry) {
         for card in &after.rate_cards {
-            self.rate_cards
-                .entry((card.name.clone(), card.version))
-                .or_insert_with(|| card.clone());
+            let place = (card.head.name.clone(), card.head.version);
+            self.rate_cards.insert(place, card.clone());
         }
         let (before, named) = (&before.plan_grants, &after.plan_grants);
         self.names
@@ -152,6 +151,16 @@ impl Tables {
         registry
             .endpoints
             .retain(|endpoint| endpoint.deleted_at.is_none());
+        let versions = self.rate_cards.values();
+        let newest: HashMap<&str, u64> = versions
+            .map(|card| (card.head.name.as_str(), card.head.version))
+            .collect();
+        registry.rate_cards.retain(|card| {
+            card.is_live() || newest.get(card.head.name.as_str()) == Some(&card.head.version)
+        });
+        registry
+            .rate_cards
+            .sort_by_key(|card| (card.head.name.clone(), card.head.version));
         registry.plans.sort_by_key(|plan| plan.id);
         registry.plan_grants.sort_by_key(|grant| grant.id);
         registry.endpoints.sort_by_key(|endpoint| endpoint.id);
@@ -292,7 +301,12 @@ fn check_registry(registry: &Registry) -> Result<(), StorageError> {
         Unique::Instance,
     )?;
     ensure(
-        all_differ(registry.rate_cards.iter().map(|card| &card.name)),
+        all_differ(
+            registry
+                .rate_cards
+                .iter()
+                .map(|card| (&card.head.name, card.head.version)),
+        ),
         Unique::RateCardVersion,
     )?;
     ensure(

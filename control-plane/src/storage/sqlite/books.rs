@@ -14,7 +14,8 @@ use super::grant::{self, application_columns, grant_columns, schedule_columns};
 use super::lease::{lease_columns, read_lease};
 use super::lot::{lot_columns, read_lot};
 use super::party::{
-    account_columns, customer_columns, key_columns, read_account, read_customer, read_key,
+    account_columns, customer_columns, key_columns, pricing_columns, read_account, read_customer,
+    read_key, read_pricing,
 };
 use super::subscription::{self, subscription_columns};
 use super::wallet::{read_wallet, wallet_columns};
@@ -91,7 +92,18 @@ impl Reading<'_> {
             self.books.insert(customer.id, Book::of(customer));
         }
         let sql = of_wanted!(key_columns!(), "consumer_key" "revoked_at IS NULL");
-        self.add(sql, read_key, |book| &mut book.keys)
+        self.add(sql, read_key, |book| &mut book.keys)?;
+        let sql = of_wanted!(pricing_columns!(), "customer_pricing");
+        let found = list(self.connection, sql, params![self.wanted], |columns| {
+            let row = read_pricing(columns)?;
+            Ok((row, CustomerId(columns.id()?)))
+        })?;
+        for (row, customer) in found {
+            if let Some(book) = self.books.get_mut(&customer) {
+                book.pricing = Some(row);
+            }
+        }
+        Ok(())
     }
 
     fn credit(&mut self) -> Result<(), StorageError> {

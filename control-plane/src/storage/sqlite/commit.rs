@@ -100,6 +100,13 @@ fn write_book(
     // A customer who is new had a book with nothing in it.
     let nothing = Book::of(after.customer.clone());
     let before = before.unwrap_or(&nothing);
+    if let Some(row) = after
+        .pricing
+        .as_ref()
+        .filter(|_| before.pricing != after.pricing)
+    {
+        party::write_pricing(connection, customer, row)?;
+    }
     for (old, row) in changed(&before.accounts, &after.accounts, |row| row.id) {
         party::write_account(connection, old, row)?;
     }

@@ -16,11 +16,21 @@ use crate::storage::StorageError;
 type Migration = fn(&Connection) -> Result<(), StorageError>;
 
 /// Each from its place in the list.
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 4] = [
     |connection| {
         Ok(connection.execute_batch(include_str!("../../../migrations/sqlite/0001_books.sql"))?)
     },
     upgrade::to_credit_system,
+    |connection| {
+        Ok(connection.execute_batch(include_str!(
+            "../../../migrations/sqlite/0003_customer_pricing.sql"
+        ))?)
+    },
+    |connection| {
+        Ok(connection.execute_batch(include_str!(
+            "../../../migrations/sqlite/0004_rate_card_versions.sql"
+        ))?)
+    },
 ];
 
 /// Marks a file as Creditgate's: "crdg".

@@ -11,7 +11,7 @@ use creditgate_ledger::id::{
     AccountId, ApplicationId, ClaimId, CustomerId, DeliveryId, EndpointId, EventId, InstanceId,
     KeyId, LeaseId, LotId, WalletId,
 };
-use creditgate_ledger::registry::RateCardVersion;
+use creditgate_ledger::rate_card::{RateCardHead, RateCardVersion};
 use creditgate_ledger::subscription::Subscription;
 use creditgate_ledger::verify::Finding;
 use creditgate_ledger::webhook::{Attempt, Delivery};
@@ -70,6 +70,15 @@ impl Reader for SqliteReader {
     fn rate_card(&self, name: &str, version: u64) -> Result<Option<RateCardVersion>, StorageError> {
         self.source
             .look(|connection| registry::rate_card(connection, name, version))
+    }
+
+    fn rate_card_versions(
+        &self,
+        name: &str,
+        page: PageRequest,
+    ) -> Result<Page<RateCardHead>, StorageError> {
+        self.source
+            .look(|connection| registry::rate_card_versions(connection, name, page))
     }
 
     fn book(&self, target: &Target) -> Result<Option<Book>, StorageError> {

@@ -6,16 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use creditgate_core::key::CredentialHash;
 use creditgate_ledger::Registry;
 use creditgate_ledger::id::{GatewayId, InstanceId, KeyId};
-use creditgate_ledger::registry::{
-    CurrencyDefinition, Gateway, GatewayKey, Instance, OperatorKey, RateCardVersion,
-};
+use creditgate_ledger::rate_card::{RateCardHead, RateCardVersion};
+use creditgate_ledger::registry::{CurrencyDefinition, Gateway, GatewayKey, Instance, OperatorKey};
 use rusqlite::{Connection, params};
 
-use super::columns::{Columns, first, json, list, word, write_one};
+use super::columns::{Columns, first, json, limit, list, word, write_one};
 use super::party::read_scale;
 use super::{grant, subscription, webhook};
-use crate::storage::StorageError;
 use crate::storage::diff::changed;
+use crate::storage::{Page, PageRequest, StorageError};
 
 /// The registry as last read, with its version.
 #[derive(Default)]
@@ -42,6 +41,12 @@ impl RegistryCache {
         }
         Ok(registry)
     }
+}
+
+macro_rules! card_columns {
+    () => {
+        "name, version, state, created_at, effective_at, ended_at"
+    };
 }
 
 fn read(connection: &Connection) -> Result<Registry, StorageError> {
@@ -91,8 +96,9 @@ fn read(connection: &Connection) -> Result<Registry, StorageError> {
         })?,
         rate_cards: list(
             connection,
-            "SELECT name, version, document, created_at FROM rate_card AS card
-             WHERE version = (SELECT max(version) FROM rate_card WHERE name = card.name) ORDER BY name",
+            concat!("SELECT ", card_columns!(), ", document FROM rate_card AS card
+             WHERE state IN ('scheduled', 'active') OR version = (SELECT max(version) FROM rate_card WHERE name = card.name)
+             ORDER BY name, version"),
             [],
             read_card,
         )?,
@@ -110,11 +116,37 @@ fn read(connection: &Connection) -> Result<Registry, StorageError> {
 
 fn read_card(columns: &mut Columns<'_, '_>) -> Result<RateCardVersion, StorageError> {
     Ok(RateCardVersion {
+        head: read_card_head(columns)?,
+        document: columns.json()?,
+    })
+}
+
+fn read_card_head(columns: &mut Columns<'_, '_>) -> Result<RateCardHead, StorageError> {
+    Ok(RateCardHead {
         name: columns.value()?,
         version: columns.bits()?,
-        document: columns.json()?,
+        state: columns.word()?,
         created_at: columns.time()?,
+        effective_at: columns.time()?,
+        ended_at: columns.time_or_none()?,
     })
+}
+
+/// The versions of a rate card, newest first.
+pub(super) fn rate_card_versions(
+    connection: &Connection,
+    name: &str,
+    page: PageRequest,
+) -> Result<Page<RateCardHead>, StorageError> {
+    let sql = concat!(
+        "SELECT ",
+        card_columns!(),
+        " FROM rate_card WHERE name = ?1 AND version < ?2 ORDER BY version DESC LIMIT ?3"
+    );
+    let below = page.cursor.and_then(|cursor| i64::try_from(cursor.0).ok());
+    let values = params![name, below.unwrap_or(i64::MAX), limit(page)];
+    let heads = list(connection, sql, values, read_card_head)?;
+    Ok(Page::cut(heads, page.limit, |head| head.version.into()))
 }
 
 pub(super) fn rate_card(
@@ -122,7 +154,11 @@ pub(super) fn rate_card(
     name: &str,
     version: u64,
 ) -> Result<Option<RateCardVersion>, StorageError> {
-    let sql = "SELECT name, version, document, created_at FROM rate_card WHERE name = ?1 AND version = ?2";
+    let sql = concat!(
+        "SELECT ",
+        card_columns!(),
+        ", document FROM rate_card WHERE name = ?1 AND version = ?2"
+    );
     first(
         connection,
         sql,
@@ -169,17 +205,9 @@ pub(super) fn write(
     for (old, key) in changed(&before.operator_keys, &after.operator_keys, |row| row.id) {
         write_operator_key(connection, old.is_none(), key)?;
     }
-    let known = |card: &&RateCardVersion| before.rate_cards.iter().any(|old| old == *card);
-    for card in after.rate_cards.iter().filter(|card| !known(card)) {
-        let sql =
-            "INSERT INTO rate_card (name, version, document, created_at) VALUES (?1, ?2, ?3, ?4)";
-        let values = params![
-            card.name,
-            card.version.cast_signed(),
-            json(&card.document)?,
-            card.created_at.0
-        ];
-        write_one(connection, sql, values)?;
+    let place = |card: &RateCardVersion| (card.head.name.clone(), card.head.version);
+    for (old, card) in changed(&before.rate_cards, &after.rate_cards, place) {
+        write_card(connection, old.is_none(), card)?;
     }
     for gone in before
         .instances
@@ -205,6 +233,34 @@ pub(super) fn write(
         webhook::write_endpoint(connection, old.is_none(), endpoint)?;
     }
     Ok(())
+}
+
+fn write_card(
+    connection: &Connection,
+    is_new: bool,
+    row: &RateCardVersion,
+) -> Result<(), StorageError> {
+    let head = &row.head;
+    let (name, version) = (&head.name, head.version.cast_signed());
+    let (state, ended_at) = (word(&head.state)?, head.ended_at.map(|at| at.0));
+    if !is_new {
+        // Nothing else of it changes.
+        let sql = "UPDATE rate_card SET state = ?3, ended_at = ?4 WHERE name = ?1 AND version = ?2";
+        return write_one(connection, sql, params![name, version, state, ended_at]);
+    }
+    let sql =
+        "INSERT INTO rate_card (name, version, state, created_at, effective_at, ended_at, document)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let values = params![
+        name,
+        version,
+        state,
+        head.created_at.0,
+        head.effective_at.0,
+        ended_at,
+        json(&row.document)?
+    ];
+    write_one(connection, sql, values)
 }
 
 fn write_gateway(connection: &Connection, is_new: bool, row: &Gateway) -> Result<(), StorageError> {

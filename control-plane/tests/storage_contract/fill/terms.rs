@@ -1,5 +1,8 @@
 //! Plans, subscriptions, credit grants and what became of them.
 
+use std::sync::Arc;
+
+use creditgate_core::rate_card::{Discount, PricingDocument};
 use creditgate_ledger::grant::{
     Application, ApplicationState, Cadence, Grant, GrantCadence, GrantExpiry, GrantScope, Period,
     Rollover, Schedule,
@@ -8,6 +11,7 @@ use creditgate_ledger::id::{
     ApplicationId, CustomerId, GrantId, LotId, PlanId, SubscriptionId, WalletId,
 };
 use creditgate_ledger::plan::Plan;
+use creditgate_ledger::pricing::PricingVersion;
 use creditgate_ledger::subscription::{Ending, GrantedCredit, Subscription, SubscriptionStatus};
 
 use super::Fill;
@@ -22,6 +26,18 @@ impl Fill {
             metadata: self.metadata(),
             created_at: self.time(),
             archived_at: self.maybe(Self::time),
+        }
+    }
+
+    pub(crate) fn pricing(&mut self) -> PricingVersion {
+        let document = PricingDocument {
+            discount_ppm: Discount::new(self.count() % 1_000_000).unwrap(),
+            rate_cards: Vec::new(),
+        };
+        PricingVersion {
+            version: self.count(),
+            document: Arc::new(document),
+            changed_at: self.time(),
         }
     }
 

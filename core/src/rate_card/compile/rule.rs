@@ -58,6 +58,7 @@ pub(super) fn compile(
         mode: source.mode,
         conditions: conditions.map(Arc::new),
         terms: terms.map(Arc::new),
+        own: None,
     })
 }
 

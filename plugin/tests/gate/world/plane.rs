@@ -8,9 +8,9 @@ use creditgate_core::id::AccountId;
 use creditgate_core::key::{CredentialHash, credential_hash};
 use creditgate_core::lease::{Counters, LeaseNumber};
 use creditgate_core::protocol::{
-    AccountState, Barred, Block, EnforcementMode, GatewayConfig, LeaseAnswer, LimitedAccount,
-    Phase, PollAnswer, PollRequest, PreviousAnswer, Report, ResolveAnswer, ResolveRequest,
-    Resolved, SyncAnswer, SyncRequest, Timing,
+    AccountState, Barred, Block, CustomerPricing, EnforcementMode, GatewayConfig, LeaseAnswer,
+    LimitedAccount, Phase, PollAnswer, PollRequest, PreviousAnswer, Report, ResolveAnswer,
+    ResolveRequest, Resolved, SyncAnswer, SyncRequest, Timing,
 };
 use creditgate_core::rate_card::RateCardDocument;
 use creditgate_plugin::host::CallAnswer;
@@ -33,6 +33,7 @@ pub(crate) struct Account {
     pub(crate) credential_version: u32,
     pub(crate) block: Option<Block>,
     pub(crate) mode: EnforcementMode,
+    pub(crate) pricing: Option<Box<CustomerPricing>>,
     pub(crate) leases: BTreeMap<u64, Lease>,
     /// Credit that cannot be lent at present: it lies at another gateway.
     pub(crate) elsewhere: i64,
@@ -266,6 +267,7 @@ impl Plane {
             opened: usable || repeated,
             answer: account.answer(id, number, self.timing.use_by_ms, None),
             limited,
+            pricing: account.pricing.clone(),
         }))
     }
 
@@ -372,6 +374,7 @@ impl Plane {
         let config = (request.config_version != self.config_version).then(|| {
             Box::new(GatewayConfig {
                 version: self.config_version,
+                rate_card_name: "api".into(),
                 rate_card_version: self.config_version,
                 rate_card: serde_json::from_value::<RateCardDocument>(self.card.clone()).unwrap(),
                 scale: Scale::new(0).unwrap(),
@@ -409,6 +412,7 @@ impl Account {
             credential_version: 1,
             block: None,
             mode: EnforcementMode::Enforce,
+            pricing: None,
             leases: BTreeMap::new(),
             elsewhere: 0,
             told: None,

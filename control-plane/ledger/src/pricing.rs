@@ -1,0 +1,92 @@
+//! What a customer pays otherwise than the rate cards say: discounts and prices of its own.
+//!
+//! The gateways price by it. They learn of it as they learn of limited accounts: with the answer
+//! for a credential, and the credential version grows when it changes. What was admitted before
+//! settles at the prices that admitted it.
+
+use std::sync::Arc;
+
+use creditgate_core::protocol::CustomerPricing;
+use creditgate_core::rate_card::{PricingDocument, RateCard, RateCardError};
+
+use crate::book::Book;
+use crate::context::Context;
+use crate::credential;
+use crate::refusal::Refusal;
+use crate::registry::Registry;
+use crate::time::Timestamp;
+
+/// A customer's pricing, as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PricingVersion {
+    /// Grows by one with each change.
+    pub version: u32,
+    /// The discounts and prices; empty if there are none any more.
+    pub document: Arc<PricingDocument>,
+    /// When it last changed.
+    pub changed_at: Timestamp,
+}
+
+/// Sets a customer's pricing. An empty document leaves the customer the listed prices. Gateways
+/// ask again for every key of the customer; what changes nothing they need not hear of.
+///
+/// # Errors
+/// [`Refusal::InvalidAt`] if it does not fit the rate cards as they are now.
+pub fn set(
+    book: &mut Book,
+    context: &mut Context<'_>,
+    document: PricingDocument,
+) -> Result<PricingVersion, Refusal> {
+    check(&document, context.registry, context.now).map_err(refusal)?;
+    let before = book.pricing.as_ref();
+    if let Some(same) = before.filter(|before| *before.document == document) {
+        return Ok(same.clone());
+    }
+    let pricing = PricingVersion {
+        version: before.map_or(1, |before| before.version.saturating_add(1)),
+        document: Arc::new(document),
+        changed_at: context.now,
+    };
+    book.pricing = Some(pricing.clone());
+    credential::forget(book, context.now);
+    Ok(pricing)
+}
+
+/// What gateways are told of a customer's pricing.
+#[must_use]
+pub fn told(book: &Book) -> Option<Box<CustomerPricing>> {
+    let pricing = book.pricing.as_ref()?;
+    let is_empty = *pricing.document == PricingDocument::default();
+    (!is_empty).then(|| {
+        Box::new(CustomerPricing {
+            version: pricing.version,
+            document: PricingDocument::clone(&pricing.document),
+        })
+    })
+}
+
+fn check(
+    document: &PricingDocument,
+    registry: &Registry,
+    now: Timestamp,
+) -> Result<(), RateCardError> {
+    document.check_bounds()?;
+    for (index, own) in document.rate_cards.iter().enumerate() {
+        let Some(card) = registry.rate_card(&own.rate_card, now) else {
+            let message = format!("no rate card {:?}", own.rate_card);
+            let pointer = format!("/rate_cards/{index}/rate_card");
+            return Err(RateCardError::new(pointer, "rate_card_unknown", message));
+        };
+        let (name, version) = (&card.head.name, card.head.version);
+        RateCard::compile(&card.document, version)?.check_pricing(document, name)?;
+    }
+    Ok(())
+}
+
+fn refusal(error: RateCardError) -> Refusal {
+    Refusal::InvalidAt {
+        field: error.pointer().to_owned(),
+        code: error.code(),
+        problem: error.message().to_owned(),
+    }
+}
