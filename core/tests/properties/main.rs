@@ -32,6 +32,7 @@ mod conditions;
 mod generator;
 mod keys;
 mod leases;
+mod offline;
 mod paths;
 mod requests;
 #[cfg(not(target_arch = "wasm32"))]
