@@ -372,6 +372,9 @@ pub struct GatewayConfig {
     /// control plane does not answer, where rule or customer allow that.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub offline_allowance: Amount,
+    /// Who has less left is warned of it in each response; zero for nobody.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub warn_below: Amount,
 }
 
 /// For `skip_serializing_if`.

@@ -39,6 +39,8 @@ pub struct Settings {
     /// The largest allowance that was ever in force: a gateway that is cut off may not have
     /// heard of a smaller one.
     pub offline_allowance_ever: Amount,
+    /// Customers that have less left are told so in responses; zero for nobody.
+    pub warn_below: Amount,
     /// How long a gateway may believe that a key is unknown.
     pub unknown_key_ttl_ms: u64,
     /// Where customers buy credit.
@@ -102,6 +104,7 @@ impl Default for Settings {
             overrun_max: Amount::ZERO,
             offline_allowance: Amount::ZERO,
             offline_allowance_ever: Amount::ZERO,
+            warn_below: Amount::ZERO,
             unknown_key_ttl_ms: 2_000,
             top_up_url: None,
             auto_complete_purchased_credit_transaction: false,
@@ -343,6 +346,7 @@ impl Registry {
             top_up_url: self.settings.top_up_url.clone(),
             timing: self.settings.timing,
             offline_allowance: self.settings.offline_allowance,
+            warn_below: self.settings.warn_below,
         })
     }
 }

@@ -83,7 +83,13 @@ fn a_lease_begun_offline_is_booked_also_if_a_later_number_was_opened_before_it_w
     );
     assert!(bench.report(A, &after).unwrap().previous.unwrap().closed);
     assert_eq!(spent_and_owed(&bench), (7, 0));
-    let newest: Vec<u64> = bench.book.leases.iter().filter(|lease| lease.newest).map(|lease| lease.number.0).collect();
+    let newest: Vec<u64> = bench
+        .book
+        .leases
+        .iter()
+        .filter(|lease| lease.newest)
+        .map(|lease| lease.number.0)
+        .collect();
     assert_eq!(newest, [9]);
 }
 

@@ -8,6 +8,7 @@ mod leases;
 mod limited;
 mod metered;
 mod mishaps;
+mod outages;
 mod settling;
 mod waiting;
 mod watching;

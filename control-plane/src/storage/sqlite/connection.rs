@@ -16,11 +16,15 @@ use crate::storage::StorageError;
 type Migration = fn(&Connection) -> Result<(), StorageError>;
 
 /// Each from its place in the list.
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     |connection| {
         Ok(connection.execute_batch(include_str!("../../../migrations/sqlite/0001_books.sql"))?)
     },
     upgrade::to_credit_system,
+    |connection| {
+        let sql = include_str!("../../../migrations/sqlite/0003_customer_on_unavailable.sql");
+        Ok(connection.execute_batch(sql)?)
+    },
 ];
 
 /// Marks a file as Creditgate's: "crdg".
