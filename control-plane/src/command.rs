@@ -12,7 +12,7 @@ mod webhook;
 
 pub use decide::{Failure, Work};
 pub use grant::{GrantCommand, GrantOutcome, GrantOwner, Subscribe, Subscribed};
-pub use settings::{OVERRUN_MAX, SettingsChange};
+pub use settings::{AMOUNT_MAX, SettingsChange};
 pub use wallet::{
     ChangeWallet, CreateWallet, HowMuch, LotNow, Paid, TopUpCommand, WalletCommand, WalletNow,
     WalletOutcome,

@@ -31,7 +31,7 @@ pub use filter::{
     ApplicationFilter, AuditFilter, ClaimFilter, CustomerFilter, DeliveryFilter, EntryFilter,
     EventFilter, GrantFilter, LeaseFilter, LotFilter, SubscriptionFilter, WalletFilter,
 };
-pub use read::{Cursor, CursorError, LeaseTotal, Page, PageRequest, Reader};
+pub use read::{Cursor, CursorError, LeaseTotal, OwedTotal, Page, PageRequest, Reader};
 
 /// What a command is about; storage finds the customer behind it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

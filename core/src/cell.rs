@@ -5,17 +5,21 @@
 //! alone, under the lease number it was granted to. A cell that was lost comes back as a
 //! *new* lease at zero, so the same credit is never counted twice.
 //!
-//! [`Cell::apply`] lives in [`apply`], the byte layout in [`layout`].
+//! [`Cell::apply`] lives in [`apply`], the byte layout in [`layout`], what may be spent while
+//! nobody answers in [`offline`].
 
 mod apply;
 mod layout;
+mod offline;
 
 pub use apply::Reception;
 pub use layout::{CELL_BYTES, CellError};
+pub use offline::Offline;
 
 use crate::amount::Amount;
 use crate::id::AccountId;
 use crate::lease::{Counters, LeaseNumber};
+use crate::outage::OnUnavailable;
 use crate::protocol::{Block, EnforcementMode, PreviousReport, Report, Timing};
 
 /// One account's cell. All instants are milliseconds of the process's monotonic clock.
@@ -43,6 +47,10 @@ pub struct Cell {
     pub block: Option<Block>,
     /// Whether refusals are carried out.
     pub mode: EnforcementMode,
+    /// What the customer's word is on outages; none leaves it to rule and filter.
+    pub on_unavailable: Option<OnUnavailable>,
+    /// The account owes something: it has no offline allowance.
+    pub owes: bool,
     /// The last known balance plus what was settled here by then: see [`Cell::balance`].
     balance_base: Amount,
     /// When the balance was learned, in whole seconds of the same clock.
@@ -115,6 +123,8 @@ impl Cell {
             credential_version: 0,
             block: None,
             mode: EnforcementMode::default(),
+            on_unavailable: None,
+            owes: false,
             balance_base: Amount::ZERO,
             balance_at_s: 0,
             reported_mark: 0,

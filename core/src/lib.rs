@@ -24,6 +24,7 @@ pub mod defects;
 pub mod id;
 pub mod key;
 pub mod lease;
+pub mod outage;
 pub mod protocol;
 pub mod rate_card;
 pub mod usage;

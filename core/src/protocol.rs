@@ -12,6 +12,7 @@ use crate::amount::{Amount, Currency, Scale};
 use crate::id::{AccountId, InstanceId};
 use crate::key::CredentialHash;
 use crate::lease::{Counters, LeaseNumber};
+use crate::outage::OnUnavailable;
 use crate::rate_card::{PricingDocument, RateCardDocument};
 
 /// The version of this protocol; a peer that speaks another is refused.
@@ -297,6 +298,12 @@ pub struct AccountState {
     /// Whether refusals are carried out.
     #[serde(default)]
     pub mode: EnforcementMode,
+    /// What the customer's word is on outages; none leaves it to rule and filter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_unavailable: Option<OnUnavailable>,
+    /// It owes something: no offline allowance until that is repaid.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub owes: bool,
     /// Grows when a credential of the account is revoked, rotated or moved.
     pub credential_version: u32,
     /// available + lent + held.
@@ -312,6 +319,8 @@ impl AccountState {
             ceiling: None,
             block: None,
             mode: EnforcementMode::Enforce,
+            on_unavailable: None,
+            owes: false,
             credential_version: 0,
             balance: Amount::ZERO,
         }
@@ -375,6 +384,18 @@ pub struct GatewayConfig {
     pub top_up_url: Option<String>,
     /// Durations both halves share.
     pub timing: Timing,
+    /// How much an instance may spend of each account beyond what it was lent while the
+    /// control plane does not answer, where rule or customer allow that.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub offline_allowance: Amount,
+    /// Who has less left is warned of it in each response; zero for nobody.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub warn_below: Amount,
+}
+
+/// For `skip_serializing_if`.
+fn is_zero(amount: &Amount) -> bool {
+    amount.is_zero()
 }
 
 /// Durations, in milliseconds, that both halves must agree on.

@@ -12,6 +12,7 @@ mod place;
 pub use identity::{Anonymous, Certificate, From, Identity, JwtClaim, Names, SOURCES_MAX, Source};
 pub use limits::Limits;
 
+use creditgate_core::outage::OnUnavailable;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -28,7 +29,8 @@ pub struct Config {
     /// Whether refusals are carried out.
     #[serde(default)]
     pub mode: Mode,
-    /// What befalls a request when there is no basis to decide.
+    /// What befalls a request that can't be decided because the control plane does not answer,
+    /// where neither customer nor rule says so.
     #[serde(default)]
     pub on_unavailable: OnUnavailable,
     /// Where a customer reads its own balance with its key, at no cost; null for nowhere.
@@ -87,16 +89,6 @@ pub enum Mode {
     Shadow,
     /// Let everything through without a look.
     Off,
-}
-
-/// What befalls a request when there is no basis to decide.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum OnUnavailable {
-    /// It is refused with 503.
-    #[default]
-    Deny,
 }
 
 fn default_balance_path() -> Option<String> {
@@ -340,7 +332,7 @@ mod tests {
         }
         assert_eq!(refused_field(&with(r#""mode": "open""#)), "mode");
         assert_eq!(
-            refused_field(&with(r#""on_unavailable": "allow""#)),
+            refused_field(&with(r#""on_unavailable": "pass""#)),
             "on_unavailable"
         );
         assert_eq!(

@@ -8,6 +8,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 
+use creditgate_core::amount::Amount;
 use creditgate_core::cell::{Cell, epoch_mark};
 use creditgate_core::id::{AccountId, InstanceId};
 use creditgate_core::key::CredentialHash;
@@ -85,6 +86,10 @@ pub(crate) struct Settings {
     pub(crate) card_name: String,
     pub(crate) top_up_url: Option<String>,
     pub(crate) timing: Timing,
+    /// What may be spent of an account while the control plane does not answer.
+    pub(crate) offline_allowance: Amount,
+    /// Who has less left is warned.
+    pub(crate) warn_below: Amount,
 }
 
 impl Gate {
@@ -131,6 +136,12 @@ impl Gate {
             .map_or_else(Timing::default, |settings| settings.timing)
     }
 
+    pub(crate) fn offline_allowance(&self) -> Amount {
+        self.settings
+            .as_ref()
+            .map_or(Amount::ZERO, |settings| settings.offline_allowance)
+    }
+
     pub(crate) fn top_up_url(&self) -> Option<&str> {
         self.settings.as_ref()?.top_up_url.as_deref()
     }
@@ -160,7 +171,13 @@ impl Gate {
     }
 
     pub(crate) fn count(&mut self, metric: Metric) {
-        self.counts.add(metric);
+        self.counts.add(metric, 1);
+    }
+
+    /// Counts smallest units of a currency.
+    pub(crate) fn count_units(&mut self, metric: Metric, units: Amount) {
+        let units = u64::try_from(units.get()).unwrap_or_default();
+        self.counts.add(metric, units);
     }
 
     /// Draws a lease number above `after`.
@@ -216,6 +233,8 @@ impl Gate {
                     card_name: config.rate_card_name,
                     top_up_url: config.top_up_url,
                     timing: config.timing,
+                    offline_allowance: config.offline_allowance,
+                    warn_below: config.warn_below,
                 }));
                 true
             }

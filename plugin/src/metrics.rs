@@ -53,6 +53,17 @@ metrics! {
     PricesIgnored = "prices_ignored_total",
     /// Requests that cost more than was reserved for them.
     Overruns = "overruns_total",
+    /// How much more they cost, in smallest units of the currency. With strict rules 0; with
+    /// expected ones the most that can have been spent beyond what was funded.
+    OverrunUnits = "overrun_units_total",
+    /// Requests that passed on the offline allowance of their account.
+    AdmittedOffline = "admitted_offline_total",
+    /// What they reserved of it, in smallest units of the currency. What one account can spend
+    /// so in one outage is at most the setting `offline_allowance`.
+    OfflineUnits = "offline_units_total",
+    /// Requests that passed unpaid because the control plane did not answer and rule or customer
+    /// say `shadow`; among the would-be refusals, too.
+    PassedUnavailable = "passed_unavailable_total",
     /// Settlements whose lease the cell no longer knew; the control plane accounts for them.
     SettledGone = "settled_gone_total",
     /// Settlements that lost every race and were left to the tick.
@@ -161,10 +172,10 @@ impl Default for Counts {
 }
 
 impl Counts {
-    /// Counts one.
-    pub fn add(&mut self, metric: Metric) {
+    /// Counts so many.
+    pub fn add(&mut self, metric: Metric, by: u64) {
         if let Some(count) = self.0.get_mut(metric as usize) {
-            *count = count.saturating_add(1);
+            *count = count.saturating_add(by);
         }
     }
 

@@ -19,6 +19,7 @@ mod limited;
 pub(crate) mod line;
 pub(crate) mod lookups;
 pub(crate) mod meter;
+mod outage;
 pub(crate) mod own_prices;
 pub(crate) mod price;
 pub(crate) mod refusal;
@@ -84,6 +85,8 @@ pub(crate) struct Admitted {
     pub(crate) remaining: Amount,
     /// It was settled when it was admitted.
     pub(crate) is_settled: bool,
+    /// It was admitted on the offline allowance.
+    pub(crate) is_offline: bool,
     pub(crate) is_grpc: bool,
     pub(crate) response: response::Seen,
     /// What is measured of it; none if its price is fixed.
@@ -351,6 +354,9 @@ impl Gate {
     pub(crate) fn shadow(&mut self, id: u32, shadowed: Box<Shadowed>) {
         if shadowed.refusal.is_some() {
             self.count(Metric::WouldRefuse);
+        }
+        if shadowed.refusal == Some(Refusal::ControlPlaneUnreachable) {
+            self.count(Metric::PassedUnavailable);
         }
         self.requests.insert(id, Stage::Shadowed(shadowed));
     }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use creditgate_core::amount::{Amount, Currency, Scale};
 use creditgate_core::lease::LeaseNumber;
+use creditgate_core::outage::OnUnavailable;
 use creditgate_core::protocol::{Block, EnforcementMode};
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,9 @@ pub struct Customer {
     pub status: CustomerStatus,
     /// Whether refusals are carried out.
     pub mode: EnforcementMode,
+    /// What befalls its requests when the control plane does not answer; none leaves it to
+    /// rule and filter.
+    pub on_unavailable: Option<OnUnavailable>,
     /// Grows whenever a key is revoked, rotated or moved, a limited account comes or goes, or the
     /// pricing changes: gateways then ask for every key again.
     pub credential_version: u32,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use creditgate_core::outage::OnUnavailable;
 use creditgate_core::protocol::EnforcementMode;
 
 use crate::book::{Book, Customer, CustomerStatus};
@@ -37,6 +38,9 @@ pub struct CustomerChange {
     pub status: Option<CustomerStatus>,
     /// Whether refusals are carried out.
     pub mode: Option<EnforcementMode>,
+    /// What befalls its requests when the control plane does not answer; some of none leaves
+    /// it to rule and filter.
+    pub on_unavailable: Option<Option<OnUnavailable>>,
     /// The operator's own data, replaced as a whole.
     pub metadata: Option<BTreeMap<String, String>>,
 }
@@ -51,13 +55,14 @@ pub fn create(context: &mut Context<'_>, new: NewCustomer) -> Book {
         time_zone: new.time_zone,
         status: CustomerStatus::Active,
         mode: EnforcementMode::Enforce,
+        on_unavailable: None,
         credential_version: 1,
         metadata: new.metadata,
         created_at: context.now,
     })
 }
 
-/// Changes a customer; gateways hear of a new status or mode.
+/// Changes a customer; gateways hear of a new status or mode, and of what is new for outages.
 pub fn change(
     book: &mut Book,
     journal: &mut Journal,
@@ -65,7 +70,8 @@ pub fn change(
     change: CustomerChange,
 ) -> Customer {
     let customer = &mut book.customer;
-    let told_before = (customer.status, customer.mode);
+    let told = |customer: &Customer| (customer.status, customer.mode, customer.on_unavailable);
+    let told_before = told(customer);
     if change.name.is_some() {
         customer.name = change.name;
     }
@@ -82,6 +88,9 @@ pub fn change(
     if let Some(mode) = change.mode {
         customer.mode = mode;
     }
+    if let Some(on_unavailable) = change.on_unavailable {
+        customer.on_unavailable = on_unavailable;
+    }
     if let Some(metadata) = change.metadata {
         customer.metadata = metadata;
     }
@@ -97,7 +106,7 @@ pub fn change(
         grant::reschedule(book, journal, context);
         grant::pass(book, journal, context);
     }
-    if (customer.status, customer.mode) != told_before {
+    if told(&customer) != told_before {
         for place in 0..book.accounts.len() {
             book.touch(place, context.now);
             let account = book.accounts[place].id;

@@ -170,17 +170,29 @@ pub fn answer(
         keep: lease.recall.then(|| lease.protected(now)),
         waiting,
         state: AccountState {
-            version: account.map_or(0, |account| account.version),
             // Nobody raises the ceiling of a lease that is over: the next lease hears its own.
             ceiling: lease
                 .told
                 .filter(|_| lease.state == LeaseState::Open)
                 .map(|told| told.ceiling),
-            block: book.block(lease.account),
-            mode: book.customer.mode,
-            credential_version: book.customer.credential_version,
-            balance: balance(book, lease.account, now),
+            ..state(book, lease.account, now)
         },
+    }
+}
+
+/// What gateways are told of an account, the ceiling of a lease aside.
+#[must_use]
+pub fn state(book: &Book, id: AccountId, now: Timestamp) -> AccountState {
+    let account = book.account(id);
+    AccountState {
+        version: account.map_or(0, |account| account.version),
+        ceiling: None,
+        block: book.block(id),
+        mode: book.customer.mode,
+        on_unavailable: book.customer.on_unavailable,
+        owes: account.is_some_and(|account| !account.balances.owed().is_zero()),
+        credential_version: book.customer.credential_version,
+        balance: balance(book, id, now),
     }
 }
 

@@ -210,7 +210,8 @@ pub fn book_hold(
     book.touch(place, context.now);
 }
 
-/// Takes over counters of a lease that was decided over already.
+/// Takes over counters of a lease that was decided over already. Answers what was settled
+/// beyond what was decided over, and so is the customer's still to pay.
 pub fn merge_late(
     book: &mut Book,
     journal: &mut Journal,
@@ -218,12 +219,12 @@ pub fn merge_late(
     place: usize,
     lease: usize,
     after: &Counters,
-) {
+) -> Amount {
     let row = &mut book.leases[lease];
     let settled = after.settled.saturating_sub(row.counters.settled);
     row.counters = *after;
     let Some(resolution) = &row.resolution else {
-        return;
+        return Amount::ZERO;
     };
     let (from, reason) = if report::was_charged(resolution.kind) {
         (LedgerAccount::Unattributed, ReasonCode::Usage)
@@ -231,10 +232,11 @@ pub fn merge_late(
         (LedgerAccount::LeaseLoss, ReasonCode::LeaseLoss)
     };
     let late = after.settled.saturating_sub(resolution.counters.settled);
-    let settled = settled.min(
+    let all = settled;
+    let settled = all.min(
         resolution
             .amount
-            .saturating_sub(late.saturating_sub(settled))
+            .saturating_sub(late.saturating_sub(all))
             .max(Amount::ZERO),
     );
     let about = About {
@@ -253,6 +255,7 @@ pub fn merge_late(
         Vec::new(),
         about,
     );
+    all.saturating_sub(settled)
 }
 
 fn charge(

@@ -33,6 +33,14 @@ pub struct Settings {
     pub refill_seconds: u32,
     /// How far a lease's use may exceed what was lent before its instance is frozen.
     pub overrun_max: Amount,
+    /// How much an instance may spend of each account while the control plane does not answer,
+    /// beyond what it was lent.
+    pub offline_allowance: Amount,
+    /// The largest allowance that was ever in force: a gateway that is cut off may not have
+    /// heard of a smaller one.
+    pub offline_allowance_ever: Amount,
+    /// Customers that have less left are told so in responses; zero for nobody.
+    pub warn_below: Amount,
     /// How long a gateway may believe that a key is unknown.
     pub unknown_key_ttl_ms: u64,
     /// Where customers buy credit.
@@ -77,6 +85,14 @@ impl QuarantinePolicy {
     }
 }
 
+impl Settings {
+    /// How far the use of a lease may exceed what was lent: whoever reports more is broken.
+    #[must_use]
+    pub fn overrun_bound(&self) -> Amount {
+        self.overrun_max.saturating_add(self.offline_allowance_ever)
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -86,6 +102,9 @@ impl Default for Settings {
             quarantine_policy_after_ms: 24 * 60 * 60 * 1_000,
             refill_seconds: 3,
             overrun_max: Amount::ZERO,
+            offline_allowance: Amount::ZERO,
+            offline_allowance_ever: Amount::ZERO,
+            warn_below: Amount::ZERO,
             unknown_key_ttl_ms: 2_000,
             top_up_url: None,
             auto_complete_purchased_credit_transaction: false,
@@ -308,6 +327,8 @@ impl Registry {
             rate_card: card.document.clone(),
             top_up_url: self.settings.top_up_url.clone(),
             timing: self.settings.timing,
+            offline_allowance: self.settings.offline_allowance,
+            warn_below: self.settings.warn_below,
         })
     }
 }

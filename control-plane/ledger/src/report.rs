@@ -19,7 +19,7 @@ use creditgate_core::protocol::{AccountState, Barred, LeaseAnswer, Phase, Previo
 use thiserror::Error;
 
 use self::merging::{merge, take_back_unseen};
-use self::opening::open_as_reported;
+use self::opening::{is_offline, open_as_reported, open_offline};
 use crate::book::Book;
 use crate::context::Context;
 use crate::decision;
@@ -66,7 +66,12 @@ pub fn report(
         return Ok(closed(report, AccountState::unknown()));
     };
     if let Some(previous) = &report.previous
-        && let Some(lease) = book.lease_place(report.account, reporter.instance, previous.lease)
+        && let Some(lease) = book
+            .lease_place(report.account, reporter.instance, previous.lease)
+            .or_else(|| {
+                let lease = (previous.lease, &previous.counters);
+                open_offline(book, context, report.account, reporter, lease)
+            })
     {
         merge(book, journal, context, place, lease, &previous.counters)?;
         take_back_unseen(book, journal, context, place, lease);
@@ -82,6 +87,15 @@ pub fn report(
             merge(book, journal, context, place, lease, &report.counters)?;
             is_busy = book.leases[lease].counters.reserved > reserved;
             Some(lease)
+        }
+        None if is_offline(&report.counters) => {
+            let lease = (report.lease, &report.counters);
+            let lease = open_offline(book, context, report.account, reporter, lease);
+            if let Some(lease) = lease {
+                merge(book, journal, context, place, lease, &report.counters)?;
+                is_busy = true;
+            }
+            lease
         }
         None => open_as_reported(book, journal, context, place, reporter, report),
     };
@@ -170,19 +184,8 @@ fn answer(
             report.account,
             report.lease,
             previous,
-            state(book, report.account, context),
+            lend::state(book, report.account, context.now),
         ),
-    }
-}
-
-pub(super) fn state(book: &Book, account: AccountId, context: &Context<'_>) -> AccountState {
-    AccountState {
-        version: book.account(account).map_or(0, |account| account.version),
-        ceiling: None,
-        block: book.block(account),
-        mode: book.customer.mode,
-        credential_version: book.customer.credential_version,
-        balance: lend::balance(book, account, context.now),
     }
 }
 

@@ -10,8 +10,9 @@ use creditgate_ledger::bonus::{self, BonusSlab};
 use creditgate_ledger::registry::QuarantinePolicy;
 use creditgate_ledger::{Refusal, Settings, auto_top_up};
 
-/// The largest `overrun_max`: far below what an account may hold, so that sums with it fit.
-pub const OVERRUN_MAX: Amount = Amount::new(1_000_000_000_000_000);
+/// The largest amount that a setting may be: far below what an account may hold, so that sums
+/// with it fit.
+pub const AMOUNT_MAX: Amount = Amount::new(1_000_000_000_000_000);
 
 /// Of whatever is wrong with a setting.
 const CODE: &str = "settings_invalid";
@@ -45,6 +46,10 @@ pub struct SettingsChange {
     pub refill_seconds: Option<u32>,
     /// How far beyond.
     pub overrun_max: Option<Amount>,
+    /// How much while nobody answers.
+    pub offline_allowance: Option<Amount>,
+    /// Who is warned.
+    pub warn_below: Option<Amount>,
     /// For how long.
     pub unknown_key_ttl_ms: Option<u64>,
     /// Some of none takes it away.
@@ -87,6 +92,9 @@ impl SettingsChange {
                 .unwrap_or(base.quarantine_policy_after_ms),
             refill_seconds: self.refill_seconds.unwrap_or(base.refill_seconds),
             overrun_max: self.overrun_max.unwrap_or(base.overrun_max),
+            offline_allowance: self.offline_allowance.unwrap_or(base.offline_allowance),
+            offline_allowance_ever: base.offline_allowance_ever,
+            warn_below: self.warn_below.unwrap_or(base.warn_below),
             unknown_key_ttl_ms: self.unknown_key_ttl_ms.unwrap_or(base.unknown_key_ttl_ms),
             top_up_url: self.top_up_url.unwrap_or_else(|| base.top_up_url.clone()),
             auto_complete_purchased_credit_transaction: self
@@ -149,9 +157,15 @@ fn check(settings: &Settings) -> Result<(), Refusal> {
         0,
         HOUR_MS,
     )?;
-    if settings.overrun_max.is_negative() || settings.overrun_max > OVERRUN_MAX {
-        let problem = format!("must be 0 to {} smallest units", OVERRUN_MAX.get());
-        return Err(invalid("/overrun_max", problem));
+    for (field, amount) in [
+        ("/overrun_max", settings.overrun_max),
+        ("/offline_allowance", settings.offline_allowance),
+        ("/warn_below", settings.warn_below),
+    ] {
+        if amount.is_negative() || amount > AMOUNT_MAX {
+            let problem = format!("must be 0 to {} smallest units", AMOUNT_MAX.get());
+            return Err(invalid(field, problem));
+        }
     }
     check_relations(settings)?;
     let url = settings.top_up_url.as_deref().unwrap_or("https://");

@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 
 use super::Shared;
 use crate::problem::Problem;
-use crate::storage::LeaseTotal;
+use crate::storage::{LeaseTotal, OwedTotal};
 
 /// Writes the metrics of the process out.
 #[derive(Clone)]
@@ -90,6 +90,9 @@ async fn metrics_text(State(app): State<Shared>) -> Response {
     if let Ok(totals) = app.read(|reader| Ok(reader.lease_totals()?)).await {
         lending_levels(&registry, &totals);
     }
+    if let Ok(totals) = app.read(|reader| Ok(reader.owed_totals()?)).await {
+        debt_levels(&registry, &totals);
+    }
     if let Ok(pending) = app.read(|reader| Ok(reader.pending_deliveries()?)).await {
         webhook_levels(&registry, pending, app.clock.now());
     }
@@ -158,6 +161,26 @@ fn lending_levels(registry: &Registry, totals: &[LeaseTotal]) {
             metrics::gauge!("creditgate_credit_out", "state" => state, "currency" => name)
                 .set(whole_units(outstanding, currency.scale));
         }
+    }
+}
+
+/// What is owed, by currency, beside the most that one account can come to owe because gateways
+/// could not reach us.
+fn debt_levels(registry: &Registry, totals: &[OwedTotal]) {
+    let allowance = registry.settings.offline_allowance_ever.get();
+    let instances = i128::try_from(registry.instances.len()).unwrap_or(i128::MAX);
+    let bound = i128::from(allowance).saturating_mul(instances);
+    for currency in &registry.currencies {
+        let found = totals.iter().find(|total| total.currency == currency.code);
+        let (owed, most) = found.map_or((0, 0), |total| (total.owed, total.most));
+        let name = currency.code.to_string();
+        let scale = currency.scale;
+        metrics::gauge!("creditgate_owed", "currency" => name.clone())
+            .set(whole_units(owed, scale));
+        metrics::gauge!("creditgate_owed_most", "currency" => name.clone())
+            .set(whole_units(most, scale));
+        metrics::gauge!("creditgate_offline_bound", "currency" => name)
+            .set(whole_units(bound, scale));
     }
 }
 

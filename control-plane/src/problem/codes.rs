@@ -268,6 +268,11 @@ pub const CODES: &[Code] = &[
         "The start is too long ago or too far ahead",
     ),
     code(422, "settings_invalid", "A setting is out of range"),
+    code(
+        422,
+        "overrun_max_zero",
+        "Requests may cost more than the settings allow",
+    ),
     code(422, "alert_settings_invalid", "A level can't be kept"),
     code(
         422,

@@ -25,8 +25,8 @@ use creditgate_ledger::{
 
 use super::{
     ApplicationFilter, AuditFilter, ClaimFilter, CustomerFilter, DeliveryFilter, EntryFilter,
-    EventFilter, GrantFilter, LeaseFilter, LeaseTotal, LotFilter, Page, PageRequest, Reader,
-    SubscriptionFilter, WalletFilter,
+    EventFilter, GrantFilter, LeaseFilter, LeaseTotal, LotFilter, OwedTotal, Page, PageRequest,
+    Reader, SubscriptionFilter, WalletFilter,
 };
 use super::{ChangeSet, LoadPlan, Loaded, Storage, StorageError, Target};
 use tables::Tables;
@@ -157,6 +157,7 @@ look! {
     overdue(instance: InstanceId, reported_before: Timestamp, limit: u32) -> Vec<AccountId>;
     outstanding_instances() -> Vec<InstanceId>;
     lease_totals() -> Vec<LeaseTotal>;
+    owed_totals() -> Vec<OwedTotal>;
     leases_quarantined_before(before: Timestamp, limit: u32) -> Vec<(CustomerId, LeaseId)>;
     next_instants(after: (Timestamp, CustomerId), limit: u32) -> Vec<(Timestamp, CustomerId)>;
     self_check() -> Vec<Finding>;

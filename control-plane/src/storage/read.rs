@@ -118,6 +118,19 @@ pub struct LeaseTotal {
     pub outstanding: i128,
 }
 
+/// What is owed in one currency and scale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OwedTotal {
+    /// The currency.
+    pub currency: Currency,
+    /// Its digits after the point.
+    pub scale: Scale,
+    /// By all accounts together, in smallest units; may pass 64 bits.
+    pub owed: i128,
+    /// By the one that owes most.
+    pub most: i128,
+}
+
 /// What can be looked up. Objects that are not there are `None`.
 pub trait Reader: Send + Sync + 'static {
     /// The installation.
@@ -307,6 +320,9 @@ pub trait Reader: Send + Sync + 'static {
 
     /// What is out in leases that are not closed, summed by state and currency.
     fn lease_totals(&self) -> Result<Vec<LeaseTotal>, StorageError>;
+
+    /// What accounts owe, by currency; a currency in which nobody does is not in it.
+    fn owed_totals(&self) -> Result<Vec<OwedTotal>, StorageError>;
 
     /// Leases that are quarantined since before an instant and not held, oldest first.
     fn leases_quarantined_before(

@@ -21,6 +21,7 @@ mod lists;
 mod lots;
 mod messages;
 mod midnight;
+mod outages;
 mod plane;
 mod pricing;
 mod pushes;

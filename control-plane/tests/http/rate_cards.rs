@@ -34,6 +34,8 @@ fn card() -> Value {
 #[tokio::test]
 async fn a_card_of_every_kind_of_price_is_kept_as_it_was_written() {
     let plane = Plane::start();
+    let bound = plane.put("/v1/settings", json!({"overrun_max": "5"})).await;
+    assert_eq!(bound.status, 200);
     let put = plane.put("/v1/rate-cards/n", card()).await;
     assert_eq!(put.status, 200, "{}", put.body);
     let kept = &plane.get("/v1/rate-cards/n").await.body["document"];
@@ -183,6 +185,8 @@ fn price_list() -> Value {
 #[tokio::test]
 async fn a_card_of_as_many_models_as_there_may_be_fits() {
     let plane = Plane::start();
+    let bound = plane.put("/v1/settings", json!({"overrun_max": "5"})).await;
+    assert_eq!(bound.status, 200);
     let mut document = card();
     set(&mut document, "/models", price_list());
     set(
@@ -206,4 +210,33 @@ async fn a_card_of_as_many_models_as_there_may_be_fits() {
         .call(Method::PUT, "/v1/rate-cards/n", ADMIN, padded, &[])
         .await;
     assert_eq!((refused.status, refused.code()), (413, "body_too_large"));
+}
+
+#[tokio::test]
+async fn a_card_that_may_cost_more_than_the_settings_allow_is_refused_and_so_are_such_settings() {
+    let plane = Plane::start();
+    let refused = plane.put("/v1/rate-cards/n", card()).await;
+    let found = (refused.status, refused.code(), refused.text("pointer"));
+    assert_eq!(
+        found,
+        (422, "overrun_max_zero", "/rules/1/promise".to_owned())
+    );
+    assert!(
+        refused.text("detail").contains("overrun_max"),
+        "{refused:?}"
+    );
+    assert_eq!(plane.get("/v1/rate-cards/n").await.status, 404);
+    let mut shadowed = card();
+    shadowed["rules"][1]["mode"] = json!("shadow");
+    assert_eq!(plane.put("/v1/rate-cards/n", shadowed).await.status, 200);
+
+    let bound = plane.put("/v1/settings", json!({"overrun_max": "5"})).await;
+    assert_eq!(bound.status, 200);
+    assert_eq!(plane.put("/v1/rate-cards/n", card()).await.status, 200);
+    for settings in [json!({"overrun_max": "0"}), json!({})] {
+        let refused = plane.put("/v1/settings", settings).await;
+        let found = (refused.status, refused.code(), refused.text("pointer"));
+        assert_eq!(found, (422, "overrun_max_zero", "/overrun_max".to_owned()));
+    }
+    assert_eq!(plane.get("/v1/settings").await.body["overrun_max"], "5");
 }

@@ -71,6 +71,8 @@ async fn settings_that_contradict_one_another_are_refused_where_the_fault_is() {
         (json!({ "use_by_ms": 1_001 }), "/silent_after_ms"),
         (json!({ "silent_after_ms": 999 }), "/silent_after_ms"),
         (json!({ "overrun_max": "1000000000000001" }), "/overrun_max"),
+        (json!({ "offline_allowance": "-1" }), "/offline_allowance"),
+        (json!({ "warn_below": "1000000000000001" }), "/warn_below"),
         (
             json!({ "overrun_max": "9223372036854775807" }),
             "/overrun_max",

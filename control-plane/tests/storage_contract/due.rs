@@ -4,7 +4,7 @@ use creditgate::storage::{Reader, Storage, Target};
 use creditgate_core::lease::LeaseNumber;
 use creditgate_ledger::id::InstanceId;
 use creditgate_ledger::lease::QuarantineCause;
-use creditgate_ledger::{Timestamp, Wallet, quarantine};
+use creditgate_ledger::{LedgerAccount, Timestamp, Wallet, quarantine};
 
 use crate::desk::{Backend, Desk};
 
@@ -17,6 +17,7 @@ crate::on_every_backend!(
     overdue_are_accounts_with_credit_out_and_no_report_since,
     instances_with_credit_out_are_known,
     totals_are_of_leases_that_are_not_closed,
+    what_is_owed_is_summed_by_currency,
     quarantined_since_are_oldest_first,
 );
 
@@ -193,6 +194,26 @@ fn totals_are_of_leases_that_are_not_closed<B: Backend>(mut desk: Desk<B>) {
     let lending = out(&lent[0]) + out(&lent[1]);
     assert_eq!(told, [(false, 2, lending), (true, 1, out(&lent[2]))]);
     assert_eq!(totals[0].currency, acme.currency);
+}
+
+fn what_is_owed_is_summed_by_currency<B: Backend>(mut desk: Desk<B>) {
+    assert!(desk.reader().owed_totals().unwrap().is_empty());
+    let owing = [
+        desk.funded("acme"),
+        desk.funded("other"),
+        desk.funded("third"),
+    ];
+    for (wallet, units) in owing.iter().zip([i64::MAX, i64::MAX - 9, 0]) {
+        desk.decide(wallet.customer, |book, _, _| {
+            let owed = creditgate_core::amount::Amount::new(-units);
+            book.accounts[0].balances.add(LedgerAccount::Debt, owed);
+        });
+    }
+    let totals = desk.reader().owed_totals().unwrap();
+    let most = i128::from(i64::MAX);
+    assert_eq!(totals.len(), 1);
+    assert_eq!(totals[0].currency, owing[0].currency);
+    assert_eq!((totals[0].owed, totals[0].most), (2 * most - 9, most));
 }
 
 fn quarantined_since_are_oldest_first<B: Backend>(mut desk: Desk<B>) {

@@ -7,6 +7,7 @@ use creditgate::storage::{
     SubscriptionFilter, WalletFilter,
 };
 use creditgate_core::amount::Currency;
+use creditgate_core::outage::OnUnavailable;
 use creditgate_core::protocol::EnforcementMode;
 use creditgate_ledger::customer::CustomerChange;
 use creditgate_ledger::grant::ApplicationState;
@@ -44,6 +45,11 @@ fn customers_are_listed_by_status_and_mode<B: Backend>(mut desk: Desk<B>) {
         EnforcementMode::Shadow,
         EnforcementMode::Off,
     ];
+    let words = [
+        None,
+        Some(OnUnavailable::Allow),
+        Some(OnUnavailable::Shadow),
+    ];
     let mut made = Vec::new();
     for round in 0..3 {
         for status in statuses {
@@ -53,6 +59,7 @@ fn customers_are_listed_by_status_and_mode<B: Backend>(mut desk: Desk<B>) {
                     let change = CustomerChange {
                         status: Some(status),
                         mode: Some(mode),
+                        on_unavailable: Some(words[round]),
                         ..CustomerChange::default()
                     };
                     customer::change(book, journal, context, change);

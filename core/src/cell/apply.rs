@@ -129,6 +129,8 @@ impl Cell {
         self.version = state.version;
         self.block = state.block;
         self.mode = state.mode;
+        self.on_unavailable = state.on_unavailable;
+        self.owes = state.owes;
         self.credential_version = state.credential_version;
     }
 }

@@ -10,13 +10,15 @@ use super::{Cell, Previous};
 use crate::amount::Amount;
 use crate::id::AccountId;
 use crate::lease::{Counters, LeaseNumber};
+use crate::outage::OnUnavailable;
 use crate::protocol::{Block, EnforcementMode};
 
 /// The size of every cell.
 pub const CELL_BYTES: usize = 192;
 
 const WORDS: usize = 24;
-const MAGIC: u64 = 0x4347_0002;
+const MAGIC: u64 = 0x43_4703;
+const MAGIC_MASK: u64 = 0xff_ffff;
 const WORD_BYTES: usize = 8;
 
 const FLAG_BLOCK: u64 = 0b11;
@@ -25,9 +27,11 @@ const FLAG_SPENT_OUT: u64 = 1 << 4;
 const FLAG_PREVIOUS: u64 = 1 << 5;
 const FLAG_PREVIOUS_DEAD: u64 = 1 << 6;
 const FLAG_CEILING: u64 = 1 << 7;
-const FLAGS: u64 = 0xff;
-/// The first word: 32 bits of magic, 8 of flags, 24 of the ledger's mark.
-const FLAGS_SHIFT: u32 = 32;
+const FLAG_ON_UNAVAILABLE_SHIFT: u32 = 8;
+const FLAG_OWES: u64 = 1 << 10;
+const FLAGS: u64 = 0xffff;
+/// The first word: 24 bits of magic, 16 of flags, 24 of the ledger's mark.
+const FLAGS_SHIFT: u32 = 24;
 const LEDGER_SHIFT: u32 = 40;
 pub(super) const LEDGER_MASK: u64 = 0xff_ffff;
 
@@ -104,7 +108,7 @@ impl Cell {
         let mut next = || words.next().ok_or(CellError::Length);
         let head = next()?;
         let flags = (head >> FLAGS_SHIFT) & FLAGS;
-        if head & 0xffff_ffff != MAGIC {
+        if head & MAGIC_MASK != MAGIC {
             return Err(CellError::Layout);
         }
         let account = (u128::from(next()?) << 64) | u128::from(next()?);
@@ -138,6 +142,8 @@ impl Cell {
             credential_version: half(packed),
             block: block_of(flags),
             mode: mode_of(flags)?,
+            on_unavailable: on_unavailable_of(flags),
+            owes: flags & FLAG_OWES != 0,
             balance_base,
             balance_at_s: half(packed >> 32),
             reported_mark,
@@ -159,9 +165,17 @@ impl Cell {
             EnforcementMode::Shadow => 1,
             EnforcementMode::Off => 2,
         };
+        let on_unavailable = match self.on_unavailable {
+            None => 0,
+            Some(OnUnavailable::Deny) => 1,
+            Some(OnUnavailable::Allow) => 2,
+            Some(OnUnavailable::Shadow) => 3,
+        };
         let dead = self.previous.is_some_and(|previous| previous.dead);
         block
             | (mode << FLAG_MODE_SHIFT)
+            | (on_unavailable << FLAG_ON_UNAVAILABLE_SHIFT)
+            | when(self.owes, FLAG_OWES)
             | when(self.spent_out, FLAG_SPENT_OUT)
             | when(self.previous.is_some(), FLAG_PREVIOUS)
             | when(dead, FLAG_PREVIOUS_DEAD)
@@ -212,6 +226,15 @@ const fn block_of(flags: u64) -> Option<Block> {
     }
 }
 
+const fn on_unavailable_of(flags: u64) -> Option<OnUnavailable> {
+    match (flags >> FLAG_ON_UNAVAILABLE_SHIFT) & 0b11 {
+        0 => None,
+        1 => Some(OnUnavailable::Deny),
+        2 => Some(OnUnavailable::Allow),
+        _ => Some(OnUnavailable::Shadow),
+    }
+}
+
 fn mode_of(flags: u64) -> Result<EnforcementMode, CellError> {
     match (flags >> FLAG_MODE_SHIFT) & 0b11 {
         0 => Ok(EnforcementMode::Enforce),
@@ -229,7 +252,7 @@ mod tests {
     #[test]
     fn a_mode_that_nobody_writes_makes_the_cell_unreadable() {
         let mut bytes = Cell::fresh(AccountId(1), LeaseNumber(1)).to_bytes();
-        bytes[4] |= 0b11 << FLAG_MODE_SHIFT;
+        bytes[3] |= 0b11 << FLAG_MODE_SHIFT;
         assert_eq!(Cell::from_bytes(&bytes), Err(CellError::Value));
     }
 

@@ -137,6 +137,7 @@ fn unmatched(document: &Unmatched, scale: Scale) -> Result<super::Default, RateC
             price: whole_price(document, scale, "/default/price")?,
             charge: Charge::OnSuccess,
             mode: Mode::Enforce,
+            on_unavailable: None,
             conditions: None,
             terms: None,
             own: None,

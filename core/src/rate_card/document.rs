@@ -27,6 +27,7 @@ pub use tokens::{
 use super::RateCardError;
 use super::sum::Rounding;
 use crate::amount::{Currency, Scale};
+use crate::outage::OnUnavailable;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// What requests cost. [`RateCard::compile`](super::RateCard::compile) checks it whole.
@@ -142,6 +143,10 @@ pub struct RuleDocument {
     /// Whether the rule refuses, only watches, or rests.
     #[serde(default)]
     pub mode: Mode,
+    /// What befalls a request that can't be decided because the control plane does not answer,
+    /// unless the customer says otherwise; if absent, what the filter's configuration says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_unavailable: Option<OnUnavailable>,
 }
 
 impl RuleDocument {
@@ -165,6 +170,7 @@ impl RuleDocument {
             charge: Charge::default(),
             settle: Vec::new(),
             mode: Mode::default(),
+            on_unavailable: None,
         }
     }
 }

@@ -10,6 +10,7 @@ use super::settling::SettleRule;
 use super::sum::Rounding;
 use super::tokens::TokenTerms;
 use crate::amount::Amount;
+use crate::outage::OnUnavailable;
 use crate::usage::Format;
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ pub struct Rule {
     pub(super) price: Amount,
     pub(super) charge: Charge,
     pub(super) mode: Mode,
+    pub(super) on_unavailable: Option<OnUnavailable>,
     pub(super) conditions: Option<Arc<Conditions>>,
     /// All that makes it more than a price; `None` for most rules.
     pub(super) terms: Option<Arc<Terms>>,
@@ -82,6 +84,12 @@ impl Rule {
     #[must_use]
     pub const fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// What befalls its requests when the control plane does not answer, if it says so.
+    #[must_use]
+    pub const fn on_unavailable(&self) -> Option<OnUnavailable> {
+        self.on_unavailable
     }
 
     /// What must be sure when a request is admitted.

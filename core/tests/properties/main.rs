@@ -32,6 +32,7 @@ mod conditions;
 mod generator;
 mod keys;
 mod leases;
+mod offline;
 mod paths;
 mod pricing;
 mod requests;

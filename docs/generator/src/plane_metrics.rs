@@ -81,6 +81,21 @@ const METRICS: [(&str, &str, &str); 18] = [
         "Credit in them that is neither used nor given back, in whole units of the currency. That of `quarantined` waits for a late report, an operator or the policy.",
     ),
     (
+        "creditgate_owed",
+        "gauge: `currency`",
+        "What customers owe together, in whole units of the currency: what was used beyond what was funded. With strict rules and no offline allowance 0.",
+    ),
+    (
+        "creditgate_owed_most",
+        "gauge: `currency`",
+        "What the account owes that owes most, in whole units of the currency.",
+    ),
+    (
+        "creditgate_offline_bound",
+        "gauge: `currency`",
+        "The most that one account can owe because gateways could not reach the control plane, in whole units of the currency: the known instances times the largest `offline_allowance` that was ever set.",
+    ),
+    (
         "creditgate_webhook_attempts_total",
         "counter: `result`",
         "Attempts to send a webhook, by `delivered` or the word for what went wrong, such as `http_status` or `timed_out`.",

@@ -97,6 +97,9 @@ pub(crate) fn admitted(host: &dyn Host, admitted: &Admitted, fate: Fate, due: &D
     } else {
         line.text("cost", format(due.amount, admitted.credential.scale));
     }
+    if admitted.is_offline {
+        line.0.push_str(",\"offline\":true");
+    }
     if !admitted.terms.rule.is_fixed() {
         line.measured(admitted, due);
     }

@@ -4,20 +4,25 @@
 //! is asked again in order whenever what it waits for has changed, and refused at its
 //! deadline with the reason that is true then.
 
+use std::rc::Rc;
+
 use creditgate_core::amount::Amount;
+use creditgate_core::outage::OnUnavailable;
 
 use super::body::{Buffered, Reading};
 use super::identify::{Client, Seen};
-use super::judge::{self, Declined};
+use super::judge::{self, Declined, Ruling};
 use super::line::Place;
 use super::price::{Question, refused};
 use super::refusal::Refusal;
 use super::reply;
 use super::{Action, Demand, Stage, Verdict};
+use crate::config::Mode;
+use crate::credential::Credential;
 use crate::gate::Gate;
 use crate::host::Host;
 use crate::metrics::Metric;
-use crate::shared;
+use crate::shared::{self, Found};
 
 /// A request that waits.
 #[derive(Debug)]
@@ -261,6 +266,10 @@ impl Gate {
         let Some(found) = shared::read(host, slot, account) else {
             return unreachable();
         };
+        let payer = limited.unwrap_or(&credential);
+        if !was_answered && let Some(verdict) = self.alone(host, now_ms, demand, payer, &found) {
+            return verdict;
+        }
         let cell = &found.cell;
         let refusal = match cell.block {
             Some(block) if was_answered => Refusal::blocked(block),
@@ -268,7 +277,6 @@ impl Gate {
             None if cell.counters.remaining() >= held.cost() => Refusal::LeasePastUseBy,
             _ => Refusal::ControlPlaneUnreachable,
         };
-        let payer = limited.unwrap_or(&credential);
         let declined = Declined {
             refusal,
             money: Some(judge::money(payer, cell, held.cost(), now_ms)),
@@ -284,6 +292,30 @@ impl Gate {
             }
         }
         judge::decline(demand, Some(payer), declined)
+    }
+
+    /// What customer, rule or configuration say of a request that nobody answered for, if that is
+    /// not to refuse it.
+    fn alone(
+        &mut self,
+        host: &dyn Host,
+        now_ms: u64,
+        demand: &Demand,
+        payer: &Rc<Credential>,
+        found: &Found,
+    ) -> Option<Verdict> {
+        let terms = demand.terms()?;
+        if self.policy(terms, &found.cell) == OnUnavailable::Deny {
+            return None;
+        }
+        match self.judge_cell(host, (now_ms, true), demand, terms, payer, found.clone()) {
+            Ruling::Verdict(Verdict::Wait(..)) | Ruling::Gone => None,
+            Ruling::Verdict(verdict) => Some(verdict),
+            Ruling::Declined(declined) if declined.mode == Mode::Shadow => {
+                Some(judge::decline(demand, Some(payer), declined))
+            }
+            Ruling::Declined(_) => None,
+        }
     }
 
     /// Carries out what was decided for a request that was held and is in no queue any more.

@@ -10,6 +10,7 @@ use creditgate_core::protocol::EnforcementMode;
 
 use super::line::Place;
 use super::meter::Meter;
+use super::outage::Alone;
 use super::refusal::Refusal;
 use super::reply::Money;
 use super::{Admitted, Demand, Purpose, Refused, Shadowed, Terms, Verdict, response};
@@ -119,7 +120,8 @@ impl Gate {
         if self.must_queue(demand, slot, heads) {
             return Verdict::Wait(Place::Credit { slot, account }, Some(demand.clone()));
         }
-        match self.judge_cell(host, now_ms, demand, terms, credential, found) {
+        let is_alone = self.is_cut_off(now_ms);
+        match self.judge_cell(host, (now_ms, is_alone), demand, terms, credential, found) {
             Ruling::Verdict(verdict) => verdict,
             Ruling::Gone => self.resolve_again(host, now_ms, demand),
             Ruling::Declined(own) => {
@@ -179,11 +181,12 @@ impl Gate {
         undecided(demand)
     }
 
-    /// What the account of a cell says to a demand.
+    /// What the account of a cell says to a demand. `is_alone`: whether it is to be decided
+    /// without the control plane, as far as may be.
     pub(crate) fn judge_cell(
         &mut self,
         host: &dyn Host,
-        now_ms: u64,
+        (now_ms, is_alone): (u64, bool),
         demand: &Demand,
         terms: &Terms,
         credential: &Rc<Credential>,
@@ -203,9 +206,23 @@ impl Gate {
                 true => found.cell.charge(cost, now_ms),
                 false => found.cell.admit(cost, now_ms),
             };
+            let alone = admitted
+                .err()
+                .filter(|_| is_alone)
+                .map(|reason| self.judge_alone(host, now_ms, terms, &mut found.cell, reason));
+            if alone == Some(Alone::Shadowed) {
+                return Ruling::Declined(Declined {
+                    refusal: Refusal::ControlPlaneUnreachable,
+                    money: None,
+                    mode: Mode::Shadow,
+                });
+            }
+            let is_offline = alone == Some(Alone::Admitted);
+            let admitted = if is_offline { Ok(()) } else { admitted };
             let refusal = match admitted {
                 Ok(()) if shared::write(host, &found).is_ok() => {
-                    let admitted = self.admitted(now_ms, demand, terms, credential, &found);
+                    let admitted =
+                        self.admitted(now_ms, demand, terms, credential, (&found, is_offline));
                     return Ruling::Verdict(admitted);
                 }
                 Ok(()) => {
@@ -246,9 +263,13 @@ impl Gate {
         demand: &Demand,
         terms: &Terms,
         credential: &Rc<Credential>,
-        found: &Found,
+        (found, is_offline): (&Found, bool),
     ) -> Verdict {
         self.watched.touch(found.slot, credential.account, now_ms);
+        if is_offline {
+            self.count(Metric::AdmittedOffline);
+            self.count_units(Metric::OfflineUnits, terms.cost());
+        }
         #[cfg(feature = "test-trap")]
         if demand.trap {
             std::process::abort();
@@ -257,6 +278,7 @@ impl Gate {
             credential: Rc::clone(credential),
             cost_text: format(terms.cost(), credential.scale).to_string(),
             is_settled: terms.rule.is_settled_at_once(),
+            is_offline,
             meter: Meter::of(terms, now_ms),
             burning: None,
             terms: terms.clone(),

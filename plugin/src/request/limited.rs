@@ -61,7 +61,8 @@ impl Gate {
             self.wake(host);
             return Ok(undecided(demand));
         }
-        match self.judge_cell(host, now_ms, demand, terms, payer, found) {
+        let is_alone = self.is_cut_off(now_ms);
+        match self.judge_cell(host, (now_ms, is_alone), demand, terms, payer, found) {
             Ruling::Verdict(verdict) => Ok(verdict),
             // Made anew when the tick asks again.
             Ruling::Gone => Ok(Verdict::Wait(place, Some(demand.clone()))),

@@ -241,6 +241,8 @@ impl Gate {
         };
         if due.amount > admitted.reserved() {
             self.count(Metric::Overruns);
+            let units = due.amount.saturating_sub(terms.cost());
+            self.count_units(Metric::OverrunUnits, units);
         }
         due.tokens = measures.tokens;
         due.model = answered;

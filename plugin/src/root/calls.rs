@@ -100,6 +100,13 @@ impl Calls {
         !self.rest.is_over(now_ms)
     }
 
+    /// Whether the last question failed and none was answered since. `timeout_ms`: what the
+    /// next one may take to fail. After that nothing is known.
+    pub(crate) fn is_cut_off(&self, now_ms: u64, timeout_ms: u64) -> bool {
+        let until_ms = self.rest.until_ms.saturating_add(timeout_ms);
+        self.rest.failures > 0 && now_ms < until_ms
+    }
+
     pub(crate) fn rests_until_ms(&self) -> u64 {
         self.rest.until_ms()
     }

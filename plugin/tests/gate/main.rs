@@ -10,6 +10,7 @@ mod limited;
 mod metered;
 mod mishaps;
 mod neighbours;
+mod outages;
 mod own_prices;
 mod settling;
 mod waiting;

@@ -44,11 +44,12 @@ pub(super) fn merge(
     }
     let (before, from) = (known.counters, known.reported_at);
     let after = before.merged(reported);
-    if after.overrun() > context.registry.settings.overrun_max && known.resolution.is_none() {
+    let bound = context.registry.settings.overrun_bound();
+    if after.overrun() > bound {
         return Err(impossible(format!(
             "it used {} more than was lent; the bound is {}",
             after.overrun().get(),
-            context.registry.settings.overrun_max.get()
+            bound.get()
         )));
     }
     note_burn(&mut book.leases[lease], &after, context);
@@ -57,11 +58,14 @@ pub(super) fn merge(
     }
     book.touch(place, context.now);
     if book.leases[lease].resolution.is_some() {
-        quarantine::merge_late(book, journal, context, place, lease, &after);
+        let beyond = quarantine::merge_late(book, journal, context, place, lease, &after);
+        lend_beyond(book, journal, context, place, lease, beyond);
+        book_usage(book, journal, context, place, lease, beyond, from);
         return Ok(());
     }
     book.leases[lease].counters = after;
-    cover_overrun(book, journal, context, place, lease);
+    let overrun = after.overrun();
+    lend_beyond(book, journal, context, place, lease, overrun);
     book_usage(
         book,
         journal,
@@ -81,8 +85,13 @@ pub(super) fn merge(
         RETURNED,
     );
     let lease = &mut book.leases[lease];
-    if (lease.state != LeaseState::Open || !lease.newest) && lease.counters.is_balanced() {
-        lease.state = LeaseState::Closed;
+    if lease.state != LeaseState::Open || !lease.newest {
+        lease.state = match lease.counters.is_balanced() {
+            true => LeaseState::Closed,
+            // It was closed with nothing out, and has been overrun since.
+            false if lease.state == LeaseState::Closed => LeaseState::Draining,
+            false => lease.state,
+        };
     }
     lease.reported_at = context.now;
     Ok(())
@@ -113,14 +122,14 @@ pub(super) fn take_back_unseen(
 }
 
 /// What was used beyond what was lent is lent now: from what is free, the rest as debt.
-fn cover_overrun(
+fn lend_beyond(
     book: &mut Book,
     journal: &mut Journal,
     context: &mut Context<'_>,
     place: usize,
     lease: usize,
+    overrun: Amount,
 ) {
-    let overrun = book.leases[lease].counters.overrun();
     let lent = lend::lend(book, journal, context, place, lease, overrun);
     let debt = overrun.saturating_sub(lent);
     if debt.is_zero() {

@@ -4,7 +4,7 @@ use creditgate_core::amount::{Amount, Currency, Scale};
 use creditgate_core::lease::{Counters, LeaseNumber};
 use creditgate_core::protocol::{LeaseAnswer, Report};
 
-use super::{Reporter, closed_answer, state};
+use super::{Reporter, closed_answer};
 use crate::book::{Account, Balances, Book, Scope};
 use crate::chain::Chain;
 use crate::context::Context;
@@ -73,7 +73,7 @@ pub fn resolve(
             lend::answer(book, &book.leases[lease], before, context.now, use_by_ms)
         }
         None => {
-            let state = state(book, account, context);
+            let state = lend::state(book, account, context.now);
             closed_answer(account, number, None, state)
         }
     };
@@ -152,6 +152,40 @@ pub(super) fn open_as_reported(
         reporter.instance,
         report.lease,
     ))
+}
+
+/// Whether a lease says that it was used and never lent anything: what was spent from an
+/// offline allowance.
+pub(super) fn is_offline(counters: &Counters) -> bool {
+    counters.granted.is_zero() && counters.returned.is_zero() && counters.remaining() < Amount::ZERO
+}
+
+/// Opens a lease that was begun while nobody answered, as the gateway names it, to be merged.
+/// Every lease that ever was is known by its number, so a report that comes again finds it. One
+/// that another number has overtaken, or whose instance gets no credit, gets nothing but what
+/// it used.
+pub(super) fn open_offline(
+    book: &mut Book,
+    context: &mut Context<'_>,
+    account: AccountId,
+    reporter: Reporter,
+    (number, counters): (LeaseNumber, &Counters),
+) -> Option<usize> {
+    if number.is_none() || !is_offline(counters) {
+        return None;
+    }
+    let newest = newest(book, account, reporter.instance);
+    let is_overtaken = newest.is_some_and(|lease| number < book.leases[lease].number);
+    let before = newest.filter(|_| is_overtaken);
+    let lease = open(book, context, account, reporter.instance, number);
+    if let Some(before) = before {
+        book.leases[before].newest = true;
+        book.leases[lease].newest = false;
+    }
+    if is_overtaken || reporter.barred.is_some() {
+        expiry::turn(&mut book.leases[lease]);
+    }
+    Some(lease)
 }
 
 fn open(

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use creditgate_core::outage::OnUnavailable;
 use creditgate_core::protocol::EnforcementMode;
 use creditgate_ledger::customer::{CustomerChange, NewCustomer};
 use creditgate_ledger::{Customer, CustomerStatus};
@@ -50,6 +51,10 @@ struct CustomerView {
     /// `enforce`, `shadow` (count what would be refused) or `off`.
     #[schema(value_type = String)]
     mode: EnforcementMode,
+    /// What befalls a request that can't be decided because a gateway can't reach us: `deny`,
+    /// `allow` or `shadow`; null leaves it to rule and gateway.
+    #[schema(value_type = Option<String>)]
+    on_unavailable: Option<OnUnavailable>,
     /// The operator's own data.
     metadata: BTreeMap<String, String>,
     /// When it was made.
@@ -65,6 +70,7 @@ impl CustomerView {
             time_zone: customer.time_zone.clone(),
             status: customer.status,
             mode: customer.mode,
+            on_unavailable: customer.on_unavailable,
             metadata: customer.metadata.clone(),
             created_at: customer.created_at.to_string(),
         }
@@ -197,6 +203,10 @@ struct ChangeCustomer {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     mode: Option<Lower<EnforcementMode>>,
+    /// `deny`, `allow` or `shadow`; null leaves it to rule and gateway.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    on_unavailable: Option<Option<Lower<OnUnavailable>>>,
     /// The operator's own data, replaced as a whole.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<BTreeMap<String, String>>)]
@@ -216,6 +226,7 @@ async fn change_customer(
         name: body.name.map(|name| name.0),
         time_zone: body.time_zone.map(|zone| zone.0),
         mode: body.mode.map(|mode| mode.0),
+        on_unavailable: body.on_unavailable.map(|word| word.map(|word| word.0)),
         metadata: body.metadata.map(|metadata| metadata.0),
         status: None,
     };

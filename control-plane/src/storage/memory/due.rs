@@ -8,8 +8,8 @@ use creditgate_ledger::id::{AccountId, CustomerId, InstanceId, LeaseId};
 use creditgate_ledger::{Lease, LeaseState, Timestamp};
 
 use super::tables::Tables;
-use crate::storage::LeaseTotal;
 use crate::storage::live;
+use crate::storage::{LeaseTotal, OwedTotal};
 
 impl Tables {
     pub(super) fn changes(
@@ -106,6 +106,26 @@ impl Tables {
                     outstanding,
                 },
             )
+            .collect()
+    }
+
+    pub(super) fn owed_totals(&self) -> Vec<OwedTotal> {
+        let mut totals: BTreeMap<_, (i128, i128)> = BTreeMap::new();
+        for account in self.books.values().flat_map(|book| &book.accounts) {
+            let owed = i128::from(account.balances.owed().get());
+            if owed > 0 {
+                let total = totals.entry((account.currency, account.scale)).or_default();
+                *total = (total.0.saturating_add(owed), total.1.max(owed));
+            }
+        }
+        let rising = totals.into_iter();
+        rising
+            .map(|((currency, scale), (owed, most))| OwedTotal {
+                currency,
+                scale,
+                owed,
+                most,
+            })
             .collect()
     }
 

@@ -16,19 +16,24 @@ use crate::storage::StorageError;
 type Migration = fn(&Connection) -> Result<(), StorageError>;
 
 /// Each from its place in the list.
-const MIGRATIONS: [Migration; 4] = [
+const MIGRATIONS: [Migration; 5] = [
     |connection| {
         Ok(connection.execute_batch(include_str!("../../../migrations/sqlite/0001_books.sql"))?)
     },
     upgrade::to_credit_system,
     |connection| {
         Ok(connection.execute_batch(include_str!(
-            "../../../migrations/sqlite/0003_customer_pricing.sql"
+            "../../../migrations/sqlite/0003_customer_on_unavailable.sql"
         ))?)
     },
     |connection| {
         Ok(connection.execute_batch(include_str!(
-            "../../../migrations/sqlite/0004_rate_card_versions.sql"
+            "../../../migrations/sqlite/0004_customer_pricing.sql"
+        ))?)
+    },
+    |connection| {
+        Ok(connection.execute_batch(include_str!(
+            "../../../migrations/sqlite/0005_rate_card_versions.sql"
         ))?)
     },
 ];

@@ -8,7 +8,7 @@ use creditgate_ledger::id::{AccountId, CustomerId, InstanceId, LeaseId};
 use rusqlite::{Connection, params};
 
 use super::columns::list;
-use crate::storage::{LeaseTotal, StorageError};
+use crate::storage::{LeaseTotal, OwedTotal, StorageError};
 
 pub(super) fn changes(
     connection: &Connection,
@@ -95,6 +95,24 @@ pub(super) fn lease_totals(connection: &Connection) -> Result<Vec<LeaseTotal>, S
             is_quarantined,
             leases,
             outstanding,
+        })
+    })
+}
+
+pub(super) fn owed_totals(connection: &Connection) -> Result<Vec<OwedTotal>, StorageError> {
+    // Summed in two halves, as above.
+    let sql = "SELECT currency, scale, sum(debt / 1000000000), sum(debt % 1000000000), min(debt)
+         FROM account WHERE debt < 0 GROUP BY 1, 2 ORDER BY 1, 2";
+    list(connection, sql, [], |columns| {
+        let (currency, scale) = (columns.parsed()?, columns.value::<u8>()?);
+        let scale = Scale::new(scale).map_err(|error| StorageError::Corrupt(error.to_string()))?;
+        let (thousand_millions, rest): (i64, i64) = (columns.value()?, columns.value()?);
+        let least: i64 = columns.value()?;
+        Ok(OwedTotal {
+            currency,
+            scale,
+            owed: -(i128::from(thousand_millions) * 1_000_000_000 + i128::from(rest)),
+            most: -i128::from(least),
         })
     })
 }

@@ -18,7 +18,7 @@ use crate::storage::{CustomerFilter, Page, PageRequest, StorageError};
 macro_rules! customer_columns {
     () => {
         "customer.id, customer.external_id, customer.name, customer.time_zone, customer.status, customer.mode, \
-         customer.credential_version, customer.metadata, customer.created_at"
+         customer.credential_version, customer.metadata, customer.created_at, customer.on_unavailable"
     };
 }
 
@@ -58,6 +58,7 @@ pub(super) fn read_customer(columns: &mut Columns<'_, '_>) -> Result<Customer, S
         credential_version: columns.value()?,
         metadata: columns.json()?,
         created_at: columns.time()?,
+        on_unavailable: columns.word_or_none()?,
     })
 }
 
@@ -83,11 +84,11 @@ pub(super) fn write_customer(
     row: &Customer,
 ) -> Result<(), StorageError> {
     let sql = if is_new {
-        "INSERT INTO customer (id, external_id, name, time_zone, status, mode, credential_version, metadata, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+        "INSERT INTO customer (id, external_id, name, time_zone, status, mode, credential_version, metadata, created_at,
+         on_unavailable) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
     } else {
         "UPDATE customer SET external_id = ?2, name = ?3, time_zone = ?4, status = ?5, mode = ?6,
-         credential_version = ?7, metadata = ?8, created_at = ?9 WHERE id = ?1"
+         credential_version = ?7, metadata = ?8, created_at = ?9, on_unavailable = ?10 WHERE id = ?1"
     };
     let values = params![
         row.id.0.to_be_bytes(),
@@ -99,6 +100,7 @@ pub(super) fn write_customer(
         row.credential_version,
         json(&row.metadata)?,
         row.created_at.0,
+        row.on_unavailable.as_ref().map(word).transpose()?,
     ];
     write_one(connection, sql, values)
 }

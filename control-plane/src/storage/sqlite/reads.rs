@@ -31,8 +31,8 @@ use super::{
 };
 use crate::storage::{
     ApplicationFilter, AuditFilter, ClaimFilter, CustomerFilter, DeliveryFilter, EntryFilter,
-    EventFilter, GrantFilter, LeaseFilter, LeaseTotal, LotFilter, Page, PageRequest, Reader,
-    StorageError, SubscriptionFilter, Target, WalletFilter,
+    EventFilter, GrantFilter, LeaseFilter, LeaseTotal, LotFilter, OwedTotal, Page, PageRequest,
+    Reader, StorageError, SubscriptionFilter, Target, WalletFilter,
 };
 
 /// The reading side of a database. Clones share their connections.
@@ -168,6 +168,7 @@ impl Reader for SqliteReader {
         overdue(instance: InstanceId, reported_before: Timestamp, limit: u32) -> Vec<AccountId> = due::overdue;
         outstanding_instances() -> Vec<InstanceId> = due::outstanding_instances;
         lease_totals() -> Vec<LeaseTotal> = due::lease_totals;
+        owed_totals() -> Vec<OwedTotal> = due::owed_totals;
         leases_quarantined_before(before: Timestamp, limit: u32) -> Vec<(CustomerId, LeaseId)>
             = due::leases_quarantined_before;
         next_instants(after: (Timestamp, CustomerId), limit: u32) -> Vec<(Timestamp, CustomerId)>

@@ -56,6 +56,7 @@ pub(super) fn compile(
         price,
         charge: source.charge,
         mode: source.mode,
+        on_unavailable: source.on_unavailable,
         conditions: conditions.map(Arc::new),
         terms: terms.map(Arc::new),
         own: None,

@@ -7,6 +7,7 @@ use creditgate_core::amount::{Amount, Currency, Scale};
 use creditgate_core::id::AccountId;
 use creditgate_core::key::{CredentialHash, credential_hash};
 use creditgate_core::lease::{Counters, LeaseNumber};
+use creditgate_core::outage::OnUnavailable;
 use creditgate_core::protocol::{
     AccountState, Barred, Block, CustomerPricing, EnforcementMode, GatewayConfig, LeaseAnswer,
     LimitedAccount, Phase, PollAnswer, PollRequest, PreviousAnswer, Report, ResolveAnswer,
@@ -34,6 +35,7 @@ pub(crate) struct Account {
     pub(crate) block: Option<Block>,
     pub(crate) mode: EnforcementMode,
     pub(crate) pricing: Option<Box<CustomerPricing>>,
+    pub(crate) on_unavailable: Option<OnUnavailable>,
     pub(crate) leases: BTreeMap<u64, Lease>,
     /// Credit that cannot be lent at present: it lies at another gateway.
     pub(crate) elsewhere: i64,
@@ -50,6 +52,8 @@ pub(crate) struct Plane {
     pub(crate) timing: Timing,
     pub(crate) card: serde_json::Value,
     pub(crate) config_version: u64,
+    pub(crate) offline_allowance: i64,
+    pub(crate) warn_below: i64,
     pub(crate) cursor: u64,
     pub(crate) changed: BTreeMap<u64, AccountId>,
     pub(crate) overdue: Vec<AccountId>,
@@ -101,6 +105,8 @@ impl Plane {
                 ],
             }),
             config_version: 1,
+            offline_allowance: 0,
+            warn_below: 0,
             cursor: 1,
             changed: BTreeMap::new(),
             overdue: Vec::new(),
@@ -292,6 +298,7 @@ impl Plane {
         let account = self.accounts.get_mut(&report.account).unwrap();
         let mut previous = None;
         if let Some(told) = &report.previous {
+            account.open_offline(told.lease, &told.counters);
             let closed = match account.leases.get_mut(&told.lease.0) {
                 Some(lease) => {
                     lease.merge(&told.counters);
@@ -309,6 +316,7 @@ impl Plane {
                 closed,
             });
         }
+        account.open_offline(report.lease, &report.counters);
         let newest = account
             .leases
             .last_key_value()
@@ -380,6 +388,8 @@ impl Plane {
                 scale: Scale::new(0).unwrap(),
                 top_up_url: Some("https://pay.example".into()),
                 timing: self.timing,
+                offline_allowance: Amount::new(self.offline_allowance),
+                warn_below: Amount::new(self.warn_below),
             })
         });
         let overdue = std::mem::take(&mut self.overdue);
@@ -401,6 +411,9 @@ impl Lease {
             granted,
             ..self.counters.merged(reported)
         };
+        // What was used beyond what was lent is lent now.
+        let overrun = self.counters.overrun();
+        self.counters.granted = granted.saturating_add(overrun);
     }
 }
 
@@ -413,9 +426,20 @@ impl Account {
             block: None,
             mode: EnforcementMode::Enforce,
             pricing: None,
+            on_unavailable: None,
             leases: BTreeMap::new(),
             elsewhere: 0,
             told: None,
+        }
+    }
+
+    /// A lease that was begun while this control plane did not answer.
+    fn open_offline(&mut self, number: LeaseNumber, counters: &Counters) {
+        if counters.granted.is_zero() && counters.remaining().is_negative() {
+            self.leases.entry(number.0).or_insert(Lease {
+                counters: Counters::default(),
+                phase: Phase::Open,
+            });
         }
     }
 
@@ -482,6 +506,8 @@ impl Account {
                 ceiling: self.told,
                 block: self.block,
                 mode: self.mode,
+                on_unavailable: self.on_unavailable,
+                owes: self.spent() > self.purse,
                 credential_version: self.credential_version,
                 balance: Amount::new(self.purse - self.spent()),
             },

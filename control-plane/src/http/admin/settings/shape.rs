@@ -40,6 +40,14 @@ pub(super) struct SettingsView {
     /// in smallest units of the currency.
     #[schema(value_type = String)]
     overrun_max: Amount,
+    /// How much an instance may spend of each account beyond what it was lent while it can't
+    /// reach us, where rule or customer say `allow`; in smallest units of the currency.
+    #[schema(value_type = String)]
+    offline_allowance: Amount,
+    /// Whoever has less left is told so in responses (`x-credit-warning`); in smallest units of
+    /// the currency.
+    #[schema(value_type = String)]
+    warn_below: Amount,
     /// How long a gateway may believe that a key is unknown.
     unknown_key_ttl_ms: u64,
     /// Where customers buy credit; shown in refusals.
@@ -80,6 +88,8 @@ impl SettingsView {
             quarantine_policy_after_ms: settings.quarantine_policy_after_ms,
             refill_seconds: settings.refill_seconds,
             overrun_max: settings.overrun_max,
+            offline_allowance: settings.offline_allowance,
+            warn_below: settings.warn_below,
             unknown_key_ttl_ms: settings.unknown_key_ttl_ms,
             top_up_url: settings.top_up_url.clone(),
             auto_complete_purchased_credit_transaction: settings
@@ -138,6 +148,14 @@ pub(super) struct SettingsBody {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>)]
     overrun_max: Option<Amount>,
+    /// 0 to 10^15 smallest units of the currency.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    offline_allowance: Option<Amount>,
+    /// 0 to 10^15 smallest units of the currency; 0 warns nobody.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    warn_below: Option<Amount>,
     /// 0 to 1 hour.
     #[serde(default, deserialize_with = "given")]
     #[schema(minimum = 0, maximum = 3_600_000)]
@@ -188,6 +206,8 @@ impl SettingsBody {
             quarantine_policy_after_ms: self.quarantine_policy_after_ms,
             refill_seconds: self.refill_seconds,
             overrun_max: self.overrun_max,
+            offline_allowance: self.offline_allowance,
+            warn_below: self.warn_below,
             unknown_key_ttl_ms: self.unknown_key_ttl_ms,
             top_up_url: self.top_up_url,
             auto_complete_purchased_credit_transaction: self
