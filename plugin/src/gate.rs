@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 
 use creditgate_core::cell::{Cell, epoch_mark};
+use creditgate_core::detail::Row;
 use creditgate_core::id::{AccountId, InstanceId};
 use creditgate_core::key::CredentialHash;
 use creditgate_core::lease::LeaseNumber;
@@ -27,6 +28,7 @@ use crate::request::{Stage, line::Line};
 use crate::root::bucket::Bucket;
 use crate::root::calls::Calls;
 use crate::root::poll::Watch;
+use crate::root::usage::Usage;
 use crate::root::watched::Watched;
 use crate::shared;
 
@@ -59,7 +61,9 @@ pub struct Gate {
     pub(crate) line: Line,
     pub(crate) watched: Watched,
     pub(crate) orphans: VecDeque<Report>,
-    pub(crate) unsettled: VecDeque<Settlement>,
+    /// Each with what is told of it once it is booked.
+    pub(crate) unsettled: VecDeque<(Settlement, Row)>,
+    pub(crate) usage: Usage,
     /// Answers that didn't tell their usage, by rule and kind: the log has each once.
     pub(crate) faults_told: BTreeSet<(Box<str>, &'static str)>,
     pub(crate) calls: Calls,
@@ -100,6 +104,7 @@ impl Gate {
             watched: Watched::default(),
             orphans: VecDeque::new(),
             unsettled: VecDeque::new(),
+            usage: Usage::new(limits.usage_rows_max),
             faults_told: BTreeSet::new(),
             calls: Calls::default(),
             watch: Watch::default(),

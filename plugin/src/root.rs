@@ -11,6 +11,7 @@ pub(crate) mod epoch;
 pub(crate) mod poll;
 pub(crate) mod resolve;
 pub(crate) mod sync;
+pub(crate) mod usage;
 pub(crate) mod watched;
 
 use crate::gate::Gate;
@@ -54,6 +55,7 @@ impl Gate {
             self.ask_who(host, now_ms);
             self.report(host, now_ms);
         }
+        self.tell_usage(host, now_ms);
     }
 
     /// The gate closes: whatever remains unused goes back. Best effort, as no answer will
@@ -62,6 +64,7 @@ impl Gate {
         let now_ms = host.now_ms();
         self.book_unsettled(host);
         self.give_everything_back(host, now_ms);
+        self.tell_last_usage(host, now_ms);
         self.counts.flush(host);
     }
 }

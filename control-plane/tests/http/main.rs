@@ -31,4 +31,5 @@ mod restored;
 mod retention;
 mod settings;
 mod time;
+mod usage;
 mod wallets;

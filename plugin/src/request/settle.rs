@@ -9,10 +9,14 @@
 
 use creditgate_core::amount::Amount;
 use creditgate_core::cell::Settlement as Outcome;
+use creditgate_core::detail::Row;
+pub(crate) use creditgate_core::detail::SettledBy as By;
 use creditgate_core::id::AccountId;
 use creditgate_core::lease::LeaseNumber;
-use creditgate_core::rate_card::{Cause, Causes, CostError, Discount, Ending, Promise, Verdict};
-use creditgate_core::usage::{ModelName, TokenCounts};
+use creditgate_core::rate_card::{
+    Cause, Causes, CostError, Discount, Ending, Measures, Promise, Verdict,
+};
+use creditgate_core::usage::ModelName;
 
 use super::access_log::{self, Fate};
 use super::meter::{Measured, Meter, Told};
@@ -50,49 +54,19 @@ pub(crate) struct Settlement {
 pub(crate) struct Due {
     pub(crate) amount: Amount,
     pub(crate) by: By,
-    /// Of the answer, if it told any.
-    pub(crate) tokens: TokenCounts,
+    /// What was measured, if the price depends on it.
+    pub(crate) measures: Measures,
     /// The model that answered.
     pub(crate) model: Option<ModelName>,
 }
 
 impl Due {
-    const fn of(amount: Amount, by: By) -> Self {
+    fn of(amount: Amount, by: By) -> Self {
         Self {
             amount,
             by,
-            tokens: TokenCounts::ZERO,
+            measures: Measures::default(),
             model: None,
-        }
-    }
-}
-
-/// What a charge goes by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum By {
-    /// The rule's price, which is fixed.
-    Price,
-    /// What was measured, and what the answer says it used.
-    Usage,
-    /// What had passed of an answer that broke off.
-    Passed,
-    /// What was reserved: the answer didn't tell.
-    Estimate,
-    /// The rule's minimum.
-    Minimum,
-    /// It is released.
-    Nothing,
-}
-
-impl By {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Price => "price",
-            Self::Usage => "usage",
-            Self::Passed => "passed",
-            Self::Estimate => "estimate",
-            Self::Minimum => "minimum",
-            Self::Nothing => "nothing",
         }
     }
 }
@@ -127,6 +101,7 @@ impl Gate {
             _ => (Metric::Settled, Fate::Settled),
         };
         self.count(metric);
+        let mut is_booked = admitted.is_settled;
         if !admitted.is_settled {
             let settlement = Settlement {
                 slot: admitted.slot,
@@ -136,13 +111,16 @@ impl Gate {
                 actual: due.amount,
             };
             match self.book(host, settlement, self.config.limits.cas_attempts) {
-                Some(Outcome::Booked) => {}
+                Some(Outcome::Booked) => is_booked = true,
                 Some(Outcome::Gone) => fate = Fate::Gone,
-                None => self.book_later(settlement),
+                None => self.book_later(settlement, admitted.row(&due)),
             }
             let now_ms = self.watched.latest_ms();
             self.watched
                 .touch(admitted.slot, admitted.credential.account, now_ms);
+        }
+        if is_booked {
+            self.note_usage(&admitted.heading(&due), due.amount, &due.counts());
         }
         if self.config.access_log {
             access_log::admitted(host, &admitted, fate, &due);
@@ -198,7 +176,7 @@ impl Gate {
         if due.amount > terms.cost() {
             self.count(Metric::Overruns);
         }
-        due.tokens = measures.tokens;
+        due.measures = measures;
         due.model = answered;
         due
     }
@@ -248,10 +226,10 @@ impl Gate {
         None
     }
 
-    fn book_later(&mut self, settlement: Settlement) {
+    fn book_later(&mut self, settlement: Settlement, row: Row) {
         if self.unsettled.len() < self.config.limits.settlements_max {
             self.count(Metric::SettledLater);
-            self.unsettled.push_back(settlement);
+            self.unsettled.push_back((settlement, row));
         } else {
             self.count(Metric::SettlementsDropped);
         }
@@ -260,14 +238,13 @@ impl Gate {
     /// Books what lost its races. From the tick.
     pub(crate) fn book_unsettled(&mut self, host: &dyn Host) {
         for _ in 0..self.unsettled.len() {
-            let Some(settlement) = self.unsettled.pop_front() else {
+            let Some((settlement, row)) = self.unsettled.pop_front() else {
                 return;
             };
-            if self
-                .book(host, settlement, self.config.limits.cas_attempts)
-                .is_none()
-            {
-                self.unsettled.push_back(settlement);
+            match self.book(host, settlement, self.config.limits.cas_attempts) {
+                Some(Outcome::Booked) => self.note_usage(&row.heading(), row.cost, &row.counts),
+                Some(Outcome::Gone) => {}
+                None => self.unsettled.push_back((settlement, row)),
             }
         }
     }

@@ -9,6 +9,7 @@ mod limited;
 mod metered;
 mod mishaps;
 mod settling;
+mod usage;
 mod waiting;
 mod watching;
 mod world;

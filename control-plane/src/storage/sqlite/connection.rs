@@ -16,11 +16,14 @@ use crate::storage::StorageError;
 type Migration = fn(&Connection) -> Result<(), StorageError>;
 
 /// Each from its place in the list.
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     |connection| {
         Ok(connection.execute_batch(include_str!("../../../migrations/sqlite/0001_books.sql"))?)
     },
     upgrade::to_credit_system,
+    |connection| {
+        Ok(connection.execute_batch(include_str!("../../../migrations/sqlite/0003_usage.sql"))?)
+    },
 ];
 
 /// Marks a file as Creditgate's: "crdg".
