@@ -19,6 +19,8 @@ pub use wallet::{
 };
 pub use webhook::{REPLAY_MAX, WebhookCommand};
 
+use std::sync::Arc;
+
 use creditgate_core::amount::{Amount, Currency, Scale};
 use creditgate_core::key::CredentialHash;
 use creditgate_core::lease::LeaseNumber;
@@ -32,13 +34,14 @@ use creditgate_ledger::registry::{
     CurrencyDefinition, Gateway, GatewayKey, Instance, InstanceState, OperatorKey, OperatorRole,
     Settings,
 };
+use creditgate_ledger::usage::Batch;
 use creditgate_ledger::webhook::{Delivery, Endpoint};
 use creditgate_ledger::{
     Account, ConsumerKey, Customer, CustomerStatus, Lease, QuarantineCause, Refusal,
     ResolutionKind, Timestamp,
 };
 
-use crate::storage::{NamedLease, Target};
+use crate::storage::{ForgetUsage, NamedLease, Target};
 
 /// Something to be written.
 #[derive(Debug, Clone)]
@@ -278,6 +281,10 @@ pub enum Command {
         /// Why.
         reason: Option<String>,
     },
+    /// Counts usage detail, if the batch is new.
+    BookUsage(Arc<Batch>),
+    /// Forgets usage detail.
+    ForgetUsage(ForgetUsage),
     /// Something about webhooks.
     Webhook(WebhookCommand),
     /// Something about plans, subscriptions or credit grants.
@@ -319,6 +326,8 @@ pub enum Outcome {
     RateCard(Box<RateCardVersion>),
     /// A version of a rate card, without its rules.
     RateCardHead(Box<RateCardHead>),
+    /// The number of the source's last batch of usage.
+    Usage(u64),
     /// An instance.
     Instance(Instance),
     /// A webhook endpoint.
@@ -376,6 +385,8 @@ impl Command {
             Self::ForgetInstance { .. } => "forget_instance",
             Self::ForgetAnswers { .. } => "forget_answers",
             Self::SetInstanceState { .. } => "set_instance_state",
+            Self::BookUsage(_) => "book_usage",
+            Self::ForgetUsage(_) => "forget_usage",
             Self::Webhook(command) => command.kind(),
             Self::Grant(command) => command.kind(),
             Self::Refuse(_) => "refuse",
@@ -400,6 +411,15 @@ impl Command {
         std::iter::once(named(report.lease))
             .chain(previous)
             .collect()
+    }
+
+    /// The batch of usage detail that it books.
+    #[must_use]
+    pub fn usage(&self) -> Option<Arc<Batch>> {
+        match self {
+            Self::BookUsage(batch) => Some(Arc::clone(batch)),
+            _ => None,
+        }
     }
 
     /// Which books it needs. What does not exist is found out when it is decided.
@@ -447,6 +467,8 @@ impl Command {
             | Self::ForgetInstance { .. }
             | Self::ForgetAnswers { .. }
             | Self::SetInstanceState { .. }
+            | Self::BookUsage(_)
+            | Self::ForgetUsage(_)
             | Self::Webhook(_)
             | Self::Refuse(_) => Vec::new(),
         }

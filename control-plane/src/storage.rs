@@ -15,6 +15,7 @@ use creditgate_ledger::id::{
     AccountId, ApplicationId, ClaimId, CustomerId, GrantId, InstanceId, KeyId, LeaseId, LotId,
     SubscriptionId, WalletId,
 };
+use creditgate_ledger::usage::{Batch, Booked, Known};
 use creditgate_ledger::webhook::{Attempt, Delivery};
 use creditgate_ledger::{Book, Entry, Event, Registry, Timestamp};
 use thiserror::Error;
@@ -26,12 +27,14 @@ pub mod memory;
 mod read;
 pub mod sqlite;
 mod unique;
+mod usage;
 
 pub use filter::{
     ApplicationFilter, AuditFilter, ClaimFilter, CustomerFilter, DeliveryFilter, EntryFilter,
     EventFilter, GrantFilter, LeaseFilter, LotFilter, SubscriptionFilter, WalletFilter,
 };
 pub use read::{Cursor, CursorError, LeaseTotal, OwedTotal, Page, PageRequest, Reader};
+pub use usage::{Dimension, ForgetUsage, Part, UsageFilter, UsageGroup, UsagePage, UsageQuery};
 
 /// What a command is about; storage finds the customer behind it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -115,6 +118,8 @@ pub struct LoadPlan {
     pub reported: Vec<NamedLease>,
     /// Which answers may exist already.
     pub idempotency: Vec<IdempotencyKey>,
+    /// Batches of usage detail that are to be booked.
+    pub usage: Vec<Arc<Batch>>,
 }
 
 /// What a batch works on. A backend that is not alone holds locks on all of it until
@@ -127,6 +132,8 @@ pub struct Loaded {
     pub places: HashMap<Target, usize>,
     /// Answers given before.
     pub answers: HashMap<IdempotencyKey, StoredAnswer>,
+    /// What must be known to book the plan's usage.
+    pub usage: Known,
     /// The installation.
     pub registry: Arc<Registry>,
 }
@@ -180,6 +187,10 @@ pub struct ChangeSet {
     /// Events from before this are forgotten with their deliveries and attempts, oldest first,
     /// at most [`FORGET_MAX`] events at once. One that has a pending delivery stays.
     pub forget_events_before: Option<Timestamp>,
+    /// Batches of usage detail that are new.
+    pub usage: Vec<Booked>,
+    /// Usage detail that is forgotten, at most [`FORGET_MAX`] rows and as many sources at once.
+    pub forget_usage: Option<ForgetUsage>,
 }
 
 impl ChangeSet {
@@ -194,7 +205,8 @@ impl ChangeSet {
             && self.audit.is_empty();
         let nothing_forgotten =
             self.forget_answers_before.is_none() && self.forget_events_before.is_none();
-        nothing_new && nothing_told && nothing_forgotten
+        let nothing_used = self.usage.is_empty() && self.forget_usage.is_none();
+        nothing_new && nothing_told && nothing_forgotten && nothing_used
     }
 }
 

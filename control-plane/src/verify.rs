@@ -95,6 +95,7 @@ fn verify_customer(
     let mut leases = Leases::newest(reader, &book, findings)?;
     for account in &book.accounts {
         signs(account, findings);
+        usage(reader, account, findings)?;
         let mut look = |entry: &_| leases.take(entry);
         lots::replay_account(reader, (&book, account), &mut look, findings)?;
     }
@@ -158,6 +159,25 @@ fn signs(account: &Account, findings: &mut Findings) {
             findings.add(invariant::FUNDED, account.id, problem);
         }
     }
+}
+
+/// Invariant 11: the rows of usage detail, with those forgotten, come to its total.
+fn usage(
+    reader: &dyn Reader,
+    account: &Account,
+    findings: &mut Findings,
+) -> Result<(), StorageError> {
+    let (total, kept) = (
+        reader.usage_total(account.id)?,
+        reader.usage_kept(account.id)?,
+    );
+    let told = i128::from(total.cost.get());
+    let rows = kept.saturating_add(i128::from(total.forgotten.get()));
+    if rows != told {
+        let problem = format!("its usage detail comes to {rows}, but {told} were told");
+        findings.add(invariant::USAGE, account.id, problem);
+    }
+    Ok(())
 }
 
 /// Invariant 7: what lots have out is what leases have pinned.

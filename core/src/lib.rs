@@ -21,6 +21,7 @@ pub mod amount;
 pub mod cell;
 #[cfg(feature = "defects")]
 pub mod defects;
+pub mod detail;
 pub mod id;
 pub mod key;
 pub mod lease;

@@ -1,10 +1,15 @@
 //! The messages between a gateway and the control plane.
 //!
-//! Three questions, all answered from the gateway's side of the connection: *resolve*
+//! Four questions, all asked from the gateway's side of the connection: *resolve*
 //! (who is this credential, and lend me something), *sync* (here are my counters, what
-//! may I spend) and *poll* (tell me when something changes). Counters are cumulative and
-//! state carries the account's version, so answers may be lost, repeated or overtaken.
+//! may I spend), *poll* (tell me when something changes) and *usage* (this is what it was used
+//! for). Counters are cumulative, state carries the account's version and batches of usage are
+//! numbered, so answers may be lost, repeated or overtaken.
 //! Integers of 64 bits travel as decimal text: JSON readers elsewhere round them.
+
+mod usage;
+
+pub use usage::{USAGE_ROWS_MAX, UsageAnswer, UsageRequest};
 
 use serde::{Deserialize, Serialize};
 

@@ -55,8 +55,8 @@ pub use discount::{Discount, DiscountOutOfRange};
 pub use document::{
     CardPricingDocument, Cause, Charge, ConditionsDocument, ContextTierDocument, EndingDocument,
     EstimateDocument, FieldConditionDocument, GrpcPath, MeterDocument, MeterPriceDocument,
-    MeterSource, Mode, ModelDiscountDocument, ModelDocument, OnEmpty, OverMax, PathPattern, Per, Price,
-    PricedBy, PricingDocument, Promise, RateCardDocument, RuleDocument, RulePricingDocument,
+    MeterSource, Mode, ModelDiscountDocument, ModelDocument, OnEmpty, OverMax, PathPattern, Per,
+    Price, PricedBy, PricingDocument, Promise, RateCardDocument, RuleDocument, RulePricingDocument,
     SettleDocument, TokensDocument, UnknownModel, Unmatched, Verdict,
 };
 pub use error::RateCardError;

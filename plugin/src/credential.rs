@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use creditgate_core::amount::{Currency, Scale};
 use creditgate_core::id::AccountId;
+use creditgate_core::key::CredentialHash;
 use creditgate_core::protocol::{EnforcementMode, Resolved};
 
 use crate::request::access_log;
@@ -19,6 +20,7 @@ use crate::shared;
 /// Whose a credential is, and an account that pays for it.
 #[derive(Debug)]
 pub(crate) struct Credential {
+    pub(crate) hash: CredentialHash,
     pub(crate) account: AccountId,
     pub(crate) customer: Rc<str>,
     /// What the access log says of it.
@@ -47,11 +49,18 @@ struct Limit {
 
 impl Credential {
     /// What an answer says of a credential whose general account's cell is at `slot`.
-    pub(crate) fn of(resolved: &Resolved, slot: u32, ledger: u32, cells_max: u32) -> Self {
+    pub(crate) fn of(
+        hash: CredentialHash,
+        resolved: &Resolved,
+        slot: u32,
+        ledger: u32,
+        cells_max: u32,
+    ) -> Self {
         let customer = Rc::from(resolved.customer.as_str());
         let account = |account, slot, limits, own_prices| {
             let currency = resolved.currency;
             Self {
+                hash,
                 account,
                 customer: Rc::clone(&customer),
                 log_fields: access_log::fields_of(&customer, account, currency),

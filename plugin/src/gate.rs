@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use creditgate_core::amount::Amount;
 use creditgate_core::cell::{Cell, epoch_mark};
+use creditgate_core::detail::Row;
 use creditgate_core::id::{AccountId, InstanceId};
 use creditgate_core::key::CredentialHash;
 use creditgate_core::lease::LeaseNumber;
@@ -29,6 +30,7 @@ use crate::request::{Stage, line::Line};
 use crate::root::bucket::Bucket;
 use crate::root::calls::Calls;
 use crate::root::poll::Watch;
+use crate::root::usage::Usage;
 use crate::root::watched::Watched;
 use crate::shared;
 
@@ -61,7 +63,9 @@ pub struct Gate {
     pub(crate) line: Line,
     pub(crate) watched: Watched,
     pub(crate) orphans: VecDeque<Report>,
-    pub(crate) unsettled: VecDeque<Settlement>,
+    /// Each with what is told of it once it is booked.
+    pub(crate) unsettled: VecDeque<(Settlement, Row)>,
+    pub(crate) usage: Usage,
     /// Bodies whose pieces are let go one by one.
     pub(crate) drips: Drips,
     /// Answers that are paid for by time while they pass.
@@ -117,6 +121,7 @@ impl Gate {
             drips: Drips::default(),
             timed: BTreeSet::new(),
             cut: Vec::new(),
+            usage: Usage::new(limits.usage_rows_max),
             faults_told: BTreeSet::new(),
             calls: Calls::default(),
             watch: Watch::default(),

@@ -138,6 +138,13 @@ metrics! {
     CallsSync = "calls_sync_total",
     /// Long polls.
     CallsPoll = "calls_poll_total",
+    /// Batches of usage detail, repetitions included.
+    CallsUsage = "calls_usage_total",
+    /// Requests whose usage detail was added to their account's row for all other things,
+    /// because there were too many rows.
+    UsageMerged = "usage_merged_total",
+    /// Requests whose usage detail found no room; what they cost is unattributed.
+    UsageDropped = "usage_dropped_total",
     /// Questions without an answer.
     CallsFailed = "calls_failed_total",
     /// Compare-and-sets that came second.

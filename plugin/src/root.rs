@@ -12,6 +12,7 @@ mod neighbours;
 pub(crate) mod poll;
 pub(crate) mod resolve;
 pub(crate) mod sync;
+pub(crate) mod usage;
 pub(crate) mod watched;
 
 use crate::gate::Gate;
@@ -58,6 +59,7 @@ impl Gate {
             self.ask_who(host, now_ms);
             self.report(host, now_ms);
         }
+        self.tell_usage(host, now_ms);
     }
 
     /// The gate closes: whatever remains unused goes back. Best effort, as no answer will
@@ -66,6 +68,7 @@ impl Gate {
         let now_ms = host.now_ms();
         self.book_unsettled(host);
         self.give_everything_back(host, now_ms);
+        self.tell_last_usage(host, now_ms);
         self.counts.flush(host);
     }
 }

@@ -46,6 +46,7 @@ pub mod report;
 pub mod subscription;
 pub mod time;
 pub mod top_up;
+pub mod usage;
 pub mod verify;
 pub mod void;
 pub mod wallet;

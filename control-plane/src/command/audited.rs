@@ -41,7 +41,11 @@ impl Outcome {
             Self::Endpoint(endpoint) => endpoint.id.to_string(),
             Self::Deliveries(endpoint, _) => endpoint.to_string(),
             Self::Grant(outcome) => outcome.subject(),
-            Self::Resolved(_) | Self::Answer(_) | Self::Unfinished | Self::Done => return None,
+            Self::Resolved(_)
+            | Self::Answer(_)
+            | Self::Usage(_)
+            | Self::Unfinished
+            | Self::Done => return None,
         })
     }
 
@@ -67,6 +71,7 @@ impl Outcome {
             | Self::Deliveries(..)
             | Self::Resolved(_)
             | Self::Answer(_)
+            | Self::Usage(_)
             | Self::Unfinished
             | Self::Done => None,
         }

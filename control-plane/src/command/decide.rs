@@ -10,6 +10,7 @@ use creditgate_ledger::grant as grants;
 use creditgate_ledger::id::{AccountId, AuditId, LeaseId};
 use creditgate_ledger::registry::Registry;
 use creditgate_ledger::report::Impossible;
+use creditgate_ledger::usage::{Batch, Booked, Known};
 use creditgate_ledger::webhook::{Attempt, Delivery};
 use creditgate_ledger::{
     Book, ConsumerKey, Entry, Event, Journal, Refusal, Timestamp, credential, customer, decision,
@@ -17,7 +18,7 @@ use creditgate_ledger::{
 };
 
 use super::{Command, Outcome};
-use crate::storage::{BookChange, ChangeSet, Loaded, Target};
+use crate::storage::{BookChange, ChangeSet, ForgetUsage, Loaded, Target};
 
 mod grant;
 mod lease;
@@ -59,6 +60,9 @@ pub struct Work<'a> {
     deliveries: Vec<Delivery>,
     attempts: Vec<Attempt>,
     forget_events_before: Option<Timestamp>,
+    usage_known: Known,
+    usage: Vec<Booked>,
+    forget_usage: Option<ForgetUsage>,
 }
 
 impl<'a> Work<'a> {
@@ -83,6 +87,9 @@ impl<'a> Work<'a> {
             deliveries: Vec::new(),
             attempts: Vec::new(),
             forget_events_before: None,
+            usage_known: loaded.usage,
+            usage: Vec::new(),
+            forget_usage: None,
         }
     }
 
@@ -214,6 +221,11 @@ impl<'a> Work<'a> {
                 self.forget_answers_before = Some(before);
                 Ok(Outcome::Done)
             }
+            Command::BookUsage(batch) => Ok(self.book_usage(&batch)),
+            Command::ForgetUsage(forget) => {
+                self.forget_usage = Some(forget);
+                Ok(Outcome::Done)
+            }
             Command::PutSettings(_)
             | Command::ChangeSettings { .. }
             | Command::BeginEpoch { .. }
@@ -273,8 +285,16 @@ impl<'a> Work<'a> {
             attempts: self.attempts,
             forget_events_before: self.forget_events_before,
             audit: self.audit,
+            usage: self.usage,
+            forget_usage: self.forget_usage,
             ..ChangeSet::default()
         }
+    }
+
+    fn book_usage(&mut self, batch: &Batch) -> Outcome {
+        self.usage.extend(self.usage_known.book(batch, self.clock));
+        let last = self.usage_known.last.get(&batch.source);
+        Outcome::Usage(last.copied().unwrap_or_default())
     }
 
     /// The registry, to be changed; copied at the first change of the batch.

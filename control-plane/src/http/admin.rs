@@ -34,6 +34,7 @@ mod rate_cards;
 mod settings;
 mod subscriptions;
 mod transactions;
+mod usage;
 mod wallets;
 mod webhook_endpoints;
 
@@ -47,6 +48,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .merge(balances::routes())
         .merge(breakdown::routes())
         .merge(transactions::routes())
+        .merge(usage::routes())
         .merge(plans::routes())
         .merge(subscriptions::routes())
         .merge(credit_grants::routes())

@@ -1,4 +1,4 @@
-//! For gateways: resolve, sync, poll. The messages are those of `creditgate_core::protocol`.
+//! For gateways: resolve, sync, poll, usage. The messages are those of `creditgate_core::protocol`.
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
@@ -17,6 +17,7 @@ use crate::problem::Problem;
 mod poll;
 mod resolve;
 mod sync;
+mod usage;
 
 /// The largest message, in bytes.
 const MESSAGE_MAX: usize = 256 * 1024;
@@ -26,6 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(resolve::gateway_resolve))
         .routes(routes!(sync::gateway_sync))
         .routes(routes!(poll::gateway_poll))
+        .routes(routes!(usage::gateway_usage))
 }
 
 /// A message of a gateway, and which gateway it is from.

@@ -146,6 +146,7 @@ pub const CODES: &[Code] = &[
     code(409, "wallet_frozen", "The wallet is frozen"),
     code(413, "body_too_large", "The body is too large"),
     code(413, "too_many_reports", "Too many reports in one sync"),
+    code(413, "too_many_rows", "Too many rows in one batch of usage"),
     code(422, "body_invalid", "A field of the body is not acceptable"),
     code(
         422,

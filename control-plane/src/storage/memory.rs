@@ -17,6 +17,7 @@ use creditgate_ledger::id::{
 };
 use creditgate_ledger::rate_card::{RateCardHead, RateCardVersion};
 use creditgate_ledger::subscription::Subscription;
+use creditgate_ledger::usage::Total;
 use creditgate_ledger::verify::Finding;
 use creditgate_ledger::webhook::{Attempt, Delivery};
 use creditgate_ledger::{
@@ -26,7 +27,7 @@ use creditgate_ledger::{
 use super::{
     ApplicationFilter, AuditFilter, ClaimFilter, CustomerFilter, DeliveryFilter, EntryFilter,
     EventFilter, GrantFilter, LeaseFilter, LeaseTotal, LotFilter, OwedTotal, Page, PageRequest,
-    Reader, SubscriptionFilter, WalletFilter,
+    Reader, SubscriptionFilter, UsagePage, UsageQuery, WalletFilter,
 };
 use super::{ChangeSet, LoadPlan, Loaded, Storage, StorageError, Target};
 use tables::Tables;
@@ -38,6 +39,7 @@ mod reads;
 mod tables;
 mod terms;
 mod told;
+mod usage;
 mod write;
 
 /// A handle on a storage in memory.
@@ -160,5 +162,8 @@ look! {
     owed_totals() -> Vec<OwedTotal>;
     leases_quarantined_before(before: Timestamp, limit: u32) -> Vec<(CustomerId, LeaseId)>;
     next_instants(after: (Timestamp, CustomerId), limit: u32) -> Vec<(Timestamp, CustomerId)>;
+    usage(query: &UsageQuery) -> UsagePage;
+    usage_total(account: AccountId) -> Total;
+    usage_kept(account: AccountId) -> i128;
     self_check() -> Vec<Finding>;
 }

@@ -21,6 +21,7 @@ use creditgate_ledger::id::{
 };
 use creditgate_ledger::rate_card::{RateCardHead, RateCardVersion};
 use creditgate_ledger::subscription::Subscription;
+use creditgate_ledger::usage;
 use creditgate_ledger::verify::Finding;
 use creditgate_ledger::webhook::{Attempt, Delivery};
 use creditgate_ledger::{
@@ -32,7 +33,7 @@ use super::filter::{
     ApplicationFilter, AuditFilter, ClaimFilter, CustomerFilter, DeliveryFilter, EntryFilter,
     EventFilter, GrantFilter, LeaseFilter, LotFilter, SubscriptionFilter, WalletFilter,
 };
-use super::{StorageError, Target};
+use super::{StorageError, Target, UsagePage, UsageQuery};
 
 /// Where a page of a list ended; opaque to clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -340,6 +341,16 @@ pub trait Reader: Send + Sync + 'static {
         after: (Timestamp, CustomerId),
         limit: u32,
     ) -> Result<Vec<(Timestamp, CustomerId)>, StorageError>;
+
+    /// Sums of usage detail, in the order of their groups.
+    fn usage(&self, query: &UsageQuery) -> Result<UsagePage, StorageError>;
+
+    /// All usage detail that was ever booked for an account.
+    fn usage_total(&self, account: AccountId) -> Result<usage::Total, StorageError>;
+
+    /// What the rows of an account's usage detail come to that are not forgotten, in smallest
+    /// units.
+    fn usage_kept(&self, account: AccountId) -> Result<i128, StorageError>;
 
     /// A reader that sees all of its looks at one moment. Keep it briefly.
     fn snapshot(&self) -> Result<Box<dyn Reader>, StorageError>;

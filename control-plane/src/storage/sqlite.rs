@@ -40,6 +40,7 @@ mod reads;
 mod registry;
 mod subscription;
 mod upgrade;
+mod usage;
 mod wallet;
 mod webhook;
 
@@ -130,6 +131,7 @@ impl SqliteStorage {
                 row.into_iter().for_each(|row| loaded.add_application(row));
             }
         }
+        loaded.usage = usage::known(connection, &plan.usage)?;
         for key in &plan.idempotency {
             let sql = "SELECT fingerprint, status, body, created_at FROM answer WHERE principal = ?1 AND key = ?2";
             let answer = columns::first(

@@ -145,6 +145,10 @@ impl<S: Storage> Worker<'_, S> {
                 self.changes.wake_all();
             }
         }
+        for batch in &changes.usage {
+            let left_out = u64::try_from(batch.left_out).unwrap_or(u64::MAX);
+            metrics::counter!("creditgate_usage_rows_left_out_total").increment(left_out);
+        }
         if !changes.deliveries.is_empty() {
             self.changes.outbox().notify_one();
         }
@@ -189,6 +193,7 @@ fn plan(batch: &[Job]) -> LoadPlan {
     for job in batch {
         plan.targets.extend(job.command.targets());
         plan.reported.extend(job.command.reported());
+        plan.usage.extend(job.command.usage());
         let key = job
             .idempotency
             .as_ref()

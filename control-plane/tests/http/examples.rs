@@ -11,6 +11,7 @@ use std::fs;
 use std::path::Path;
 
 use axum::http::Method;
+use creditgate_ledger::usage::Day;
 use serde_json::{Map, Value, json};
 
 use crate::plane::{ADMIN, Answer};
@@ -27,6 +28,8 @@ pub(crate) const READS: &str = "
 /v1/wallets/{id}/balance /v1/wallets/{wallet}/balance
 /v1/wallets/{id}/lots /v1/wallets/{wallet}/lots
 /v1/wallets/{id}/transactions /v1/wallets/{wallet}/transactions?limit=2
+/v1/usage /v1/usage?group_by=customer,day,rule,model,key,status_class,rate_card_version
+/v1/customers/{id}/usage /v1/customers/ada/usage
 /v1/lots/{id} /v1/lots/{lot}
 /v1/currencies
 /v1/rate-cards
@@ -129,6 +132,7 @@ impl Alike {
             _ if text.starts_with("http://127.0.0.1:") => {
                 return "https://example.com/hooks".to_owned();
             }
+            0 if text.parse::<Day>().is_ok() => return "2026-01-31".to_owned(),
             0 if is_instant(text) => return "2026-01-31T12:00:00.000Z".to_owned(),
             _ => return text.to_owned(),
         };

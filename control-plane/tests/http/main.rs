@@ -34,4 +34,5 @@ mod retention;
 mod scheduled_cards;
 mod settings;
 mod time;
+mod usage;
 mod wallets;

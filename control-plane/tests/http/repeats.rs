@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 
 use axum::http::Method;
+use creditgate_core::detail::Row;
 use serde_json::json;
 
 use crate::edge::{Edge, counters};
 use crate::examples::Line;
 use crate::hooks::receiver::Receiver;
 use crate::plane::{ADMIN, Answer, Plane};
+use crate::usage::{row, tell};
 
 async fn post(plane: &Plane, path: &str, body: &str, key: &str) -> Answer {
     plane
@@ -169,6 +171,13 @@ pub(crate) async fn furnished() -> (Plane, Receiver, Vec<(&'static str, String)>
     let scheduled = "/v1/rate-cards/edge?effective_at=2099-01-01T00:00:00Z";
     assert_eq!(plane.put(scheduled, next).await.status, 200);
     let lent = edge.know(&plane, &secret, 1, 4_000).await.answer;
+    let chat = Row {
+        model: Some("small".to_owned()),
+        ..row(lent.account, &secret, "chat", 750)
+    };
+    let used = counters([4_000, 0, 1_000, 0, 1_000]);
+    edge.report(&plane, &lent, used, 0).await;
+    tell(&edge, &plane, 1, vec![chat]).await;
     // A report that can't be true: the lease is quarantined.
     let untrue = counters([4_000, 0, 1_000, 0, 2_000]);
     edge.report(&plane, &lent, untrue, 0).await;

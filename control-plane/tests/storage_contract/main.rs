@@ -16,6 +16,7 @@ mod rows;
 mod sqlite_only;
 mod tampering;
 mod upgrade;
+mod usage;
 mod verify;
 mod world;
 mod writes;

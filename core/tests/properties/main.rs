@@ -29,6 +29,7 @@ mod answers;
 mod cards;
 mod cells;
 mod conditions;
+mod detail;
 mod generator;
 mod keys;
 mod leases;

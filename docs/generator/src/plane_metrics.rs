@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use crate::markdown::table;
 
 /// Name, kind and labels, meaning.
-const METRICS: [(&str, &str, &str); 18] = [
+const METRICS: [(&str, &str, &str); 20] = [
     (
         "creditgate_commands_total",
         "counter: `kind`, `result`",
@@ -49,6 +49,16 @@ const METRICS: [(&str, &str, &str); 18] = [
         "creditgate_reports_total",
         "counter",
         "Reports in them: one an account.",
+    ),
+    (
+        "creditgate_usage_batches_total",
+        "counter",
+        "Batches of usage detail that gateways sent, repetitions included.",
+    ),
+    (
+        "creditgate_usage_rows_left_out_total",
+        "counter",
+        "Rows of them whose account is not here: another ledger's, from before a restore.",
     ),
     (
         "creditgate_polls_total",

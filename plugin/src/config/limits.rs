@@ -28,6 +28,9 @@ pub struct Limits {
     pub cas_attempts: u32,
     /// Settlements that each worker keeps for the tick.
     pub settlements_max: usize,
+    /// Rows of usage detail that each worker gathers between two batches; what is beyond them
+    /// is added to one row for each account. 16 to 65536.
+    pub usage_rows_max: usize,
     /// The longest header that is read as a credential, in bytes.
     pub header_bytes_max: usize,
 }
@@ -44,6 +47,7 @@ impl Default for Limits {
             calls_max: 64,
             cas_attempts: 16,
             settlements_max: 65_536,
+            usage_rows_max: 2_048,
             header_bytes_max: 8_192,
         }
     }
@@ -86,6 +90,12 @@ impl Limits {
             0,
             bound,
             "limits.settlements_max",
+        )?;
+        within(
+            size(self.usage_rows_max),
+            16,
+            65_536,
+            "limits.usage_rows_max",
         )?;
         within(
             size(self.header_bytes_max),

@@ -66,7 +66,7 @@ impl Line {
                 let _ = write!(self.0, ",\"{name}\":{model}");
             }
         }
-        for (kind, count) in due.tokens.iter().filter(|(_, count)| *count > 0) {
+        for (kind, count) in due.measures.tokens.iter().filter(|(_, count)| *count > 0) {
             let _ = write!(self.0, ",\"{}_tokens\":{count}", kind.as_str());
         }
     }

@@ -8,8 +8,8 @@
 use creditgate_core::amount::Amount;
 use creditgate_core::cell::{Cell, NotAdmitted};
 use creditgate_core::lease::LeaseNumber;
-use creditgate_core::rate_card::PRICE_MAX;
-use creditgate_core::usage::{EventEnd, TokenCounts};
+use creditgate_core::rate_card::{Measures, PRICE_MAX};
+use creditgate_core::usage::EventEnd;
 
 use super::Admitted;
 use super::line::Place;
@@ -46,7 +46,7 @@ pub(crate) struct Burning {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reach {
     pub(crate) cost: Amount,
-    pub(crate) tokens: TokenCounts,
+    pub(crate) measures: Measures,
     pub(super) event: EventEnd,
 }
 
@@ -136,7 +136,7 @@ impl Admitted {
         let step = self.terms.rule.step(asked);
         let begun = Reach {
             cost: Amount::ZERO,
-            tokens: TokenCounts::ZERO,
+            measures: Measures::default(),
             event: EventEnd::default(),
         };
         self.burning = Some(Box::new(Burning {
@@ -166,7 +166,7 @@ impl Admitted {
         let cost = rule.cost(&measures, &self.models(None));
         if let Some(burning) = &mut self.burning {
             burning.measured.cost = cost.unwrap_or(PRICE_MAX);
-            burning.measured.tokens = measures.tokens;
+            burning.measured.measures = measures;
             burning.measured.event.pass(piece);
         }
     }

@@ -102,7 +102,10 @@ impl Gate {
         if admitted.is_grpc {
             admitted.response.grpc_status = number(host.response_trailer("grpc-status"));
         }
-        admitted.hold_trailers(host)
+        if admitted.burning.is_none() {
+            return Action::Continue;
+        }
+        self.pass_trailers(host, id)
     }
 }
 

@@ -9,10 +9,14 @@
 
 use creditgate_core::amount::Amount;
 use creditgate_core::cell::Settlement as Outcome;
+pub(crate) use creditgate_core::detail::SettledBy as By;
+use creditgate_core::detail::{Counts, Heading, Row};
 use creditgate_core::id::AccountId;
 use creditgate_core::lease::LeaseNumber;
-use creditgate_core::rate_card::{Cause, Causes, CostError, Ending, OnEmpty, Promise, Verdict};
-use creditgate_core::usage::{ModelName, TokenCounts};
+use creditgate_core::rate_card::{
+    Cause, Causes, CostError, Ending, Measures, OnEmpty, Promise, Verdict,
+};
+use creditgate_core::usage::ModelName;
 
 use super::access_log::{self, Fate};
 use super::meter::{Measured, Meter, Told};
@@ -50,52 +54,19 @@ pub(crate) struct Settlement {
 pub(crate) struct Due {
     pub(crate) amount: Amount,
     pub(crate) by: By,
-    /// Of the answer, if it told any.
-    pub(crate) tokens: TokenCounts,
+    /// What was measured, if the price depends on it.
+    pub(crate) measures: Measures,
     /// The model that answered.
     pub(crate) model: Option<ModelName>,
 }
 
 impl Due {
-    const fn of(amount: Amount, by: By) -> Self {
+    fn of(amount: Amount, by: By) -> Self {
         Self {
             amount,
             by,
-            tokens: TokenCounts::ZERO,
+            measures: Measures::default(),
             model: None,
-        }
-    }
-}
-
-/// What a charge goes by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum By {
-    /// The rule's price, which is fixed.
-    Price,
-    /// What was measured, and what the answer says it used.
-    Usage,
-    /// What had passed of an answer that broke off.
-    Passed,
-    /// What had passed of an answer that the filter ended.
-    Ended,
-    /// What was reserved: the answer didn't tell.
-    Estimate,
-    /// The rule's minimum.
-    Minimum,
-    /// It is released.
-    Nothing,
-}
-
-impl By {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Price => "price",
-            Self::Usage => "usage",
-            Self::Passed => "passed",
-            Self::Ended => "ended",
-            Self::Estimate => "estimate",
-            Self::Minimum => "minimum",
-            Self::Nothing => "nothing",
         }
     }
 }
@@ -104,10 +75,21 @@ impl Admitted {
     /// What is due for an answer that the filter ended: what had passed.
     fn due_if_ended(&self) -> Option<Due> {
         let burning = self.burning.as_ref().filter(|burning| burning.is_ended())?;
-        Some(Due {
-            tokens: burning.passed.tokens,
-            ..Due::of(burning.passed.cost.min(burning.reserved), By::Ended)
-        })
+        let mut due = Due::of(burning.passed.cost.min(burning.reserved), By::Ended);
+        due.measures = burning.passed.measures;
+        Some(due)
+    }
+
+    /// What an answer costs that was read. A metered one that ends when the credit does costs no
+    /// more than was reserved; nor does a strict one that broke off.
+    fn capped(&self, cost: Amount, told: Told) -> Amount {
+        let rule = &self.terms.rule;
+        match (rule.promise(), rule.on_empty(), told) {
+            (Promise::Strict, _, Told::Passed) | (Promise::Metered, OnEmpty::End, _) => {
+                cost.min(self.reserved())
+            }
+            _ => cost,
+        }
     }
 }
 
@@ -146,8 +128,10 @@ impl Gate {
             _ => (Metric::Settled, Fate::Settled),
         };
         self.count(metric);
-        if !admitted.is_settled {
-            if !self.book_shares(host, &admitted, due.amount) {
+        if admitted.is_settled {
+            self.note_usage(&admitted.heading(&due), due.amount, &due.counts());
+        } else {
+            if !self.book_shares(host, &admitted, &due) {
                 fate = Fate::Gone;
             }
             let now_ms = self.watched.latest_ms();
@@ -160,33 +144,45 @@ impl Gate {
     }
 
     /// Books what a request costs under each lease that it reserved under; what exceeds all that
-    /// was reserved goes to the last. Answers whether all of them were there.
-    fn book_shares(&mut self, host: &dyn Host, admitted: &Admitted, cost: Amount) -> bool {
+    /// was reserved goes to the last, what was counted to the first. Answers whether all of them
+    /// were there.
+    fn book_shares(&mut self, host: &dyn Host, admitted: &Admitted, due: &Due) -> bool {
         let mut settlement = Settlement {
             slot: admitted.slot,
             account: admitted.credential.account,
             lease: admitted.lease,
             estimate: admitted.terms.cost(),
-            actual: cost,
+            actual: due.amount,
         };
-        let mut rest = cost;
+        let told = admitted.heading(due);
+        let mut counts = due.counts();
+        let mut rest = due.amount;
         let mut is_known = true;
         for part in admitted.parts() {
             settlement.actual = rest.min(settlement.estimate);
             rest = rest.saturating_sub(settlement.actual);
-            is_known &= self.book_now(host, settlement);
+            is_known &= self.book_now(host, settlement, &told, &counts);
+            counts = Counts::default();
             (settlement.lease, settlement.estimate) = *part;
         }
         settlement.actual = rest;
-        self.book_now(host, settlement) && is_known
+        self.book_now(host, settlement, &told, &counts) && is_known
     }
 
-    fn book_now(&mut self, host: &dyn Host, settlement: Settlement) -> bool {
-        let booked = self.book(host, settlement, self.config.limits.cas_attempts);
-        if booked.is_none() {
-            self.book_later(settlement);
+    fn book_now(
+        &mut self,
+        host: &dyn Host,
+        settlement: Settlement,
+        told: &Heading<'_>,
+        counts: &Counts,
+    ) -> bool {
+        let cost = settlement.actual;
+        match self.book(host, settlement, self.config.limits.cas_attempts) {
+            Some(Outcome::Booked) => self.note_usage(told, cost, counts),
+            Some(Outcome::Gone) => return false,
+            None => self.book_later(settlement, Row::of(told, cost, counts)),
         }
-        booked != Some(Outcome::Gone)
+        true
     }
 
     /// What a request that has ended costs.
@@ -222,15 +218,8 @@ impl Gate {
         let models = admitted.models(answered.as_ref());
         let cost = terms.rule.cost(&measures, &models);
         let mut due = match (told, cost) {
-            (Told::All, Ok(cost)) => Due::of(cost, By::Usage),
-            (Told::Passed, Ok(cost)) => Due::of(
-                match (terms.rule.promise(), terms.rule.on_empty()) {
-                    (Promise::Expected, _) | (Promise::Metered, OnEmpty::Finish) => cost,
-                    // Of a metered answer a part may be held back that is not paid for.
-                    (Promise::Strict | Promise::Metered, _) => cost.min(admitted.reserved()),
-                },
-                By::Passed,
-            ),
+            (Told::All, Ok(cost)) => Due::of(admitted.capped(cost, told), By::Usage),
+            (Told::Passed, Ok(cost)) => Due::of(admitted.capped(cost, told), By::Passed),
             (Told::Nothing(fault), _) => self.at_estimate(host, admitted, fault.as_str()),
             (Told::All | Told::Passed, Err(CostError::UnknownModel)) => {
                 self.at_estimate(host, admitted, "model_unknown")
@@ -241,10 +230,10 @@ impl Gate {
         };
         if due.amount > admitted.reserved() {
             self.count(Metric::Overruns);
-            let units = due.amount.saturating_sub(terms.cost());
+            let units = due.amount.saturating_sub(admitted.reserved());
             self.count_units(Metric::OverrunUnits, units);
         }
-        due.tokens = measures.tokens;
+        due.measures = measures;
         due.model = answered;
         due
     }
@@ -299,10 +288,10 @@ impl Gate {
         None
     }
 
-    fn book_later(&mut self, settlement: Settlement) {
+    fn book_later(&mut self, settlement: Settlement, row: Row) {
         if self.unsettled.len() < self.config.limits.settlements_max {
             self.count(Metric::SettledLater);
-            self.unsettled.push_back(settlement);
+            self.unsettled.push_back((settlement, row));
         } else {
             self.count(Metric::SettlementsDropped);
         }
@@ -311,14 +300,13 @@ impl Gate {
     /// Books what lost its races. From the tick.
     pub(crate) fn book_unsettled(&mut self, host: &dyn Host) {
         for _ in 0..self.unsettled.len() {
-            let Some(settlement) = self.unsettled.pop_front() else {
+            let Some((settlement, row)) = self.unsettled.pop_front() else {
                 return;
             };
-            if self
-                .book(host, settlement, self.config.limits.cas_attempts)
-                .is_none()
-            {
-                self.unsettled.push_back(settlement);
+            match self.book(host, settlement, self.config.limits.cas_attempts) {
+                Some(Outcome::Booked) => self.note_usage(&row.heading(), row.cost, &row.counts),
+                Some(Outcome::Gone) => {}
+                None => self.unsettled.push_back((settlement, row)),
             }
         }
     }

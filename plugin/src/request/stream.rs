@@ -73,6 +73,25 @@ impl Gate {
         })
     }
 
+    /// The response's trailers come by: they pass no earlier than what is held back, and what they
+    /// tell is paid for like what a piece tells.
+    pub(super) fn pass_trailers(&mut self, host: &dyn Host, id: u32) -> Action {
+        self.with_stream(id, Action::Continue, |gate, admitted| {
+            let Some(burning) = &mut admitted.burning else {
+                return Action::Continue;
+            };
+            burning.has_end = true;
+            if burning.is_ended() {
+                if !gate.drips.answers.contains(&id) {
+                    host.reset_response();
+                }
+                return Action::Pause;
+            }
+            admitted.measure(host, &[]);
+            gate.pass_on(host, id, admitted)
+        })
+    }
+
     /// Does something with an admitted request and the gate at once.
     pub(super) fn with_stream<T>(
         &mut self,
@@ -323,23 +342,6 @@ impl Gate {
 }
 
 impl Admitted {
-    /// The response's trailers come by: they pass no earlier than what is held back.
-    pub(super) fn hold_trailers(&mut self, host: &dyn Host) -> Action {
-        let Some(burning) = &mut self.burning else {
-            return Action::Continue;
-        };
-        burning.has_end = true;
-        match burning.state {
-            State::Open | State::Unpaid => Action::Continue,
-            State::Waiting { .. } => Action::Pause,
-            State::Ending { .. } | State::Ended => {
-                burning.state = State::Ended;
-                host.reset_response();
-                Action::Pause
-            }
-        }
-    }
-
     fn set_state(&mut self, state: State) {
         if let Some(burning) = &mut self.burning {
             burning.state = state;

@@ -41,6 +41,8 @@ pub(crate) enum Question {
     Sync(Vec<Reported>),
     /// What changed?
     Poll,
+    /// A batch of usage detail, by its number.
+    Usage(u64),
 }
 
 /// What a report of a sync was made of.
@@ -111,12 +113,14 @@ impl Calls {
         self.rest.until_ms()
     }
 
-    /// Calls under way, the poll aside.
+    /// Calls under way, those aside of which there is one at most: the poll, a batch of usage.
     pub(crate) fn len(&self) -> usize {
-        let polls = |pending: &&Pending| matches!(pending.question, Question::Poll);
-        self.pending
-            .len()
-            .saturating_sub(self.pending.values().filter(polls).count())
+        let pending = self.pending.values();
+        let questions = pending.filter(|pending| match pending.question {
+            Question::Resolve { .. } | Question::Sync(_) => true,
+            Question::Poll | Question::Usage(_) => false,
+        });
+        questions.count()
     }
 }
 
@@ -135,6 +139,7 @@ impl Gate {
             Question::Resolve { .. } => Metric::CallsResolve,
             Question::Sync(_) => Metric::CallsSync,
             Question::Poll => Metric::CallsPoll,
+            Question::Usage(_) => Metric::CallsUsage,
         };
         let body = serde_json::to_vec(body).map_err(|_| NotSent)?;
         let bearer = self.gateway_key.bearer();
@@ -176,6 +181,7 @@ impl Gate {
     fn rest_after(&mut self, host: &dyn Host, now_ms: u64, question: &Question) {
         match question {
             Question::Poll => self.watch.rest.lengthen(host, now_ms),
+            Question::Usage(_) => self.usage.rest.lengthen(host, now_ms),
             Question::Resolve { .. } | Question::Sync(_) => self.calls.rest.lengthen(host, now_ms),
         }
     }
@@ -214,6 +220,7 @@ impl Gate {
                 self.on_synced(host, pending.sent_at_ms, now_ms, reported, body)
             }
             Question::Poll => self.on_polled(host, pending.sent_at_ms, now_ms, body),
+            Question::Usage(number) => self.on_usage_told(host, now_ms, number, body),
         }
         self.run(host, now_ms);
     }

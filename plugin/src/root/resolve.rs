@@ -180,7 +180,7 @@ impl Gate {
         told: &Told<'_>,
     ) {
         let cells_max = self.config.limits.cells_max;
-        let credential = Credential::of(told.resolved, slot, self.ledger(), cells_max);
+        let credential = Credential::of(*hash, told.resolved, slot, self.ledger(), cells_max);
         let account = credential.account;
         if self.credentials.insert(*hash, Rc::new(credential)) {
             self.count(Metric::CredentialsEvicted);

@@ -13,6 +13,7 @@ mod neighbours;
 mod outages;
 mod own_prices;
 mod settling;
+mod usage;
 mod waiting;
 mod watching;
 mod world;

@@ -176,7 +176,11 @@ impl Work<'_> {
     }
 
     fn put_settings(&mut self, mut settings: Settings) -> Result<Outcome, Refusal> {
-        let mut cards = self.registry.rate_cards.iter().filter(|card| card.is_live());
+        let mut cards = self
+            .registry
+            .rate_cards
+            .iter()
+            .filter(|card| card.is_live());
         let expecting = cards.find_map(|card| Some((card, overrunning(&card.document)?)));
         if let Some((card, (rule, _))) = expecting.filter(|_| settings.overrun_max.is_zero()) {
             let problem = format!(

@@ -13,8 +13,9 @@ use creditgate_ledger::id::{
 };
 use creditgate_ledger::rate_card::RateCardVersion;
 use creditgate_ledger::subscription::Subscription;
+use creditgate_ledger::usage::{Source, Total, UsageKey, UsageRow};
 use creditgate_ledger::webhook::{Attempt, Delivery};
-use creditgate_ledger::{Book, ConsumerKey, Entry, Event, Lease, Lot, Registry};
+use creditgate_ledger::{Book, ConsumerKey, Entry, Event, Lease, Lot, Registry, Timestamp};
 
 use super::names::{Kind, Names};
 use crate::storage::{IdempotencyKey, LoadPlan, Loaded, NamedLease, StoredAnswer, Target};
@@ -44,6 +45,10 @@ pub(super) struct Tables {
     pub(super) deliveries: BTreeMap<DeliveryId, Delivery>,
     pub(super) attempts: BTreeMap<(DeliveryId, u32), Attempt>,
     pub(super) audit: BTreeMap<AuditId, AuditRecord>,
+    pub(super) usage: BTreeMap<UsageKey, UsageRow>,
+    pub(super) usage_totals: BTreeMap<AccountId, Total>,
+    /// The last number of each source, and when it came.
+    pub(super) usage_sources: BTreeMap<Source, (u64, Timestamp)>,
     /// Lots that are not live.
     pub(super) past_lots: BTreeMap<LotId, Lot>,
     /// Leases that are not live.
@@ -115,6 +120,7 @@ impl Tables {
                 row.into_iter().for_each(|row| loaded.add_application(row));
             }
         }
+        loaded.usage = self.usage_known(&plan.usage);
         for key in &plan.idempotency {
             if let Some(answer) = self.answers.get(key) {
                 loaded.answers.insert(key.clone(), answer.clone());

@@ -133,6 +133,10 @@ impl Tables {
         if let Some(before) = changes.forget_events_before {
             self.forget_events(before);
         }
+        self.add_usage(&changes.usage);
+        if let Some(forget) = changes.forget_usage {
+            self.forget_usage(forget);
+        }
         self.last_change
     }
 

@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 use super::books::last_change;
 use super::columns::write_one;
 use super::{
-    audit, claim, grant, journal, lease, lot, party, registry, subscription, wallet, webhook,
+    audit, claim, grant, journal, lease, lot, party, registry, subscription, usage, wallet, webhook,
 };
 use crate::storage::diff::changed;
 use crate::storage::{BookChange, ChangeSet, FORGET_MAX, StorageError};
@@ -58,6 +58,10 @@ pub(super) fn write(connection: &Connection, changes: &ChangeSet) -> Result<u64,
     }
     if let Some(before) = changes.forget_events_before {
         webhook::forget_events(connection, before)?;
+    }
+    usage::write(connection, &changes.usage)?;
+    if let Some(forget) = changes.forget_usage {
+        usage::forget(connection, forget)?;
     }
     Ok(last)
 }

@@ -16,7 +16,7 @@ use crate::storage::StorageError;
 type Migration = fn(&Connection) -> Result<(), StorageError>;
 
 /// Each from its place in the list.
-const MIGRATIONS: [Migration; 5] = [
+const MIGRATIONS: [Migration; 6] = [
     |connection| {
         Ok(connection.execute_batch(include_str!("../../../migrations/sqlite/0001_books.sql"))?)
     },
@@ -35,6 +35,9 @@ const MIGRATIONS: [Migration; 5] = [
         Ok(connection.execute_batch(include_str!(
             "../../../migrations/sqlite/0005_rate_card_versions.sql"
         ))?)
+    },
+    |connection| {
+        Ok(connection.execute_batch(include_str!("../../../migrations/sqlite/0006_usage.sql"))?)
     },
 ];
 

@@ -1,5 +1,7 @@
 //! Tests: every list and every look for what is due walks an index, however many rows there are.
 
+mod usage;
+
 use std::cell::RefCell;
 
 use creditgate_core::amount::Currency;

@@ -13,6 +13,7 @@ use creditgate_ledger::id::{
 };
 use creditgate_ledger::rate_card::{RateCardHead, RateCardVersion};
 use creditgate_ledger::subscription::Subscription;
+use creditgate_ledger::usage::Total;
 use creditgate_ledger::verify::Finding;
 use creditgate_ledger::webhook::{Attempt, Delivery};
 use creditgate_ledger::{
@@ -26,13 +27,13 @@ use super::party::{customer_columns, key_columns, read_customer, read_key};
 use super::pool::{Pool, Source};
 use super::registry::{self, RegistryCache};
 use super::{
-    audit, books, check, claim, due, grant, journal, lot, owner, party, subscription, wallet,
-    webhook,
+    audit, books, check, claim, due, grant, journal, lot, owner, party, subscription, usage,
+    wallet, webhook,
 };
 use crate::storage::{
     ApplicationFilter, AuditFilter, ClaimFilter, CustomerFilter, DeliveryFilter, EntryFilter,
     EventFilter, GrantFilter, LeaseFilter, LeaseTotal, LotFilter, OwedTotal, Page, PageRequest,
-    Reader, StorageError, SubscriptionFilter, Target, WalletFilter,
+    Reader, StorageError, SubscriptionFilter, Target, UsagePage, UsageQuery, WalletFilter,
 };
 
 /// The reading side of a database. Clones share their connections.
@@ -136,6 +137,9 @@ impl Reader for SqliteReader {
     }
 
     delegated! {
+        usage(query: &UsageQuery) -> UsagePage = usage::page;
+        usage_total(account: AccountId) -> Total = usage::total;
+        usage_kept(account: AccountId) -> i128 = usage::kept;
         customers(filter: CustomerFilter, page: PageRequest) -> Page<Customer> = party::page;
         wallet(id: WalletId) -> Option<Wallet> = wallet::one;
         wallets(customer: CustomerId) -> Vec<Wallet> = wallet::of_customer;

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use creditgate_core::amount::{Amount, Currency, Scale};
+use creditgate_core::detail::Row;
 use creditgate_core::id::AccountId;
 use creditgate_core::key::{CredentialHash, credential_hash};
 use creditgate_core::lease::{Counters, LeaseNumber};
@@ -11,7 +12,8 @@ use creditgate_core::outage::OnUnavailable;
 use creditgate_core::protocol::{
     AccountState, Barred, Block, CustomerPricing, EnforcementMode, GatewayConfig, LeaseAnswer,
     LimitedAccount, Phase, PollAnswer, PollRequest, PreviousAnswer, Report, ResolveAnswer,
-    ResolveRequest, Resolved, SyncAnswer, SyncRequest, Timing,
+    ResolveRequest, Resolved, SyncAnswer, SyncRequest, Timing, USAGE_ROWS_MAX, UsageAnswer,
+    UsageRequest,
 };
 use creditgate_core::rate_card::RateCardDocument;
 use creditgate_plugin::host::CallAnswer;
@@ -74,6 +76,11 @@ pub(crate) struct Plane {
     pub(crate) resolves: u32,
     pub(crate) syncs: u32,
     pub(crate) reports: Vec<Report>,
+    /// The batches of usage that came, repetitions too.
+    pub(crate) batches: Vec<UsageRequest>,
+    /// The rows of those that were new.
+    pub(crate) used: Vec<Row>,
+    last_batch: HashMap<u64, u64>,
 }
 
 pub(crate) const fn account(customer: u8) -> AccountId {
@@ -121,6 +128,9 @@ impl Plane {
             resolves: 0,
             syncs: 0,
             reports: Vec::new(),
+            batches: Vec::new(),
+            used: Vec::new(),
+            last_batch: HashMap::new(),
         };
         plane.add_customer(1, purse);
         plane
@@ -203,6 +213,7 @@ impl Plane {
         let answer = match call.path.as_str() {
             "/v1/gateway/resolve" => text(&self.resolve(&read(&call.body))),
             "/v1/gateway/sync" => text(&self.sync(&read(&call.body))),
+            "/v1/gateway/usage" => text(&self.usage(read(&call.body))),
             "/v1/gateway/poll" => text(&self.poll(&read(&call.body), call, now_ms)?),
             other => panic!("no such path: {other}"),
         };
@@ -289,6 +300,19 @@ impl Plane {
             epoch: self.epoch,
             answers,
         }
+    }
+
+    fn usage(&mut self, request: UsageRequest) -> UsageAnswer {
+        assert!((1..=USAGE_ROWS_MAX).contains(&request.rows.len()));
+        let last = self.last_batch.entry(request.source).or_default();
+        if request.number > *last {
+            assert_eq!(request.number, *last + 1, "none is left out");
+            *last = request.number;
+            self.used.extend(request.rows.iter().cloned());
+        }
+        let number = *last;
+        self.batches.push(request);
+        UsageAnswer { number }
     }
 
     fn report(&mut self, report: &Report, known_epoch: bool) -> LeaseAnswer {
