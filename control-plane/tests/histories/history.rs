@@ -213,6 +213,7 @@ impl Recorder {
         self.carry_out(Command::PutRateCard {
             name: "card".to_owned(),
             document: serde_json::from_value(document).map(Box::new).unwrap(),
+            effective_at: None,
         });
         self.carry_out(Command::CreateGateway {
             external_id: "edge".to_owned(),
