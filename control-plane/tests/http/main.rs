@@ -34,3 +34,4 @@ mod scheduled_cards;
 mod settings;
 mod time;
 mod wallets;
+mod well_known_models;
