@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 mod client;
 mod drain;
 mod export;
+mod import_prices;
 mod key;
 mod lease;
 mod plugin;
@@ -43,6 +44,8 @@ enum Verb {
     /// The filter's configuration.
     #[command(subcommand)]
     Plugin(plugin::PluginVerb),
+    /// Turns a public price list of language models into the `models` of a rate card.
+    ImportPrices(import_prices::ImportPrices),
 }
 
 /// Runs the verb of the process's arguments.
@@ -59,6 +62,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Verb::Lease(lease) => lease.run(),
         Verb::Key(key) => Ok(key.run()),
         Verb::Plugin(plugin) => plugin.run(),
+        Verb::ImportPrices(import) => import.run(),
     }
 }
 

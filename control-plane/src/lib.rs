@@ -10,6 +10,7 @@ pub mod export;
 pub mod http;
 pub mod jobs;
 pub mod notify;
+pub mod price_list;
 pub mod problem;
 pub mod restored;
 pub mod storage;

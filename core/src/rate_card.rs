@@ -61,7 +61,7 @@ pub use document::{
 };
 pub use error::RateCardError;
 pub use estimate::{EstimateError, Foreseen};
-pub use glob::{GLOB_STARS_MAX, MODEL_LENGTH_MAX};
+pub use glob::{GLOB_STARS_MAX, Glob, MODEL_LENGTH_MAX};
 pub use meters::{COUNT_MAX, METERS_MAX, Meter, Readings, reading};
 pub use models::{CONTEXT_TIERS_MAX, MODELS_MAX};
 pub use path::{AmbiguousPath, normalize};

@@ -1,6 +1,7 @@
 //! The shipped binary, as people and scripts use it.
 
 mod export;
+mod import_prices;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};

@@ -36,3 +36,4 @@ mod settings;
 mod time;
 mod usage;
 mod wallets;
+mod well_known_models;

@@ -9,10 +9,15 @@ pub const GLOB_STARS_MAX: usize = 4;
 
 /// A name, or a family of names, compared byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Glob(Box<str>);
+pub struct Glob(Box<str>);
 
 impl Glob {
-    pub(super) fn compile(text: &str, pointer: &str) -> Result<Self, RateCardError> {
+    /// Reads a glob, which stands at `pointer`.
+    ///
+    /// # Errors
+    /// If it is longer than [`MODEL_LENGTH_MAX`], has more than [`GLOB_STARS_MAX`] stars, or
+    /// anything in it that is no printable ASCII.
+    pub fn compile(text: &str, pointer: &str) -> Result<Self, RateCardError> {
         let fault = |message: String| RateCardError::new(pointer, "model_invalid", message);
         if text.is_empty()
             || text.len() > MODEL_LENGTH_MAX
@@ -42,9 +47,12 @@ impl Glob {
         self.0.bytes().filter(|byte| *byte != b'*').count()
     }
 
+    /// Whether a name fits.
+    ///
     /// Takes each piece where it first occurs; with `*` between them all, an earlier place
     /// never leaves less for the pieces after it.
-    pub(super) fn fits(&self, name: &str) -> bool {
+    #[must_use]
+    pub fn fits(&self, name: &str) -> bool {
         let Some((first, rest)) = self.0.split_once('*') else {
             return &*self.0 == name;
         };

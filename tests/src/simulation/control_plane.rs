@@ -100,6 +100,7 @@ impl ControlPlane {
         let card = Command::PutRateCard {
             name: "simulated".to_owned(),
             document: Box::new(document),
+            effective_at: None,
         };
         let gateway = Command::CreateGateway {
             external_id: "simulated".to_owned(),

@@ -1,0 +1,218 @@
+//! One model of a list, as a row of a rate card.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use creditgate_core::amount::{Currency, Scale, default_scale};
+use creditgate_core::rate_card::{
+    ContextTierDocument, ModelDocument, Per, Price, RateCard, RateCardDocument, Unmatched,
+};
+
+use super::Decimal;
+use super::list::Entry;
+
+/// Kinds of models whose use is counted in tokens, read and written.
+const WRITING: [&str; 3] = ["chat", "completion", "responses"];
+/// And of one that only reads.
+const EMBEDDING: &str = "embedding";
+
+/// A field that a rate card has a place for: what tokens of a kind cost, each.
+const KINDS: [(&str, Kind); 8] = [
+    ("input_cost_per_token", Kind::Input),
+    ("cache_read_input_token_cost", Kind::CachedInput),
+    ("cache_creation_input_token_cost", Kind::CacheWrite),
+    ("output_cost_per_token", Kind::Output),
+    ("output_cost_per_reasoning_token", Kind::Reasoning),
+    ("input_cost_per_audio_token", Kind::AudioInput),
+    ("output_cost_per_audio_token", Kind::AudioOutput),
+    ("input_cost_per_image_token", Kind::Image),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Input,
+    CachedInput,
+    CacheWrite,
+    Output,
+    Reasoning,
+    AudioInput,
+    AudioOutput,
+    Image,
+}
+
+/// Prices for a million tokens, by their kinds.
+type Prices = BTreeMap<Kind, Decimal>;
+
+/// The row, and the fields that it lacks for want of a place; or why there is none.
+pub(super) fn row(
+    name: &str,
+    entry: &Entry,
+    markup: Decimal,
+) -> Result<(ModelDocument, Vec<String>), String> {
+    let mode = entry.text("mode");
+    let mode = mode.as_deref().ok_or("it has no mode")?;
+    if !WRITING.contains(&mode) && mode != EMBEDDING {
+        return Err(format!("mode {mode} is not counted in tokens"));
+    }
+    if name.contains('*') {
+        return Err("its name has a * in it, which would mean more than it".to_owned());
+    }
+    let mut seen = BTreeSet::new();
+    let mut missed = Vec::new();
+    // By the tokens above which they are for: 0 for the base.
+    let mut tiers: BTreeMap<u64, Prices> = BTreeMap::new();
+    for (field, value) in &entry.0 {
+        if !seen.insert(field.as_str()) {
+            return Err(format!("{field} is there twice"));
+        }
+        let is_nothing = matches!(value.get(), "null" | "0" | "0.0");
+        match place(field) {
+            Some((kind, above)) if value.get() != "null" => {
+                let price: Decimal = (value.get().parse())
+                    .map_err(|error| format!("{field} {} {error}", value.get()))?;
+                let price = price.shifted(6).marked_up(markup);
+                let price = price.map_err(|error| format!("{field} {error}"))?;
+                tiers.entry(above).or_default().insert(kind, price);
+            }
+            None if is_price(field) && !is_nothing => missed.push(field.clone()),
+            _ => {}
+        }
+    }
+    missed.sort();
+    let base = tiers.remove(&0).unwrap_or_default();
+    check_base(&base, mode)?;
+    let row = document(name, &base, tiers)?;
+    check_row(&row)?;
+    Ok((row, missed))
+}
+
+/// What a field is the price of, and above how many tokens read.
+fn place(field: &str) -> Option<(Kind, u64)> {
+    let mut kinds = KINDS.iter().filter_map(|(name, kind)| {
+        let rest = field.strip_prefix(name)?;
+        Some((*kind, rest))
+    });
+    kinds.find_map(|(kind, rest)| {
+        if rest.is_empty() {
+            return Some((kind, 0));
+        }
+        let tokens = rest.strip_prefix("_above_")?.strip_suffix("_tokens")?;
+        let (count, factor) = match tokens.strip_suffix('k') {
+            Some(thousands) => (thousands, 1_000),
+            None => (tokens, 1),
+        };
+        let is_count = !count.is_empty() && count.bytes().all(|byte| byte.is_ascii_digit());
+        let count: u64 = count.parse().ok().filter(|count| is_count && *count > 0)?;
+        Some((kind, count.checked_mul(factor)?))
+    })
+}
+
+/// Whether it says what something costs, or how many times more.
+fn is_price(field: &str) -> bool {
+    ["cost", "price", "pricing", "multiplier"]
+        .iter()
+        .any(|word| field.contains(word))
+}
+
+/// A price that is missing, or nothing, is more often an oversight than a gift.
+fn check_base(base: &Prices, mode: &str) -> Result<(), String> {
+    let known = |kind| base.get(&kind).copied().unwrap_or_default();
+    if known(Kind::Input).is_zero() {
+        return Err("it has no price of a token read".to_owned());
+    }
+    if mode != EMBEDDING && known(Kind::Output).is_zero() {
+        return Err("it has no price of a token written".to_owned());
+    }
+    Ok(())
+}
+
+fn document(
+    name: &str,
+    base: &Prices,
+    tiers: BTreeMap<u64, Prices>,
+) -> Result<ModelDocument, String> {
+    let [
+        input,
+        cached_input,
+        cache_write,
+        output,
+        reasoning,
+        audio_input,
+        audio_output,
+        image,
+    ] = texts(base)?;
+    let mut context_tiers = Vec::new();
+    let mut before = base.clone();
+    for (above_input_tokens, prices) in tiers {
+        // What a tier doesn't name costs what it did before.
+        before.extend(prices);
+        let [
+            input,
+            cached_input,
+            cache_write,
+            output,
+            reasoning,
+            audio_input,
+            audio_output,
+            image,
+        ] = texts(&before)?;
+        context_tiers.push(ContextTierDocument {
+            above_input_tokens,
+            input: input.ok_or("it has no price of a token read")?,
+            cached_input,
+            cache_write,
+            output,
+            reasoning,
+            audio_input,
+            audio_output,
+            image,
+        });
+    }
+    Ok(ModelDocument {
+        model: name.to_owned(),
+        per: Per::Million,
+        input: input.ok_or("it has no price of a token read")?,
+        cached_input,
+        cache_write,
+        output,
+        reasoning,
+        audio_input,
+        audio_output,
+        image,
+        context_tiers,
+    })
+}
+
+fn texts(prices: &Prices) -> Result<[Option<Price>; 8], String> {
+    let mut texts = [const { None }; 8];
+    for (text, (_, kind)) in texts.iter_mut().zip(KINDS) {
+        let price = prices.get(&kind).map(|price| price.to_string().parse());
+        *text = price
+            .transpose()
+            .map_err(|error| format!("a price: {error}"))?;
+    }
+    Ok(texts)
+}
+
+/// What a rate card would refuse.
+fn check_row(row: &ModelDocument) -> Result<(), String> {
+    let usd = Currency::new("usd").map_err(|error| error.to_string())?;
+    let scale: Scale = default_scale(&usd);
+    let card = RateCardDocument {
+        name: row.model.clone(),
+        currency: usd,
+        scale: Some(scale),
+        default: Unmatched::Deny,
+        free_paths: Vec::new(),
+        models: vec![row.clone()],
+        rules: Vec::new(),
+    };
+    let card = RateCardDocument {
+        name: "one model".to_owned(),
+        ..card
+    };
+    let compiled = RateCard::compile(&card, 1).map(drop);
+    compiled.map_err(|error| {
+        let place = error.pointer().trim_start_matches("/models/0/");
+        format!("{place}: {}", error.message())
+    })
+}
