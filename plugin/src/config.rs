@@ -50,7 +50,8 @@ pub struct Config {
     /// Whether each priced request writes the filter state `wasm.creditgate` for access logs.
     #[serde(default = "default_true")]
     pub access_log: bool,
-    /// Whether allowed responses also carry a `RateLimit` field.
+    /// Whether allowed responses, and refusals for want of credit, also carry a `RateLimit`
+    /// field: how many more requests like this one can be paid.
     #[serde(default)]
     pub rate_limit_headers: bool,
 }

@@ -303,6 +303,7 @@ impl Worker {
                 call.token,
                 &CallAnswer {
                     status: None,
+                    retry_after_s: None,
                     body: Vec::new(),
                 },
             );
