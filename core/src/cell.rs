@@ -276,7 +276,7 @@ impl Cell {
         }
         if let Some(previous) = self.previous.as_mut() {
             let outlived = now_ms >= previous.turned_at_ms.saturating_add(timing.max_stream_ms);
-            previous.dead |= outlived && !previous.counters.is_balanced();
+            previous.dead |= outlived && !previous.counters.held().is_zero();
         }
         let old = now_ms
             >= self

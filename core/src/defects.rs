@@ -7,6 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
+use crate::amount::Amount;
 use crate::id::AccountId;
 use crate::lease::{Counters, LeaseNumber};
 
@@ -21,6 +22,10 @@ pub enum Defect {
     LostCellKeepsNumber,
     /// The state of an account is applied whatever its version.
     StaleFlagApplied,
+    /// The offline allowance is that of a lease, not that of all leases of a cell.
+    AllowanceOfEachLease,
+    /// What was used beyond what the gateway has seen lent is covered at each report of it.
+    CoveredAgain,
 }
 
 /// A report under [`Defect::DeltaReports`]: who, and the mark it was made with.
@@ -88,6 +93,15 @@ pub(crate) fn acknowledge(account: AccountId, mark: u64) {
                 deltas.acknowledged.insert((account, lease), counters);
             }
         });
+    }
+}
+
+/// How much the control plane lends for what was used beyond what is lent.
+#[must_use]
+pub fn covered(overrun: Amount, reported: &Counters) -> Amount {
+    match is_planted(Defect::CoveredAgain) {
+        true => overrun.max(reported.overrun()),
+        false => overrun,
     }
 }
 

@@ -54,7 +54,8 @@ pub struct Config {
     /// that a request may cross; each of them asks the proxy then whether another has decided.
     #[serde(default)]
     pub charged_once: bool,
-    /// Whether allowed responses also carry a `RateLimit` field.
+    /// Whether allowed responses, and refusals for want of credit, also carry a `RateLimit`
+    /// field: how many more requests like this one can be paid.
     #[serde(default)]
     pub rate_limit_headers: bool,
 }

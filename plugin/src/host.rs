@@ -71,6 +71,8 @@ pub struct NotSent;
 pub struct CallAnswer {
     /// HTTP status; none if there was no answer.
     pub status: Option<u32>,
+    /// What `retry-after` asks for, in seconds; of a date it says nothing.
+    pub retry_after_s: Option<u64>,
     /// The body; empty if there was no answer.
     pub body: Vec<u8>,
 }

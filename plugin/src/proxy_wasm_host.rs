@@ -209,11 +209,15 @@ impl ProxyWasmHost {
         if headers == 0 {
             return CallAnswer {
                 status: None,
+                retry_after_s: None,
                 body: Vec::new(),
             };
         }
-        let status = header(MAP_CALL_HEADERS, ":status")
-            .and_then(|value| std::str::from_utf8(&value).ok()?.parse().ok());
+        let status = number(":status");
+        let retry_after_s = match status {
+            Some(200) => None,
+            _ => number("retry-after"),
+        };
         let most = body_bytes.min(ANSWER_BYTES_MAX);
         // SAFETY: see `taken`.
         let body = taken(|bytes, length| unsafe {
@@ -221,9 +225,16 @@ impl ProxyWasmHost {
         });
         CallAnswer {
             status,
+            retry_after_s,
             body: body.unwrap_or_default(),
         }
     }
+}
+
+/// A number in a header of a call's answer.
+fn number<T: std::str::FromStr>(name: &str) -> Option<T> {
+    let value = header(MAP_CALL_HEADERS, name)?;
+    std::str::from_utf8(&value).ok()?.parse().ok()
 }
 
 fn header(map: u32, name: &str) -> Option<Vec<u8>> {

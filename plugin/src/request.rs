@@ -371,7 +371,12 @@ impl Gate {
     ) {
         if let Some(refusal) = refused.refusal {
             self.count(refusal.metric());
-            host.reply(&reply::reply(refusal, client, money, self.top_up_url()));
+            let mut reply = reply::reply(refusal, client, money, self.top_up_url());
+            if self.config.rate_limit_headers && reply.status == 402 {
+                let none = response::rate_limit(0);
+                reply.headers.push((response::RATE_LIMIT, none.into()));
+            }
+            host.reply(&reply);
         }
         self.requests.insert(id, Stage::Refused(refused));
     }

@@ -7,6 +7,7 @@
 //! (`auditor`) holds what was booked against what really happened. At the end faults stop,
 //! and everything that can be paid must be.
 
+mod allowance;
 mod auditor;
 mod control_plane;
 mod ending;

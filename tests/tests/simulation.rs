@@ -1,4 +1,4 @@
-//! Ten thousand schedules, each from its seed, and four defects that they find.
+//! Ten thousand schedules, each from its seed, and the defects that they find.
 //!
 //! `SEED=7 cargo nextest run -p creditgate-tests --no-capture replay` shows one schedule's
 //! trace; `FAULTS=…` leaves out faults as a failure says.
@@ -29,7 +29,11 @@ fn run_part(part: u64) {
     }
     println!("{SCHEDULES} schedules: {sum:?}");
     assert!(
-        sum.admitted > 0 && sum.refused > 0 && sum.quarantines > 0 && sum.turns > 0,
+        sum.admitted > 0
+            && sum.offline > 0
+            && sum.refused > 0
+            && sum.quarantines > 0
+            && sum.turns > 0,
         "the schedules are too tame: {sum:?}"
     );
 }
@@ -129,4 +133,14 @@ fn a_lost_cell_that_keeps_its_lease_number_is_found() {
 #[test]
 fn a_stale_flag_applied_over_a_newer_one_is_found() {
     is_found(Defect::StaleFlagApplied);
+}
+
+#[test]
+fn an_allowance_of_each_lease_is_found() {
+    is_found(Defect::AllowanceOfEachLease);
+}
+
+#[test]
+fn what_was_spent_offline_and_is_covered_at_each_report_is_found() {
+    is_found(Defect::CoveredAgain);
 }

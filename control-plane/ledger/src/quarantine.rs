@@ -232,10 +232,16 @@ pub fn merge_late(
         (LedgerAccount::LeaseLoss, ReasonCode::LeaseLoss)
     };
     let late = after.settled.saturating_sub(resolution.counters.settled);
+    // Of released credit only what was not returned can have been used.
+    let unused = match resolution.kind {
+        ResolutionKind::Release => after.returned.saturating_sub(resolution.counters.returned),
+        ResolutionKind::Consume | ResolutionKind::UnsettledHold => Amount::ZERO,
+    };
     let all = settled;
     let settled = all.min(
         resolution
             .amount
+            .saturating_sub(unused)
             .saturating_sub(late.saturating_sub(all))
             .max(Amount::ZERO),
     );

@@ -131,6 +131,21 @@ fn a_gateway_that_has_not_heard_of_a_smaller_allowance_is_not_taken_for_broken()
 }
 
 #[test]
+fn a_lease_begun_offline_of_which_nothing_is_left_is_lent_to_like_any_other() {
+    let mut bench = bench_with(100);
+    asked(&mut bench);
+    let released = Counters {
+        reserved: amount(6),
+        released: amount(6),
+        ..Counters::default()
+    };
+    let answer = bench.ask(A, 5, released, 3);
+    assert_eq!(answer.phase, Phase::Open);
+    assert!(answer.granted >= amount(3), "{answer:?}");
+    assert_eq!(spent_and_owed(&bench), (0, 0));
+}
+
+#[test]
 fn a_lease_with_anything_lent_is_never_opened_by_a_report() {
     let mut bench = bench_with(100);
     asked(&mut bench);
@@ -160,10 +175,7 @@ fn what_a_lease_that_was_closed_is_overrun_by_is_out_until_it_is_settled() {
 
 #[test]
 fn use_beyond_what_was_decided_over_is_the_customers_and_booked_once() {
-    for (kind, loss, unattributed) in [
-        (ResolutionKind::Release, -6, 0),
-        (ResolutionKind::Consume, 0, 0),
-    ] {
+    for kind in [ResolutionKind::Release, ResolutionKind::Consume] {
         let mut bench = bench_with(20);
         bench.ask(A, 1, Counters::default(), 10);
         bench.ask(A, 1, used(10, 4, 0), 0);
@@ -175,13 +187,33 @@ fn use_beyond_what_was_decided_over_is_the_customers_and_booked_once() {
             quarantine::resolve(book, journal, context, id, kind, "test").unwrap();
         });
         let granted = bench.book.leases[0].counters.granted.get();
+        let lost = match kind {
+            ResolutionKind::Release => out,
+            ResolutionKind::Consume | ResolutionKind::UnsettledHold => 0,
+        };
         for _ in 0..2 {
             bench.ask(A, 1, used(granted, 4 + out + 5, 0), 0);
             assert_eq!(bench.balance(LedgerAccount::Spent), 4 + out + 5);
-            assert_eq!(bench.balance(LedgerAccount::LeaseLoss), loss * out / 6);
-            assert_eq!(bench.balance(LedgerAccount::Unattributed), unattributed);
+            assert_eq!(bench.balance(LedgerAccount::LeaseLoss), -lost);
+            assert_eq!(bench.balance(LedgerAccount::Unattributed), 0);
         }
     }
+}
+
+#[test]
+fn of_released_credit_that_came_back_unused_nothing_is_the_operators_loss() {
+    let mut bench = bench_with(20);
+    bench.ask(A, 1, Counters::default(), 10);
+    bench.run(|book, journal, context| {
+        let cause = QuarantineCause::InstanceSilent;
+        quarantine::set_aside(book, journal, context, 0, 0, cause);
+        let (id, release) = (book.leases[0].id, ResolutionKind::Release);
+        quarantine::resolve(book, journal, context, id, release, "test").unwrap();
+    });
+    let granted = bench.book.leases[0].counters.granted.get();
+    bench.ask(A, 1, returned(used(granted, 5, 0), granted), 0);
+    assert_eq!(bench.balance(LedgerAccount::LeaseLoss), 0);
+    assert_eq!(spent_and_owed(&bench), (5, 0));
 }
 
 #[test]

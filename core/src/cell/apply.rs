@@ -4,9 +4,9 @@
 //! lease they name. State (ceiling, block, mode, use-by, recall): applied only over an
 //! older version. The acknowledgement of a report: remembered by the mark it was sent with.
 
-use super::Cell;
+use super::{Cell, Previous};
 use crate::amount::Amount;
-use crate::protocol::{AccountState, LeaseAnswer, Phase};
+use crate::protocol::{AccountState, LeaseAnswer, Phase, PreviousAnswer};
 
 /// How and when an answer came.
 #[derive(Debug, Clone, Copy)]
@@ -108,13 +108,10 @@ impl Cell {
     }
 
     fn drop_closed_previous(&mut self, answer: &LeaseAnswer) {
-        let closed = answer
-            .previous
-            .as_ref()
-            .filter(|told| told.closed)
-            .map(|told| told.lease);
         if let Some(previous) = self.previous
-            && closed == Some(previous.lease)
+            && let Some(told) = answer.previous.as_ref().filter(|told| told.closed)
+            && told.lease == previous.lease
+            && previous.is_known_by(told)
         {
             let acknowledged = self.mark() == self.reported_mark;
             self.balance_base = self.balance_base.saturating_sub(previous.counters.settled);
@@ -132,5 +129,15 @@ impl Cell {
         self.on_unavailable = state.on_unavailable;
         self.owes = state.owes;
         self.credential_version = state.credential_version;
+    }
+}
+
+impl Previous {
+    /// Whether who closed the lease knows all that was used in it. Nothing was out of it, as far
+    /// as was reported; but it may have been overrun since, while nobody answered.
+    fn is_known_by(&self, closed: &PreviousAnswer) -> bool {
+        let is_overrun = !self.counters.overrun().is_zero();
+        let is_over = self.dead || self.counters.held().is_zero();
+        !is_overrun || (is_over && closed.settled >= self.counters.settled)
     }
 }

@@ -29,6 +29,11 @@ impl Cell {
     #[must_use]
     pub fn overrun(&self) -> Amount {
         let before = self.previous.map(|previous| previous.counters.overrun());
+        #[cfg(feature = "defects")]
+        let before = before.filter(|_| {
+            let defect = crate::defects::Defect::AllowanceOfEachLease;
+            !crate::defects::is_planted(defect)
+        });
         self.counters
             .overrun()
             .saturating_add(before.unwrap_or(Amount::ZERO))

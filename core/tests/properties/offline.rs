@@ -5,7 +5,7 @@ use creditgate_core::amount::Amount;
 use creditgate_core::cell::{Cell, NotAdmitted, Offline, Reception};
 use creditgate_core::id::AccountId;
 use creditgate_core::lease::{Counters, LeaseNumber};
-use creditgate_core::protocol::{AccountState, Block, LeaseAnswer, Phase, Timing};
+use creditgate_core::protocol::{AccountState, Block, LeaseAnswer, Phase, PreviousAnswer, Timing};
 
 use crate::generator::Generator;
 
@@ -204,5 +204,29 @@ property! {
         assert!(outage.cell.admit_offline(amount(cost), terms).is_err());
         let late = offline(0, outage.now_ms + 1_000, number.0);
         assert!(outage.cell.admit_offline(amount(1), late).is_err());
+    }
+}
+
+property! {
+    // The control plane closes a lease that has nothing out as soon as another is asked for.
+    fn a_closed_lease_is_not_forgotten_while_what_it_was_overrun_by_is_unheard(generator) {
+        let mut cell = Cell::fresh(ACCOUNT, LeaseNumber(1));
+        heard(&mut cell, &lent(LeaseNumber(1), 0, 1), 0);
+        let cost = 1 + generator.below(20);
+        cell.admit_offline(amount(cost), offline(20, 1, 2)).unwrap();
+        cell.turn(LeaseNumber(3), 2);
+        let mut answer = lent(LeaseNumber(3), 5, 2);
+        let mut told = PreviousAnswer { lease: LeaseNumber(1), settled: Amount::ZERO, closed: true };
+        answer.previous = Some(told.clone());
+        heard(&mut cell, &answer, 3);
+        assert!(cell.previous.is_some(), "in flight");
+        let actual = amount(generator.below(cost) + 1);
+        let _ = cell.settle(LeaseNumber(1), amount(cost), actual);
+        heard(&mut cell, &answer, 4);
+        assert!(cell.previous.is_some(), "settled, and not heard of");
+        told.settled = actual;
+        answer.previous = Some(told);
+        heard(&mut cell, &answer, 5);
+        assert_eq!(cell.previous, None);
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! A call that failed says nothing about whether the control plane acted on it. All
 //! questions can be asked again without harm, so the only care taken is not to ask in a
-//! tight circle: pauses double, up to a bound, with chance in them.
+//! tight circle: pauses double, up to a bound, with chance in them, and last at least as long as
+//! the control plane asks for. While it fails one question goes out at a time; when it answers
+//! again, one more with each answer, so that it is not run over by all that has waited.
 
 use std::collections::HashMap;
 
@@ -19,6 +21,8 @@ use crate::metrics::Metric;
 
 const REST_LEAST_MS: u64 = 50;
 const REST_MOST_MS: u64 = 1_000;
+/// The longest that the control plane can ask for; beyond it, it is asked all the same.
+const RETRY_AFTER_MOST_MS: u64 = 30_000;
 
 /// A question that was sent.
 #[derive(Debug)]
@@ -64,6 +68,19 @@ pub(crate) enum Reported {
 pub(crate) struct Calls {
     pending: HashMap<u32, Pending>,
     rest: Rest,
+    /// How many may be under way at once, because of failures; the configuration's bound holds
+    /// besides.
+    width: Width,
+}
+
+/// How many questions are let out at once.
+#[derive(Debug)]
+struct Width(usize);
+
+impl Default for Width {
+    fn default() -> Self {
+        Self(usize::MAX)
+    }
 }
 
 /// Doubling pauses.
@@ -95,6 +112,14 @@ impl Rest {
         self.failures = self.failures.saturating_add(1);
         self.until_ms = now_ms.saturating_add(most_ms / 2).saturating_add(chance_ms);
     }
+
+    /// Rests as long as is asked for, and by chance a little longer: not all come back at once.
+    fn heed(&mut self, host: &dyn Host, now_ms: u64, retry_after_s: u64) {
+        let asked_ms = retry_after_s.saturating_mul(1_000).min(RETRY_AFTER_MOST_MS);
+        let chance_ms = host.random().checked_rem(REST_MOST_MS).unwrap_or_default();
+        let until_ms = now_ms.saturating_add(asked_ms).saturating_add(chance_ms);
+        self.until_ms = self.until_ms.max(until_ms);
+    }
 }
 
 impl Calls {
@@ -111,6 +136,21 @@ impl Calls {
 
     pub(crate) fn rests_until_ms(&self) -> u64 {
         self.rest.until_ms()
+    }
+
+    /// Whether one more may be sent, where the configuration allows so many.
+    pub(crate) fn have_room(&self, calls_max: usize) -> bool {
+        self.len() < calls_max.min(self.width.0)
+    }
+
+    fn fail(&mut self, host: &dyn Host, now_ms: u64) {
+        self.rest.lengthen(host, now_ms);
+        self.width.0 = 1;
+    }
+
+    fn succeed(&mut self) {
+        self.rest.end();
+        self.width.0 = self.width.0.saturating_add(1);
     }
 
     /// Calls under way, those aside of which there is one at most: the poll, a batch of usage.
@@ -172,17 +212,35 @@ impl Gate {
             }
             Err(NotSent) => {
                 self.count(Metric::CallsFailed);
-                self.rest_after(host, now_ms, &question);
+                self.rest_after(host, now_ms, &question, None);
                 Err(NotSent)
             }
         }
     }
 
-    fn rest_after(&mut self, host: &dyn Host, now_ms: u64, question: &Question) {
-        match question {
-            Question::Poll => self.watch.rest.lengthen(host, now_ms),
-            Question::Usage(_) => self.usage.rest.lengthen(host, now_ms),
-            Question::Resolve { .. } | Question::Sync(_) => self.calls.rest.lengthen(host, now_ms),
+    fn rest_after(
+        &mut self,
+        host: &dyn Host,
+        now_ms: u64,
+        question: &Question,
+        retry_after_s: Option<u64>,
+    ) {
+        let rest = match question {
+            Question::Poll => {
+                self.watch.rest.lengthen(host, now_ms);
+                &mut self.watch.rest
+            }
+            Question::Usage(_) => {
+                self.usage.rest.lengthen(host, now_ms);
+                &mut self.usage.rest
+            }
+            Question::Resolve { .. } | Question::Sync(_) => {
+                self.calls.fail(host, now_ms);
+                &mut self.calls.rest
+            }
+        };
+        if let Some(retry_after_s) = retry_after_s {
+            rest.heed(host, now_ms, retry_after_s);
         }
     }
 
@@ -233,7 +291,7 @@ impl Gate {
         question: &Question,
     ) {
         self.count(Metric::CallsFailed);
-        self.rest_after(host, now_ms, question);
+        self.rest_after(host, now_ms, question, answer.retry_after_s);
         if let Some(status) = answer.status.filter(|status| (400..500).contains(status)) {
             let said = String::from_utf8_lossy(answer.body.get(..200).unwrap_or(&answer.body));
             host.log(
@@ -252,12 +310,12 @@ impl Gate {
     ) -> Option<T> {
         match serde_json::from_slice(body?) {
             Ok(answer) => {
-                self.calls.rest.end();
+                self.calls.succeed();
                 Some(answer)
             }
             Err(error) => {
                 self.count(Metric::CallsFailed);
-                self.calls.rest.lengthen(host, now_ms);
+                self.calls.fail(host, now_ms);
                 host.log(
                     Level::Error,
                     &format!("creditgate: an answer of the control plane can't be read: {error}"),

@@ -37,7 +37,7 @@ impl Gate {
     /// Sends lookups that are queued, as far as calls may be under way and strangers have left
     /// a budget.
     pub(crate) fn ask_who(&mut self, host: &dyn Host, now_ms: u64) {
-        while self.calls.len() < self.config.limits.calls_max {
+        while self.calls.have_room(self.config.limits.calls_max) {
             let known = self.line.lookups.ask_known();
             let Some(hash) = known.or_else(|| self.next_stranger(now_ms)) else {
                 return;

@@ -102,7 +102,7 @@ impl Gate {
     }
 
     fn has_room_for_calls(&self) -> bool {
-        self.calls.len() < self.config.limits.calls_max
+        self.calls.have_room(self.config.limits.calls_max)
     }
 
     fn add(

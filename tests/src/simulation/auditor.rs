@@ -8,14 +8,16 @@
 use std::collections::{BTreeMap, HashMap};
 
 use creditgate::storage::{BookChange, ChangeSet};
+use creditgate_core::amount::Amount;
 use creditgate_core::cell::Cell;
 use creditgate_core::id::{AccountId, InstanceId};
-use creditgate_core::lease::LeaseNumber;
+use creditgate_core::lease::{Counters, LeaseNumber};
 use creditgate_core::protocol::{Block, LeaseAnswer};
 use creditgate_ledger::id::{LeaseId, LotId};
 use creditgate_ledger::verify::verify;
 use creditgate_ledger::{Entry, EntryKind, Lease, LedgerAccount, ResolutionKind, Timestamp};
 
+use super::allowance::Allowances;
 use super::control_plane::wall_clock;
 use super::lots::Lots;
 
@@ -66,6 +68,7 @@ pub(super) struct Auditor {
     /// What was taken of a lot by a lease as used.
     burned: HashMap<(LeaseId, LotId), i64>,
     lots: Lots,
+    pub(super) allowances: Allowances,
     heard: HashMap<(InstanceId, AccountId), Heard>,
     /// How many checks were made.
     pub(super) checks: u64,
@@ -75,6 +78,13 @@ pub(super) struct Auditor {
 pub(super) type Broken = String;
 
 impl Auditor {
+    /// One that knows how much each instance may spend of an account on its own word.
+    pub(super) fn allowing(allowance: Amount) -> Self {
+        let mut new = Self::default();
+        new.allowances.most = allowance.get();
+        new
+    }
+
     /// A request was admitted under a lease, by a cell that now stands so.
     ///
     /// # Errors
@@ -170,8 +180,15 @@ impl Auditor {
         let counters = cell.counters;
         let truth = self.truths.entry(key).or_default();
         truth.remaining = counters.remaining().get().max(0);
-        if counters.remaining().is_negative() || counters.held().is_negative() {
-            return Err(format!("a strict cell went below zero: {counters:?}"));
+        let overrun = |counters: &Counters| (-counters.remaining().get()).max(0);
+        let before = cell
+            .previous
+            .map_or(0, |previous| overrun(&previous.counters));
+        let is_over = overrun(&counters) + before > self.allowances.most;
+        if is_over || counters.held().is_negative() {
+            return Err(format!(
+                "a cell went below zero, beyond its allowance: {counters:?}"
+            ));
         }
         self.check(key)
     }
@@ -180,6 +197,7 @@ impl Auditor {
     pub(super) fn erased(&mut self, instance: InstanceId, cell: &Cell) {
         let key = (instance, cell.account, cell.lease);
         self.truths.entry(key).or_default().remaining = 0;
+        self.allowances.erased(instance, cell);
         self.heard.remove(&(instance, cell.account));
     }
 
@@ -196,18 +214,23 @@ impl Auditor {
             .get(&key)
             .map(|booked| booked.lease.counters)
             .unwrap_or_default();
-        let lent = counters.granted.get() - counters.returned.get();
-        if really > lent {
+        // What was charged as if it had been used is not charged again if it was.
+        let charged = self.booked.get(&key).and_then(|booked| {
+            let decided = booked.lease.resolution.as_ref();
+            decided.filter(|decided| decided.kind != ResolutionKind::Release)
+        });
+        let returned = charged.map_or(counters.returned, |decided| decided.counters.returned);
+        let lent = counters.granted.get() - returned.get();
+        self.allowances.note(key, really - lent).map_err(|broken| {
             let state = self.booked.get(&key).map(|booked| booked.lease.state);
-            return Err(format!(
-                "overspend: {really} was used or can be under lease {} (used {}, remaining {}), but only {lent} is lent there (granted {}, returned {}, {state:?})",
-                key.2,
+            format!(
+                "{broken} (used {}, remaining {}, granted {}, returned {}, {state:?})",
                 truth.used,
                 truth.remaining,
                 counters.granted.get(),
                 counters.returned.get()
-            ));
-        }
+            )
+        })?;
         if counters.settled.get() > truth.settled {
             return Err(format!(
                 "lease {} was booked {} as used, but only {} really was",
@@ -264,7 +287,8 @@ impl Auditor {
         self.burn(entry)
     }
 
-    /// Invariant 6: what a lease burned of a lot that has expired was admitted before that.
+    /// Invariant 6: what a lease burned of a lot that has expired was admitted before that. Of
+    /// credit that a process had not heard of yet it may spend its allowance after that.
     fn burn(&mut self, entry: &Entry) -> Result<(), Broken> {
         let (EntryKind::Usage, Some(lease)) = (entry.kind, entry.lease) else {
             return Ok(());
@@ -283,7 +307,7 @@ impl Auditor {
             let key = self.by_id.get(&lease);
             let truth = key.and_then(|key| self.truths.get(key));
             let before: i64 = truth.map_or(0, |truth| truth.admitted_before(expires_at));
-            if burned > before {
+            if burned > before + self.allowances.most {
                 return Err(format!(
                     "invariant 6: {burned} of {} was burned by lease {lease}, but only {before} was admitted there before it expired",
                     draw.lot
@@ -303,6 +327,8 @@ impl Auditor {
         }
         for account in &book.accounts {
             let sums = self.sums.entry(account.id).or_default();
+            let owed = -sums[LedgerAccount::Debt as usize];
+            self.allowances.owes(account.id, owed)?;
             for ledger in LedgerAccount::ALL {
                 let booked = i128::from(account.balances.get(ledger).get());
                 if booked != sums[ledger as usize] {
@@ -365,7 +391,7 @@ impl Auditor {
     pub(super) fn reconcile(&self) -> Result<(), Broken> {
         for (key, truth) in &self.truths {
             let Some(booked) = self.booked.get(key) else {
-                if truth.used != 0 {
+                if truth.used > self.allowances.unreported(key) {
                     return Err(format!(
                         "{} was used under lease {}, which the ledger does not know",
                         truth.used, key.2
@@ -374,8 +400,10 @@ impl Auditor {
                 continue;
             };
             let counters = booked.lease.counters;
+            let missing = truth.settled - counters.settled.get();
+            let unreported = self.allowances.unreported(key);
             match &booked.lease.resolution {
-                None if counters.settled.get() != truth.settled => {
+                None if !(0..=unreported).contains(&missing) => {
                     return Err(format!(
                         "lease {} is charged {}, but {} was used",
                         key.2,
@@ -385,7 +413,7 @@ impl Auditor {
                 }
                 Some(decided) => {
                     let most = decided.counters.settled.get() + decided.amount.get();
-                    if truth.settled > most {
+                    if missing != 0 && truth.settled > most + unreported {
                         return Err(format!(
                             "lease {}: {} was used, beyond the {most} that were decided over",
                             key.2, truth.settled

@@ -18,9 +18,11 @@ impl World {
         self.run_until(self.calm_from_ms)?;
         note!(self, "--- faults stop");
         self.make_peace()?;
+        self.use_overrun_accounts();
         self.settle_down(true)?;
         for payer in 0..self.payers.len() {
             note!(self, "--- payer {payer} spends what is left");
+            self.repay(payer)?;
             self.spend_all(payer)?;
         }
         note!(self, "--- everything comes to rest");
@@ -61,6 +63,40 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// What was spent offline by a worker that trapped since is reported when another worker of
+    /// its process uses the account.
+    fn use_overrun_accounts(&mut self) {
+        for gateway in 0..self.gateways.len() {
+            let place = &self.gateways[gateway];
+            let accounts = place.accounts().into_iter();
+            let overrun = |account: &AccountId| {
+                let cell = place.cell(*account);
+                cell.is_some_and(|cell| !cell.overrun().is_zero())
+            };
+            let accounts: Vec<AccountId> = accounts.filter(overrun).collect();
+            for account in accounts {
+                self.watch(gateway, 0, account, false);
+            }
+        }
+    }
+
+    /// The customer pays what is owed.
+    fn repay(&mut self, payer: usize) -> Result<(), Broken> {
+        let general = self.payers[payer].account;
+        let limited = self.payers[payer].limited;
+        let last = self.payers[payer].wallets.len() - 1;
+        for (account, wallet) in [(Some(general), 0), (limited, last)] {
+            let owed = account.map_or(0, |account| {
+                -self.auditor.booked_in(account, LedgerAccount::Debt)
+            });
+            if owed > 0 {
+                let owed = u64::try_from(owed).unwrap_or(u64::MAX);
+                self.top_up_by(payer, wallet, owed, (None, None, None), false)?;
+            }
+        }
+        self.run_until(self.now_ms + 40)
     }
 
     fn balance(&self, payer: usize, account: AccountId) -> Result<i64, Broken> {

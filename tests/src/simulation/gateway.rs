@@ -61,6 +61,8 @@ pub(super) struct Worker {
     pub(super) orphans: Vec<Report>,
     pub(super) running: BTreeSet<usize>,
     pub(super) rests_until_ms: u64,
+    /// The control plane is taken not to answer until then.
+    pub(super) is_alone_until_ms: u64,
 }
 
 /// Whose a credential is.

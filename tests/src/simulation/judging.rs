@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use creditgate_core::amount::Amount;
-use creditgate_core::cell::{Cell, NotAdmitted};
+use creditgate_core::cell::{Cell, NotAdmitted, Offline};
 use creditgate_core::id::AccountId;
 use creditgate_core::lease::LeaseNumber;
 
@@ -123,8 +123,32 @@ impl World {
             Err(NotAdmitted::AboveCeiling) if self.is_current(gateway, now, &cell) => {
                 Ok(Verdict::Refused("exhausted"))
             }
+            Err(NotAdmitted::Short | NotAdmitted::PastUseBy)
+                if now < self.gateways[gateway].workers[worker].is_alone_until_ms =>
+            {
+                self.judge_alone(request, cell)
+            }
             Err(_) => Ok(Verdict::AwaitsCredit(account)),
         }
+    }
+
+    /// The worker can't ask: the account may have an allowance for that.
+    fn judge_alone(&mut self, request: usize, mut cell: Cell) -> Result<Verdict, Broken> {
+        let row = &self.requests[request];
+        let (gateway, account) = (row.gateway, cell.account);
+        let (cost, at_once) = (Amount::new(row.cost), row.at_once);
+        let offline = Offline {
+            allowance: self.control_plane.settings.offline_allowance,
+            now_ms: self.clock(gateway),
+            number: self.draw(gateway, cell.lease),
+            at_once,
+        };
+        if cell.admit_offline(cost, offline).is_err() {
+            return Ok(Verdict::AwaitsCredit(account));
+        }
+        self.tally.offline += 1;
+        self.admit(request, &cell)?;
+        Ok(Verdict::Admitted)
     }
 
     /// A request goes to the upstream, paid by the account of a cell that now stands so.

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use creditgate_ledger::id::{AccountId, LotId, WalletId};
-use creditgate_ledger::{Book, Entry, LedgerAccount, Lot, Timestamp, WalletStatus};
+use creditgate_ledger::{Book, Entry, EntryKind, LedgerAccount, Lot, Timestamp, WalletStatus};
 
 use super::auditor::Broken;
 
@@ -87,6 +87,7 @@ impl Lots {
             }
             if entry.posted(LedgerAccount::Spent).get() > 0
                 || entry.posted(LedgerAccount::Unattributed).get() > 0
+                || entry.kind == EntryKind::Repayment && entry.lease.is_none()
             {
                 lot.spent += amount;
             }

@@ -290,6 +290,10 @@ impl World {
             "answer to call {call}{}: {answer:?}",
             if was_over { " (given up before)" } else { "" }
         );
+        if !was_over && !matches!(answer, Answer::News(_)) {
+            let (gateway, worker) = (self.calls[call].gateway, self.calls[call].worker);
+            self.gateways[gateway].workers[worker].is_alone_until_ms = 0;
+        }
         match answer {
             Answer::Unknown if !was_over => self.on_unknown(call),
             Answer::Resolved(resolved) if !was_over => self.on_resolved(call, &resolved),

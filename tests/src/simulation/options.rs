@@ -40,11 +40,13 @@ pub enum Fault {
     Reuse = 1 << 15,
     /// Customers get wallets that are limited to a rule.
     Limit = 1 << 16,
+    /// Who can't reach the control plane spends from an allowance.
+    Offline = 1 << 17,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Loss,
         Self::Duplication,
         Self::Delay,
@@ -62,6 +64,7 @@ impl Fault {
         Self::Operator,
         Self::Reuse,
         Self::Limit,
+        Self::Offline,
     ];
 }
 
@@ -84,7 +87,7 @@ impl Options {
     pub const fn seed(seed: u64) -> Self {
         Self {
             seed,
-            faults: 0x1_ffff,
+            faults: 0x3_ffff,
             trace: false,
             defect: None,
         }

@@ -221,6 +221,10 @@ impl World {
     pub(super) fn on_failed(&mut self, call: usize) -> Result<(), Broken> {
         let (gateway, worker) = (self.calls[call].gateway, self.calls[call].worker);
         let again_ms = self.clock(gateway) + self.random.between(5, 60);
+        if !matches!(self.calls[call].question, Question::Poll { .. }) {
+            let me = &mut self.gateways[gateway].workers[worker];
+            me.is_alone_until_ms = again_ms + CALL_TIMEOUT_MS;
+        }
         match self.calls[call].question.clone() {
             Question::Lookup { payer, lease, .. } => {
                 let me = &mut self.gateways[gateway].workers[worker];

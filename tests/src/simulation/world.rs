@@ -19,7 +19,7 @@ use super::auditor::{Auditor, Broken};
 use super::control_plane::{ControlPlane, Executed};
 use super::gateway::Gateway;
 use super::network::Call;
-use super::options::Options;
+use super::options::{Fault, Options};
 use super::random::Random;
 
 /// A customer and what the operator has.
@@ -116,6 +116,8 @@ pub struct Tally {
     pub commits: u64,
     /// Requests admitted.
     pub admitted: u64,
+    /// Of these, on the offline allowance.
+    pub offline: u64,
     /// Requests refused.
     pub refused: u64,
     /// Questions asked.
@@ -136,6 +138,7 @@ impl Tally {
         self.steps += other.steps;
         self.commits += other.commits;
         self.admitted += other.admitted;
+        self.offline += other.offline;
         self.refused += other.refused;
         self.calls += other.calls;
         self.turns += other.turns;
@@ -179,7 +182,11 @@ pub(super) use note;
 impl World {
     pub(super) fn new(options: Options) -> Result<Self, Broken> {
         let mut random = Random::new(options.seed);
-        let settings = settings(&mut random);
+        let mut settings = settings(&mut random);
+        if !options.allows(Fault::Offline) {
+            settings.offline_allowance = Amount::ZERO;
+        }
+        let auditor = Auditor::allowing(settings.offline_allowance);
         let control_plane = ControlPlane::new(settings)?;
         let mut world = Self {
             options,
@@ -192,7 +199,7 @@ impl World {
             payers: Vec::new(),
             requests: Vec::new(),
             calls: Vec::new(),
-            auditor: Auditor::default(),
+            auditor,
             tally: Tally::default(),
             trace: Vec::new(),
             calm_from_ms: 4_000,
@@ -397,6 +404,10 @@ fn settings(random: &mut Random) -> Settings {
         0 => QuarantinePolicy::Consume,
         _ => QuarantinePolicy::Release,
     };
+    let allowance = match random.below(2) {
+        0 => 0,
+        _ => random.between(1, 30),
+    };
     Settings {
         timing: Timing {
             use_by_ms: random.between(600, 1_200),
@@ -410,6 +421,7 @@ fn settings(random: &mut Random) -> Settings {
         quarantine_policy_after_ms: random.between(200, 800),
         refill_seconds: u32::try_from(random.between(0, 3)).unwrap_or(1),
         overrun_max: Amount::ZERO,
+        offline_allowance: Amount::new(i64::try_from(allowance).unwrap_or(0)),
         ..Settings::default()
     }
 }

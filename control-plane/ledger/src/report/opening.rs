@@ -154,10 +154,10 @@ pub(super) fn open_as_reported(
     ))
 }
 
-/// Whether a lease says that it was used and never lent anything: what was spent from an
-/// offline allowance.
+/// Whether a lease says that requests were admitted under it although it was lent nothing: on
+/// an offline allowance. They may all have been released since.
 pub(super) fn is_offline(counters: &Counters) -> bool {
-    counters.granted.is_zero() && counters.returned.is_zero() && counters.remaining() < Amount::ZERO
+    counters.granted.is_zero() && counters.returned.is_zero() && !counters.reserved.is_zero()
 }
 
 /// Opens a lease that was begun while nobody answered, as the gateway names it, to be merged.

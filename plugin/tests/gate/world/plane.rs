@@ -63,6 +63,10 @@ pub(crate) struct Plane {
     told_barred: Option<Barred>,
     /// Calls are answered only when this lets them.
     pub(crate) is_down: bool,
+    /// Every call is answered with this status, and told to come back after so many seconds.
+    pub(crate) answers_with: Option<(u32, Option<u64>)>,
+    /// When which path was asked; a poll that is held again and again.
+    pub(crate) asked: Vec<(u64, String)>,
     /// Answers to calls to this path are lost, and so time out.
     pub(crate) loses: Option<&'static str>,
     /// Calls to this path never arrive.
@@ -120,6 +124,8 @@ impl Plane {
             barred: None,
             told_barred: None,
             is_down: false,
+            answers_with: None,
+            asked: Vec::new(),
             loses: None,
             unheard: None,
             ahead: 10,
@@ -202,10 +208,19 @@ impl Plane {
     /// An answer, or none while a poll is held or the call is lost.
     pub(crate) fn answer(&mut self, call: &Sent, now_ms: u64) -> Option<CallAnswer> {
         assert!(call.authorization.starts_with("Bearer cgg_"));
+        self.asked.push((now_ms, call.path.clone()));
+        if let Some((status, retry_after_s)) = self.answers_with {
+            return Some(CallAnswer {
+                status: Some(status),
+                retry_after_s,
+                body: b"busy".to_vec(),
+            });
+        }
         let is_unheard = self.unheard.is_some_and(|path| call.path.ends_with(path));
         if self.is_down || is_unheard {
             return Some(CallAnswer {
                 status: None,
+                retry_after_s: None,
                 body: Vec::new(),
             });
         }
@@ -219,6 +234,7 @@ impl Plane {
         };
         (!is_lost).then_some(CallAnswer {
             status: Some(200),
+            retry_after_s: None,
             body: answer,
         })
     }

@@ -340,6 +340,7 @@ impl Worker {
                 call.token,
                 &CallAnswer {
                     status: None,
+                    retry_after_s: None,
                     body: Vec::new(),
                 },
             );
