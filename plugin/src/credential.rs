@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use creditgate_core::amount::{Currency, Scale};
-use creditgate_core::id::AccountId;
+use creditgate_core::id::{AccountId, InstanceId};
 use creditgate_core::key::CredentialHash;
 use creditgate_core::protocol::{EnforcementMode, Resolved};
 
@@ -51,7 +51,7 @@ impl Credential {
         resolved: &Resolved,
         slot: u32,
         ledger: u32,
-        cells_max: u32,
+        (instance, cells_max): (InstanceId, u32),
     ) -> Self {
         let customer = Rc::from(resolved.customer.as_str());
         let account = |account, slot, limits| {
@@ -60,7 +60,7 @@ impl Credential {
                 hash,
                 account,
                 customer: Rc::clone(&customer),
-                log_fields: access_log::fields_of(&customer, account, currency),
+                log_fields: access_log::fields_of(&customer, account, currency, instance),
                 currency,
                 scale: resolved.scale,
                 slot: Cell::new(slot),

@@ -52,6 +52,8 @@ pub struct FaultProxy {
 pub const RESOLVE: &str = "/v1/gateway/resolve";
 /// The path of sync questions.
 pub const SYNC: &str = "/v1/gateway/sync";
+/// The path of usage detail.
+pub const USAGE: &str = "/v1/gateway/usage";
 /// The path of long polls.
 pub const POLL: &str = "/v1/gateway/poll";
 

@@ -23,4 +23,5 @@ pub mod simulation;
 pub mod template;
 pub mod tools;
 pub mod upstream;
+pub mod usage;
 pub mod wasm_module;

@@ -1,4 +1,4 @@
--- Usage detail, by day.
+-- Usage detail, by day; and what leads from an access log to leases and their entries.
 
 -- What of it is absent is empty: a model of '', a key of x''. `day` counts from 1970-01-01, UTC.
 CREATE TABLE usage_detail (
@@ -50,3 +50,6 @@ CREATE TABLE usage_source (
     PRIMARY KEY (instance, worker)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX usage_source_heard ON usage_source (heard_at);
+
+CREATE INDEX lease_number ON lease (instance, number);
+CREATE INDEX entry_lease ON entry (lease, number) WHERE lease IS NOT NULL;

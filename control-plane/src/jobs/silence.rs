@@ -70,8 +70,8 @@ pub(crate) fn lending(
     for state in states {
         let filter = LeaseFilter {
             instance: Some(instance),
-            customer: None,
             state: Some(*state),
+            ..LeaseFilter::default()
         };
         let mut page = PageRequest::first(PAGE);
         loop {

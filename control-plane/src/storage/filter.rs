@@ -1,11 +1,12 @@
 //! What of a list is wanted. A part that is none does not matter.
 
 use creditgate_core::amount::Currency;
+use creditgate_core::lease::LeaseNumber;
 use creditgate_core::protocol::EnforcementMode;
 use creditgate_ledger::grant::{ApplicationState, GrantScope};
 use creditgate_ledger::id::{
-    AccountId, CustomerId, EndpointId, EventId, GrantId, InstanceId, LotId, PlanId, SubscriptionId,
-    WalletId,
+    AccountId, CustomerId, EndpointId, EventId, GrantId, InstanceId, LeaseId, LotId, PlanId,
+    SubscriptionId, WalletId,
 };
 use creditgate_ledger::subscription::SubscriptionStatus;
 use creditgate_ledger::webhook::DeliveryState;
@@ -144,6 +145,10 @@ pub struct LeaseFilter {
     pub customer: Option<CustomerId>,
     /// In this state.
     pub state: Option<LeaseState>,
+    /// From this account.
+    pub account: Option<AccountId>,
+    /// As its process names it.
+    pub number: Option<LeaseNumber>,
 }
 
 /// Which entries.
@@ -168,4 +173,15 @@ pub enum EntryFilter {
     },
     /// Those that drew from one lot or say something of it.
     Lot(LotId),
+    /// Those about a lease; what is none does not matter.
+    Lease {
+        /// Which.
+        lease: LeaseId,
+        /// Of which kind.
+        kind: Option<EntryKind>,
+        /// Booked at or after this instant.
+        from: Option<Timestamp>,
+        /// Booked before this instant.
+        before: Option<Timestamp>,
+    },
 }

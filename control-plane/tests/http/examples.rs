@@ -41,6 +41,7 @@ pub(crate) const READS: &str = "
 /v1/instances/{id} /v1/instances/{instance}
 /v1/leases
 /v1/leases/{id} /v1/leases/{lease}
+/v1/leases/{id}/transactions /v1/leases/{lease}/transactions?kind=usage
 /v1/operator-keys
 /v1/settings
 /v1/keys/{id} /v1/keys/{key}

@@ -5,6 +5,7 @@ mod desk;
 mod due;
 mod fill;
 mod instants;
+mod leases;
 mod lists;
 mod lively;
 mod loads;

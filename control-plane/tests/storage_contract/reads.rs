@@ -151,7 +151,8 @@ fn leases_are_listed_newest_first_by_any_filter<B: Backend>(mut desk: Desk<B>) {
         listed(LeaseFilter {
             instance: Some(one),
             customer: Some(b),
-            state: Some(LeaseState::Open)
+            state: Some(LeaseState::Open),
+            ..all
         }),
         [everything[0]]
     );

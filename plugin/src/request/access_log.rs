@@ -7,7 +7,8 @@
 use std::fmt::{Display, Write};
 use std::rc::Rc;
 
-use creditgate_core::amount::format;
+use creditgate_core::amount::{Currency, format};
+use creditgate_core::id::{AccountId, InstanceId};
 
 use super::refusal::Refusal;
 use super::settle::{By, Due};
@@ -17,7 +18,7 @@ use crate::host::Host;
 
 const KEY: &str = "creditgate";
 /// Longer than most lines are.
-const LINE_BYTES: usize = 320;
+const LINE_BYTES: usize = 384;
 
 /// What became of a reservation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,9 +76,16 @@ impl Line {
 }
 
 /// The part of a line that is the same for all requests of a credential.
-pub(crate) fn fields_of(customer: &str, account: impl Display, currency: impl Display) -> String {
+pub(crate) fn fields_of(
+    customer: &str,
+    account: AccountId,
+    currency: Currency,
+    instance: InstanceId,
+) -> String {
     let customer = serde_json::to_string(customer).unwrap_or_else(|_| "\"\"".into());
-    format!(",\"customer\":{customer},\"account\":\"{account}\",\"currency\":\"{currency}\"")
+    format!(
+        ",\"customer\":{customer},\"account\":\"{account}\",\"currency\":\"{currency}\",\"instance\":\"{instance}\""
+    )
 }
 
 pub(crate) fn admitted(host: &dyn Host, admitted: &Admitted, fate: Fate, due: &Due) {

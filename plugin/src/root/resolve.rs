@@ -179,8 +179,8 @@ impl Gate {
         slot: u32,
         told: &Told<'_>,
     ) {
-        let cells_max = self.config.limits.cells_max;
-        let credential = Credential::of(*hash, told.resolved, slot, self.ledger(), cells_max);
+        let process = (self.instance, self.config.limits.cells_max);
+        let credential = Credential::of(*hash, told.resolved, slot, self.ledger(), process);
         let account = credential.account;
         if self.credentials.insert(*hash, Rc::new(credential)) {
             self.count(Metric::CredentialsEvicted);

@@ -117,8 +117,8 @@ impl Holding {
         ] {
             let filter = LeaseFilter {
                 instance: Some(instance),
-                customer: None,
                 state: Some(state),
+                ..LeaseFilter::default()
             };
             let mut page = PageRequest::first(PAGE);
             loop {

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use creditgate_core::amount::{Amount, Currency, Scale};
+use creditgate_core::lease::LeaseNumber;
 use creditgate_ledger::id::{AccountId, CustomerId, LeaseId};
 use creditgate_ledger::{Lease, LeaseState, ResolutionKind};
 use serde::{Deserialize, Serialize};
@@ -134,6 +135,10 @@ struct LeaseQuery {
     instance: Option<String>,
     /// Of this customer's credit: id or external id.
     customer: Option<String>,
+    /// From this account.
+    account: Option<String>,
+    /// As the process names it: `lease` in access logs. `instance` must be given too.
+    number: Option<String>,
     /// `open`, `draining`, `quarantined` or `closed`.
     #[param(value_type = Option<String>)]
     state: Option<Lower<LeaseState>>,
@@ -161,6 +166,13 @@ async fn list_leases(
         .map(|text| id("instance", text))
         .transpose()?;
     let state = query.state.map(|state| state.0);
+    let account = query.account.as_deref();
+    let account = account.map(|text| id("account", text)).transpose()?;
+    let number = query.number.as_deref().map(lease_number).transpose()?;
+    if number.is_some() && instance.is_none() {
+        let detail = "number: processes name leases by themselves, so name the instance too";
+        return Err(Problem::new("query_invalid", detail));
+    }
     let list = app
         .read(move |reader| {
             let reader = reader.snapshot()?;
@@ -180,6 +192,8 @@ async fn list_leases(
                     instance,
                     customer: owner,
                     state,
+                    account,
+                    number,
                 },
                 page,
             )?;
@@ -200,6 +214,11 @@ async fn list_leases(
         })
         .await?;
     Ok(Json(list))
+}
+
+fn lease_number(text: &str) -> Result<LeaseNumber, Problem> {
+    let number = text.parse().map(LeaseNumber);
+    number.map_err(|_| Problem::new("query_invalid", "number: must be a number of 64 bits"))
 }
 
 /// Explains a lease: its state, what is behind it, and what may be done.

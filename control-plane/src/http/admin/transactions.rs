@@ -1,5 +1,7 @@
 //! The journal, as a wallet's owner reads it.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
 use creditgate_core::amount::{Amount, Scale};
@@ -9,8 +11,9 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::leases::unit;
 use super::wallets::in_book;
-use super::{instant, lot, lots, wallet};
+use super::{id, instant, lot, lots, wallet};
 use crate::http::Shared;
 use crate::http::body::{Params, Path};
 use crate::http::input::{Lower, Upper, When};
@@ -23,6 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(list_transactions))
         .routes(routes!(list_lot_transactions))
+        .routes(routes!(list_lease_transactions))
 }
 
 /// An immutable, balanced entry of the journal.
@@ -206,6 +210,64 @@ async fn list_lot_transactions(
             let entries = reader.entries(EntryFilter::Lot(lot.id), page)?;
             Ok(List::of(entries, |entry| {
                 Transaction::of(&entry, wallet.currency.as_str(), scale)
+            }))
+        })
+        .await?;
+    Ok(Json(list))
+}
+
+/// Which entries of a lease; what is absent does not matter.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct LeaseTransactionQuery {
+    /// What they are about: `usage`, `lending`, `quarantine`, `resolution`.
+    #[param(value_type = Option<String>)]
+    kind: Option<Lower<EntryKind>>,
+    /// Booked at or after this instant.
+    #[param(value_type = Option<String>, format = DateTime)]
+    from: Option<When>,
+    /// Booked before this instant.
+    #[param(value_type = Option<String>, format = DateTime)]
+    before: Option<When>,
+    /// `next_cursor` of the page before; none for the first page.
+    cursor: Option<String>,
+    /// Most items of the page, 1 to 200; 50 if absent.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+}
+
+/// Lists the entries about a lease, newest first: what was lent in it, what was used of that, and
+/// what came back.
+#[utoipa::path(get, path = "/v1/leases/{id}/transactions", tag = "leases",
+    params(("id" = String, Path, description = "Id of the lease"), LeaseTransactionQuery),
+    responses((status = 200, body = List<Transaction>)))]
+async fn list_lease_transactions(
+    State(app): State<Shared>,
+    Path(text): Path,
+    Params(query): Params<LeaseTransactionQuery>,
+) -> Result<Json<List<Transaction>>, Problem> {
+    let lease = id("lease", &text)?;
+    let page = PageQuery {
+        cursor: query.cursor,
+        limit: query.limit,
+    }
+    .request()?;
+    let list = app
+        .read(move |reader| {
+            let reader = reader.snapshot()?;
+            let found = reader.lease(lease)?;
+            let (_, row) = found.ok_or_else(|| Problem::not_found("lease", &text))?;
+            let (currency, scale) = unit(&*reader, &mut BTreeMap::new(), row.account)?;
+            let filter = EntryFilter::Lease {
+                lease,
+                kind: query.kind.map(|kind| kind.0),
+                from: query.from.map(|from| from.0),
+                before: query.before.map(|before| before.0),
+            };
+            let entries = reader.entries(filter, page)?;
+            Ok(List::of(entries, |entry| {
+                Transaction::of(&entry, currency.as_str(), scale)
             }))
         })
         .await?;

@@ -95,6 +95,8 @@ impl Tables {
                     .is_none_or(|wanted| wanted == lease.instance)
             })
             .filter(|(_, lease)| filter.state.is_none_or(|wanted| wanted == lease.state))
+            .filter(|(_, lease)| filter.account.is_none_or(|wanted| wanted == lease.account))
+            .filter(|(_, lease)| filter.number.is_none_or(|wanted| wanted == lease.number))
             .map(|(customer, lease)| (customer, lease.clone()));
         rising(leases, page, |(_, lease)| lease.id.0)
     }
@@ -106,6 +108,7 @@ impl Tables {
                 self.wallet(wallet).map(|wallet| wallet.account)
             }
             EntryFilter::Lot(lot) => self.find_lot(lot).map(|lot| lot.account),
+            EntryFilter::Lease { lease, .. } => self.find_lease(lease).map(|lease| lease.account),
         };
         let account = account.unwrap_or(AccountId(0));
         let before = page.cursor.map_or(u64::MAX, |cursor| {
@@ -128,6 +131,17 @@ impl Tables {
             EntryFilter::Lot(lot) => {
                 let says = entry.fact.as_ref().and_then(lot_of);
                 says == Some(lot) || entry.draws.iter().any(|draw| draw.lot == lot)
+            }
+            EntryFilter::Lease {
+                lease,
+                kind,
+                from,
+                before,
+            } => {
+                entry.lease == Some(lease)
+                    && kind.is_none_or(|kind| kind == entry.kind)
+                    && from.is_none_or(|from| entry.booked_at >= from)
+                    && before.is_none_or(|before| entry.booked_at < before)
             }
             EntryFilter::Some {
                 wallet,

@@ -114,6 +114,25 @@ pub(super) fn entries(
             listing
         }
         EntryFilter::Lot(lot) => about_lot(lot, below, page.limit),
+        EntryFilter::Lease {
+            lease,
+            kind,
+            from,
+            before,
+        } => {
+            let mut listing = Listing::new(&format!("{SELECT} INDEXED BY entry_lease"));
+            listing.id("lease =", lease.0);
+            if let Some(kind) = kind {
+                listing.and("kind =", word(&kind)?);
+            }
+            if let Some(from) = from {
+                listing.and("booked_at >=", from.0);
+            }
+            if let Some(before) = before {
+                listing.and("booked_at <", before.0);
+            }
+            listing
+        }
         EntryFilter::Some {
             wallet,
             kind,

@@ -5,10 +5,12 @@ mod usage;
 use std::cell::RefCell;
 
 use creditgate_core::amount::Currency;
+use creditgate_core::lease::LeaseNumber;
 use creditgate_core::protocol::EnforcementMode;
 use creditgate_ledger::grant::{ApplicationState, GrantScope};
 use creditgate_ledger::id::{
-    AccountId, CustomerId, EndpointId, EventId, GrantId, LotId, PlanId, SubscriptionId, WalletId,
+    AccountId, CustomerId, EndpointId, EventId, GrantId, InstanceId, LeaseId, LotId, PlanId,
+    SubscriptionId, WalletId,
 };
 use creditgate_ledger::subscription::SubscriptionStatus;
 use creditgate_ledger::webhook::DeliveryState;
@@ -18,11 +20,12 @@ use creditgate_ledger::{
 use rusqlite::Connection;
 
 use super::{
-    audit, books, claim, connection, due, grant, journal, lot, party, subscription, wallet, webhook,
+    audit, books, claim, connection, due, grant, journal, lot, party, reads, subscription, wallet,
+    webhook,
 };
 use crate::storage::{
     ApplicationFilter, AuditFilter, ClaimFilter, Cursor, CustomerFilter, DeliveryFilter,
-    EntryFilter, EventFilter, GrantFilter, LotFilter, PageRequest, StorageError,
+    EntryFilter, EventFilter, GrantFilter, LeaseFilter, LotFilter, PageRequest, StorageError,
     SubscriptionFilter, WalletFilter,
 };
 
@@ -192,6 +195,29 @@ fn lists_of_customers_walk_indexes() {
 }
 
 #[test]
+fn a_lease_that_an_access_log_names_is_found_by_an_index() {
+    let (_folder, connection) = database();
+    for (account, index) in [
+        (None, "lease_number (instance=? AND number=?)"),
+        (
+            Some(AccountId(1)),
+            "(account=? AND instance=? AND number=?)",
+        ),
+    ] {
+        let filter = LeaseFilter {
+            account,
+            instance: Some(InstanceId(1)),
+            number: Some(LeaseNumber(1)),
+            ..LeaseFilter::default()
+        };
+        let plans = plans(&connection, |connection| {
+            reads::leases(connection, filter, PAGE)
+        });
+        assert!(plans[0].contains(index), "not by {index}: {}", plans[0]);
+    }
+}
+
+#[test]
 fn lists_of_entries_walk_indexes() {
     let (_folder, connection) = database();
     let entries =
@@ -214,6 +240,14 @@ fn lists_of_entries_walk_indexes() {
     ] {
         assert!(of_lot[0].contains(index), "{}", of_lot[0]);
     }
+    let of_lease = EntryFilter::Lease {
+        lease: LeaseId(1),
+        kind: Some(EntryKind::Usage),
+        from: Some(Timestamp(1)),
+        before: None,
+    };
+    let index = "entry_lease (lease=? AND number<?)";
+    walks(&connection, index, entries(of_lease));
     let some = |kind, reason| EntryFilter::Some {
         wallet,
         kind,

@@ -221,28 +221,45 @@ fn read_owned_lease(columns: &mut Columns<'_, '_>) -> Result<(CustomerId, Lease)
 }
 
 /// Only the conditions that are asked for are in the statement, so that each finds its index.
-fn leases(
+pub(super) fn leases(
     connection: &Connection,
     filter: LeaseFilter,
     page: PageRequest,
 ) -> Result<Vec<(CustomerId, Lease)>, StorageError> {
-    let mut sql = concat!(
-        "SELECT ",
-        lease_columns!(),
-        ", account.customer
-         FROM lease JOIN account ON account.id = lease.account WHERE lease.id < :below"
-    )
-    .to_owned();
+    // Of a number there are few: a sign before the order keeps its index out of it.
+    let order = match filter.number {
+        Some(_) => "+lease.id",
+        None => "lease.id",
+    };
+    let mut sql = format!(
+        concat!(
+            "SELECT ",
+            lease_columns!(),
+            ", account.customer
+         FROM lease JOIN account ON account.id = lease.account WHERE {order} < :below"
+        ),
+        order = order
+    );
     let below = below(page);
     let limit = limit(page);
     let instance = filter.instance.map(|instance| instance.0.to_be_bytes());
     let customer = filter.customer.map(|customer| customer.0.to_be_bytes());
+    let account = filter.account.map(|account| account.0.to_be_bytes());
+    let number = filter.number.map(|number| number.0.cast_signed());
     let state = filter.state.as_ref().map(word).transpose()?;
     let mut values: Vec<(&str, &dyn rusqlite::ToSql)> =
         vec![(":below", &below), (":limit", &limit)];
     if let Some(instance) = &instance {
         sql.push_str(" AND lease.instance = :instance");
         values.push((":instance", instance));
+    }
+    if let Some(account) = &account {
+        sql.push_str(" AND lease.account = :account");
+        values.push((":account", account));
+    }
+    if let Some(number) = &number {
+        sql.push_str(" AND lease.number = :number");
+        values.push((":number", number));
     }
     if let Some(customer) = &customer {
         sql.push_str(" AND lease.account IN (SELECT id FROM account WHERE customer = :customer)");
@@ -255,6 +272,6 @@ fn leases(
             sql.push_str(" AND lease.state <> 'closed'");
         }
     }
-    sql.push_str(" ORDER BY lease.id DESC LIMIT :limit");
+    sql.push_str(&format!(" ORDER BY {order} DESC LIMIT :limit"));
     list(connection, &sql, values.as_slice(), read_owned_lease)
 }
