@@ -232,7 +232,7 @@ async fn a_request_id_leads_from_the_log_to_price_lease_and_entry() -> Result<()
         .await?;
     let rules = card["document"]["rules"].as_array().context("rules")?;
     let rule = rules.iter().find(|rule| rule["id"] == credit["rule"]);
-    assert_eq!(rule.context("the rule")?["price"], json!(5));
+    assert_eq!(rule.context("the rule")?["price"], json!("5"));
 
     // 3. The lease that it was paid from.
     let (account, number) = (text(&credit, "account")?, text(&credit, "lease")?);

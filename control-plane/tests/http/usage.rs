@@ -398,3 +398,51 @@ async fn whoever_may_look_may_look_at_usage_and_gateways_may_not() {
         .await;
     assert_eq!((answer.status, answer.code()), (403, "role_insufficient"));
 }
+
+#[tokio::test]
+async fn a_lease_is_found_by_its_process_and_number_and_lists_its_entries() {
+    let plane = Plane::start();
+    let (edge, account, _) = used(&plane, 6).await;
+    let instance = edge.hello.instance;
+    for query in [
+        format!("instance={instance}&number=1"),
+        format!("instance={instance}&number=1&account={account}"),
+    ] {
+        let found = data(&plane, &format!("/v1/leases?{query}")).await;
+        assert_eq!(
+            (found.len(), &found[0]["settled"]),
+            (1, &json!("6")),
+            "{query}"
+        );
+        let lease = found[0]["id"].as_str().unwrap();
+        let entries = data(&plane, &format!("/v1/leases/{lease}/transactions")).await;
+        let told = entries
+            .iter()
+            .map(|entry| (&entry["kind"], &entry["lease_id"]));
+        let lease = json!(lease);
+        let expected = [(&json!("usage"), &lease), (&json!("lending"), &lease)];
+        assert_eq!(told.collect::<Vec<_>>(), expected);
+    }
+    assert_eq!(
+        data(&plane, &format!("/v1/leases?instance={instance}&number=2")).await,
+        [] as [Value; 0]
+    );
+    for (path, status, code) in [
+        ("/v1/leases?number=1", 400, "query_invalid"),
+        (
+            &*format!("/v1/leases?instance={instance}&number=one"),
+            400,
+            "query_invalid",
+        ),
+        ("/v1/leases?account=none", 404, "not_found"),
+        ("/v1/leases/none/transactions", 404, "not_found"),
+        (
+            &*format!("/v1/leases/lse_{:032x}/transactions", 1),
+            404,
+            "not_found",
+        ),
+    ] {
+        let answer = plane.get(path).await;
+        assert_eq!((answer.status, answer.code()), (status, code), "{path}");
+    }
+}

@@ -283,3 +283,19 @@ fn telling_usage_adds_no_host_call_to_a_request() {
         6
     );
 }
+
+#[test]
+fn the_access_log_names_what_leads_to_the_ledger() {
+    let mut world = World::new(1, 100);
+    let id = world.get_and_end(0, "/five", 200);
+    world.pass(1_000);
+    let line = world.workers[0].access_log(id);
+    let (batch, report) = (&world.plane.batches[0], &world.plane.reports[0]);
+    assert_eq!(line["instance"], json!(batch.hello.instance));
+    assert_eq!(line["account"], json!(report.account));
+    assert_eq!(line["lease"], report.lease.to_string());
+    assert_eq!(
+        (&line["rule"], &line["card_version"]),
+        (&json!("five"), &json!(1))
+    );
+}
