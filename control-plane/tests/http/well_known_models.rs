@@ -76,11 +76,7 @@ fn kin_with_like_names_are_priced_apart() {
         ("claude-opus-5", "claude-opus-5", 3000),
         ("claude-opus-5-5", "claude-opus-5-5", 2400),
         ("claude-sonnet-4-6", "claude-sonnet-4-6", 1800),
-        (
-            "claude-sonnet-4-5-20250929",
-            "claude-sonnet-4-5-20*",
-            2850,
-        ),
+        ("claude-sonnet-4-5-20250929", "claude-sonnet-4-5-20*", 2850),
         ("claude-haiku-4-5-20251001", "claude-haiku-4-5-20*", 600),
         ("gemini-2.5-flash", "gemini-2.5-flash", 280),
         ("gemini-2.5-flash-lite", "gemini-2.5-flash-lite", 50),
