@@ -8,8 +8,10 @@ use creditgate::storage::{
     ChangeSet, EntryFilter, LeaseFilter, LotFilter, PageRequest, Reader, Storage, Target,
 };
 use creditgate_core::key::credential_hash;
+use creditgate_core::rate_card::RateCardDocument;
 use creditgate_ledger::chain::{Chain, ChainHash};
 use creditgate_ledger::id::{CustomerId, InstanceId};
+use creditgate_ledger::rate_card::{RateCardHead, RateCardState, RateCardVersion};
 use creditgate_ledger::registry::{Gateway, GatewayKey};
 use creditgate_ledger::{
     Book, Entry, EntryKind, Fact, Lot, Timestamp, WalletStatus, credential, expiry, top_up, wallet,
@@ -67,6 +69,14 @@ fn worked() -> (Desk<Sqlite>, Vec<CustomerId>) {
         });
     })
     .unwrap();
+    desk.change_registry(|registry| {
+        let mut first = card(1, Timestamp(100));
+        first.head.state = RateCardState::Superseded;
+        first.head.ended_at = Some(Timestamp(200));
+        registry.rate_cards.push(first);
+        registry.rate_cards.push(card(2, Timestamp(200)));
+    })
+    .unwrap();
     let three = all_lent_and_voided(&mut desk);
     let answers = vec![(idempotency("one"), stored_answer(b"{}"))];
     desk.load(&[]);
@@ -76,6 +86,21 @@ fn worked() -> (Desk<Sqlite>, Vec<CustomerId>) {
     };
     desk.backend.writer().commit(&changes).unwrap();
     (desk, vec![one.customer, two.customer, three])
+}
+
+fn card(version: u64, at: Timestamp) -> RateCardVersion {
+    let document = br#"{"name": "api", "currency": "tokens", "default": "deny"}"#;
+    RateCardVersion {
+        head: RateCardHead {
+            name: "api".to_owned(),
+            version,
+            state: RateCardState::Active,
+            created_at: at,
+            effective_at: at,
+            ended_at: None,
+        },
+        document: RateCardDocument::from_json(document).unwrap(),
+    }
 }
 
 /// A lot of which nothing was free when it was voided, and a wallet that is frozen: the first
@@ -216,6 +241,10 @@ fn database_of_the_first_version_loses_nothing() {
         desk.reader().registry().unwrap(),
         reader.registry().unwrap()
     );
+    for version in [1, 2] {
+        let of = |reader: &SqliteReader| reader.rate_card("api", version).unwrap().unwrap();
+        assert_eq!(of(&reader), of(desk.reader()), "when it was in force");
+    }
     let plan = creditgate::storage::LoadPlan {
         idempotency: vec![idempotency("one")],
         ..creditgate::storage::LoadPlan::default()
