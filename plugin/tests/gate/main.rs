@@ -10,6 +10,7 @@ mod metered;
 mod mishaps;
 mod outages;
 mod returning;
+mod routes;
 mod settling;
 mod signals;
 mod waiting;
