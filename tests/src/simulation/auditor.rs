@@ -185,6 +185,9 @@ impl Auditor {
             .previous
             .map_or(0, |previous| overrun(&previous.counters));
         let is_over = overrun(&counters) + before > self.allowances.most;
+        if overrun(&counters) + before > 0 {
+            self.allowances.spends(instance, cell.account);
+        }
         if is_over || counters.held().is_negative() {
             return Err(format!(
                 "a cell went below zero, beyond its allowance: {counters:?}"
