@@ -4,7 +4,8 @@
 //! method, path and further conditions without allocating. Which rule is taken is decided in
 //! this order:
 //!
-//! 1. a CORS preflight or a free path: free;
+//! 1. a CORS preflight or a free path: free; then, if the card lets routes of the proxy name
+//!    rules and the request's does, that rule, whatever its path, methods and conditions;
 //! 2. an exact path, before a template (more literal segments first), before a prefix
 //!    (longest first), each only if the rule's methods fit;
 //! 3. among rules for the same path: those that name the method, before `HEAD` by a rule
@@ -80,6 +81,7 @@ use crate::amount::{Currency, Scale};
 use conditions::Holds;
 use matcher::{Found, Matcher};
 use models::ModelTable;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A rate card, checked and ready to price requests.
@@ -93,6 +95,8 @@ pub struct RateCard {
     free: Matcher,
     matcher: Matcher,
     rules: Vec<Rule>,
+    /// Rules by their ids; none if routes don't name them.
+    named: Option<HashMap<Arc<str>, usize>>,
     models: Arc<ModelTable>,
 }
 
@@ -126,6 +130,13 @@ impl RateCard {
         };
         if self.free.has(&path) {
             return Decision::Free;
+        }
+        if let Some(named) = &self.named
+            && let Some(name) = request.facts.rule()
+        {
+            let rule = std::str::from_utf8(&name).ok();
+            let rule = rule.and_then(|name| self.rules.get(*named.get(name)?));
+            return rule.map_or(Decision::UnknownRule, Decision::Rule);
         }
         let fit = |rule: usize| {
             let rule = self.rules.get(rule)?;

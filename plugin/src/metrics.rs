@@ -100,6 +100,8 @@ metrics! {
     RefusedWalletClosed = "refused_wallet_closed_total",
     /// 403: no rule allows the route.
     RefusedRouteDenied = "refused_route_denied_total",
+    /// 403: a route that names a rule which the rate card doesn't have.
+    RefusedRuleUnknown = "refused_rule_unknown_total",
     /// 400: a path that could mean several.
     RefusedPathAmbiguous = "refused_path_ambiguous_total",
     /// 400: a header or parameter that the price depends on could mean several.

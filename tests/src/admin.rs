@@ -66,6 +66,15 @@ impl Admin {
         self.send(self.request(method, path, body)).await
     }
 
+    /// The control plane's metrics, as Prometheus reads them.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn metrics(&self) -> Result<String> {
+        let answer = self.client.get(format!("{}/metrics", self.base)).send();
+        Ok(answer.await?.text().await?)
+    }
+
     /// Posts under an idempotency key until an answer is had; returns it, and how often it
     /// was asked. For writes while the control plane is killed and comes back.
     ///

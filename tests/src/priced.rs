@@ -75,7 +75,9 @@ impl Priced {
     /// # Errors
     /// If something does not come up.
     pub async fn with(card: &Value) -> Result<Self> {
-        let scene = Scene::with(&fast_settings(), card, false).await?;
+        let mut settings = fast_settings();
+        settings["overrun_max"] = json!("1000000000");
+        let scene = Scene::with(&settings, card, false).await?;
         let setup = Setup::default().logging().reading_bodies();
         let envoy = scene.envoy_with("edge", &setup).await?;
         Ok(Self {

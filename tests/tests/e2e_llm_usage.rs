@@ -243,8 +243,6 @@ async fn an_answer_dearer_than_expected_is_charged_in_full_and_owed() -> Result<
     card["rules"][0]["promise"] = json!("expected");
     card["rules"][0]["estimate"] = json!({"output_tokens": 10});
     let mut stage = Priced::with(&card).await?;
-    let bound = json!({"overrun_max": "1000000"});
-    stage.scene.admin.settings(&bound).await?;
     // A quarter of a token for each byte, and 10 tokens: 36 × 150 + 10 × 600 units.
     let asked = question(json!({"max_tokens": 1000}));
     let estimate = small(asked.to_string().len().div_ceil(4), 0, 10);

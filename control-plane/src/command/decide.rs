@@ -25,6 +25,7 @@ mod lease;
 mod places;
 mod registry;
 mod restored;
+mod settings;
 mod wallet;
 mod webhook;
 

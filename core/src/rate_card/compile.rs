@@ -92,6 +92,9 @@ impl RateCard {
             }
             rules.push(rule);
         }
+        let named = rules.iter().enumerate();
+        let named = named.map(|(index, rule): (usize, &Rule)| (Arc::clone(&rule.id), index));
+        let named = document.rules_by_route.then(|| named.collect());
 
         Ok(Self {
             version,
@@ -102,6 +105,7 @@ impl RateCard {
             free,
             matcher,
             rules,
+            named,
             models,
         })
     }

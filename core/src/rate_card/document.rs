@@ -49,6 +49,10 @@ pub struct RateCardDocument {
     /// health checks. Exact paths, at most 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub free_paths: Vec<String>,
+    /// Whether routes of the proxy may name the rule of their requests, by the key `rule` in
+    /// the namespace `creditgate` of their metadata. A name that no rule has is refused.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rules_by_route: bool,
     /// What the tokens of language models cost: at most 2000 models. A model is looked up by
     /// its exact name; then the glob with the most characters spelled out is taken, and among
     /// those the first.

@@ -40,6 +40,11 @@ pub trait Facts: fmt::Debug {
     /// The name of the proxy's route.
     fn route(&self) -> Option<Cow<'_, [u8]>>;
 
+    /// The rule that the proxy's route names; asked only of cards that let routes do so.
+    fn rule(&self) -> Option<Cow<'_, [u8]>> {
+        None
+    }
+
     /// Calls `each` with every value of the header of this name, which is in lower case. A
     /// header that occurs more than once has more than one value, in any order; a value that
     /// is a list is one.
@@ -83,6 +88,8 @@ pub enum Decision<'a> {
     Free,
     /// It is refused: no rule is for it.
     Deny,
+    /// It is refused: its route names a rule that the card doesn't have.
+    UnknownRule,
     /// It is refused: it could mean different things to different readers.
     Ambiguous(Ambiguity),
     /// The model decides, and nobody has looked for it yet: in the path where a model stands

@@ -35,6 +35,7 @@ fn word(card: &RateCard, method: &str, path: &str) -> String {
         Decision::Rule(rule) => rule.id().to_owned(),
         Decision::Free => "FREE".to_owned(),
         Decision::Deny => "DENY".to_owned(),
+        Decision::UnknownRule => "UNKNOWN".to_owned(),
         Decision::Ambiguous(_) => "AMBIGUOUS".to_owned(),
         Decision::NeedsBody { bytes_max } => format!("BODY {bytes_max}"),
     }

@@ -51,6 +51,7 @@ property! {
 /// A card of rules that are near each other, so that many fit the same request.
 fn any_card(generator: &mut Generator) -> (RateCardDocument, RateCard) {
     let mut document = RateCardDocument {
+        rules_by_route: false,
         name: "any".to_owned(),
         currency: "usd".parse().unwrap(),
         scale: None,

@@ -101,6 +101,7 @@ fn decide(card: &RateCard, given: &Given, model: AskedModel<'_>) -> String {
         ..Request::default()
     });
     match decision {
+        Decision::UnknownRule => unreachable!("no route names a rule"),
         Decision::Rule(rule) => rule.id().to_owned(),
         Decision::Deny => "DENY".to_owned(),
         Decision::Ambiguous(reason) => reason.code().to_owned(),

@@ -26,6 +26,15 @@ use crate::gate::Gate;
 use crate::host::Host;
 use crate::pairs::Pairs;
 
+/// Where a route of the proxy names the rule of its requests.
+const RULE_OF_ROUTE: [&str; 5] = [
+    "xds",
+    "route_metadata",
+    "filter_metadata",
+    "creditgate",
+    "rule",
+];
+
 /// What has to be known of a request to price it.
 #[derive(Clone)]
 pub(crate) struct Question<'a> {
@@ -169,6 +178,11 @@ impl Facts for Question<'_> {
         self.proxy.property(&["xds", "route_name"]).map(Cow::Owned)
     }
 
+    fn rule(&self) -> Option<Cow<'_, [u8]>> {
+        let named = self.proxy.property(&RULE_OF_ROUTE)?;
+        (!named.is_empty()).then_some(Cow::Owned(named))
+    }
+
     fn header(&self, name: &str, each: &mut dyn FnMut(&[u8])) {
         self.values(name).for_each(each);
     }
@@ -200,6 +214,7 @@ impl Gate {
         let rule = match decision {
             Decision::Free => return Verdict::Pass,
             Decision::Deny => return self.unpriced(Refusal::RouteDenied),
+            Decision::UnknownRule => return self.unpriced(Refusal::RuleUnknown),
             Decision::Ambiguous(ambiguity) => {
                 return self.unpriced(Refusal::ambiguous(ambiguity));
             }

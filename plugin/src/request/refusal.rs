@@ -28,6 +28,8 @@ pub enum Refusal {
     WalletClosed,
     /// The rate card denies the route.
     RouteDenied,
+    /// The proxy's route names a rule that the rate card doesn't have.
+    RuleUnknown,
     /// The path could mean several.
     PathAmbiguous,
     /// A header or parameter that the price depends on could mean several.
@@ -99,6 +101,7 @@ impl Refusal {
         Self::WalletFrozen,
         Self::WalletClosed,
         Self::RouteDenied,
+        Self::RuleUnknown,
         Self::PathAmbiguous,
         Self::RequestAmbiguous,
         Self::ModelUnknown,
@@ -198,6 +201,14 @@ impl Refusal {
                 RefusedRouteDenied,
                 "No price for this",
                 "No rule of the rate card is for this method and path."
+            ),
+            Self::RuleUnknown => terms!(
+                "rule_unknown",
+                403,
+                7,
+                RefusedRuleUnknown,
+                "No price for this",
+                "The proxy's route names a rule that the rate card does not have. Ask whoever runs the service."
             ),
             Self::PathAmbiguous => terms!(
                 "path_ambiguous",

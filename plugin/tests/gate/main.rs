@@ -13,6 +13,7 @@ mod neighbours;
 mod outages;
 mod own_prices;
 mod returning;
+mod routes;
 mod settling;
 mod signals;
 mod usage;

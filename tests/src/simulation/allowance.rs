@@ -50,6 +50,13 @@ impl Allowances {
         Ok(())
     }
 
+    /// A cell is overrun, by whatever: what a trapped worker reserved counts, too, although
+    /// nothing of it is used.
+    pub(super) fn spends(&mut self, instance: InstanceId, account: AccountId) {
+        let spenders = self.spenders.entry(account).or_default();
+        spenders.insert((instance, 0));
+    }
+
     /// What an account owes, after something was booked.
     ///
     /// # Errors

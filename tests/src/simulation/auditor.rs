@@ -185,6 +185,9 @@ impl Auditor {
             .previous
             .map_or(0, |previous| overrun(&previous.counters));
         let is_over = overrun(&counters) + before > self.allowances.most;
+        if overrun(&counters) + before > 0 {
+            self.allowances.spends(instance, cell.account);
+        }
         if is_over || counters.held().is_negative() {
             return Err(format!(
                 "a cell went below zero, beyond its allowance: {counters:?}"
@@ -413,7 +416,9 @@ impl Auditor {
                 }
                 Some(decided) => {
                     let most = decided.counters.settled.get() + decided.amount.get();
-                    if missing != 0 && truth.settled > most + unreported {
+                    // What nobody will ever settle there is not charged a second time.
+                    let held = counters.held().get();
+                    if missing != 0 && truth.settled > most + unreported + held {
                         return Err(format!(
                             "lease {}: {} was used, beyond the {most} that were decided over",
                             key.2, truth.settled

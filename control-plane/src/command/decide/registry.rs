@@ -1,7 +1,7 @@
 //! Commands on the installation itself.
 
 use creditgate_core::amount::Currency;
-use creditgate_core::rate_card::{Mode, OnEmpty, Promise, RateCardDocument, RuleDocument};
+use creditgate_core::rate_card::RateCardDocument;
 use creditgate_ledger::id::{GatewayId, InstanceId, KeyId};
 use creditgate_ledger::registry::{
     CurrencyDefinition, Gateway, GatewayKey, Instance, InstanceState, OperatorKey, Settings,
@@ -14,31 +14,6 @@ use crate::command::{Command, Outcome};
 
 /// Most instances that are known at once.
 const INSTANCES_MAX: usize = 10_000;
-
-/// Of a rate card whose requests may cost more than the settings allow.
-const OVERRUN_MAX_ZERO: &str = "overrun_max_zero";
-
-/// The first rule of a card whose requests may cost more than is reserved for them, and where
-/// it says so.
-fn overrunning(card: &RateCardDocument) -> Option<(&str, String)> {
-    let mut rules = card.rules.iter().enumerate();
-    let found = rules.find(|(_, rule)| rule.mode == Mode::Enforce && may_overrun(rule));
-    found.map(|(place, rule)| (rule.id.as_str(), format!("/rules/{place}/promise")))
-}
-
-fn may_overrun(rule: &RuleDocument) -> bool {
-    match rule.promise {
-        Promise::Strict => false,
-        Promise::Metered => rule.on_empty == OnEmpty::Finish,
-        Promise::Expected => true,
-    }
-}
-
-/// What gateways are told of the settings.
-fn told(settings: &Settings) -> impl PartialEq + '_ {
-    let amounts = (settings.offline_allowance, settings.warn_below);
-    (settings.timing, &settings.top_up_url, amounts)
-}
 
 impl Work<'_> {
     pub(super) fn decide_registry(&mut self, command: Command) -> Result<Outcome, Failure> {
@@ -175,38 +150,7 @@ impl Work<'_> {
         Ok(outcome)
     }
 
-    fn put_settings(&mut self, mut settings: Settings) -> Result<Outcome, Refusal> {
-        let mut cards = self
-            .registry
-            .rate_cards
-            .iter()
-            .filter(|card| card.is_live());
-        let expecting = cards.find_map(|card| Some((card, overrunning(&card.document)?)));
-        if let Some((card, (rule, _))) = expecting.filter(|_| settings.overrun_max.is_zero()) {
-            let problem = format!(
-                "must be more than 0 while requests of rule {rule} of rate card {} may cost more than is lent for them",
-                card.head.name
-            );
-            let (field, code) = ("/overrun_max", OVERRUN_MAX_ZERO);
-            return Err(Refusal::Invalid {
-                field,
-                code,
-                problem,
-            });
-        }
-        let before = &self.registry.settings;
-        let ever = before.offline_allowance_ever;
-        settings.offline_allowance_ever = ever.max(settings.offline_allowance);
-        // Gateways need not hear of what concerns wallets only.
-        let is_told = told(before) != told(&settings);
-        self.registry_mut().settings = settings.clone();
-        if is_told {
-            self.bump_config();
-        }
-        Ok(Outcome::Settings(Box::new(settings)))
-    }
-
-    fn bump_config(&mut self) {
+    pub(super) fn bump_config(&mut self) {
         self.registry_mut().config_version = self.registry.config_version.saturating_add(1);
     }
 
@@ -317,20 +261,7 @@ impl Work<'_> {
         document: RateCardDocument,
         effective_at: Option<Timestamp>,
     ) -> Result<Outcome, Failure> {
-        if let Some((_, pointer)) = overrunning(&document)
-            && self.registry.settings.overrun_max.is_zero()
-        {
-            let problem = "requests of this rule may cost more than is lent for them, for which a gateway \
-                           is frozen while the setting overrun_max is 0; PATCH /v1/settings with what a \
-                           customer's requests in flight at one gateway may cost beyond that"
-                .to_owned();
-            return Err(Refusal::InvalidAt {
-                field: pointer,
-                code: OVERRUN_MAX_ZERO,
-                problem,
-            }
-            .into());
-        }
+        self.check_overruns(&document)?;
         let now = self.clock;
         let currency = document.currency;
         let card = rate_card::put(self.registry_mut(), now, name, document, effective_at)?;

@@ -38,6 +38,7 @@ fn decide(card: &RateCard, path: &str, facts: &Given, model: AskedModel<'_>) -> 
         ..Request::default()
     });
     match decision {
+        Decision::UnknownRule => "UNKNOWN".to_owned(),
         Decision::Rule(rule) => rule.id().to_owned(),
         Decision::Free => "FREE".to_owned(),
         Decision::Deny => "DENY".to_owned(),
