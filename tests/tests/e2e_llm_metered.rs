@@ -7,7 +7,6 @@ use anyhow::Result;
 use creditgate_tests::clock::{ms, until};
 use creditgate_tests::figures::figure;
 use creditgate_tests::priced::{CHAT, Priced, ask, card, small};
-use creditgate_tests::scene::Customer;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

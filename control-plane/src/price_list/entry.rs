@@ -198,17 +198,14 @@ fn check_row(row: &ModelDocument) -> Result<(), String> {
     let usd = Currency::new("usd").map_err(|error| error.to_string())?;
     let scale: Scale = default_scale(&usd);
     let card = RateCardDocument {
-        name: row.model.clone(),
+        name: "one model".to_owned(),
         currency: usd,
         scale: Some(scale),
         default: Unmatched::Deny,
+        rules_by_route: false,
         free_paths: Vec::new(),
         models: vec![row.clone()],
         rules: Vec::new(),
-    };
-    let card = RateCardDocument {
-        name: "one model".to_owned(),
-        ..card
     };
     let compiled = RateCard::compile(&card, 1).map(drop);
     compiled.map_err(|error| {

@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use crate::markdown::table;
 
 /// Name, kind and labels, meaning.
-const METRICS: [(&str, &str, &str); 20] = [
+const METRICS: [(&str, &str, &str); 23] = [
     (
         "creditgate_commands_total",
         "counter: `kind`, `result`",
