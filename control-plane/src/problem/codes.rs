@@ -340,6 +340,11 @@ pub const CODES: &[Code] = &[
         "estimate_without_tokens",
         "The estimate is of tokens, and the rule has none",
     ),
+    code(
+        422,
+        "on_empty_without_metered",
+        "Only a metered answer can be ended",
+    ),
     code(422, "count_too_large", "A count is too large"),
     code(422, "count_out_of_range", "A count is out of range"),
     code(422, "models_missing", "Tokens have no price without models"),

@@ -191,9 +191,9 @@ async fn everything_is_checked_when_a_version_is_scheduled() {
         ("rate_card_scale", "scale", json!(7)),
         ("price_negative", "default", json!({"price": -1})),
         (
-            "not_supported_yet",
+            "overrun_max_zero",
             "rules",
-            json!([{"id": "r", "path": {"prefix": "/"}, "price": 1, "promise": "metered"}]),
+            json!([{"id": "r", "path": {"prefix": "/"}, "price": 1, "promise": "expected"}]),
         ),
     ] {
         let mut document = card(2);
