@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use crate::markdown::table;
 
 /// Name, kind and labels, meaning.
-const METRICS: [(&str, &str, &str); 18] = [
+const METRICS: [(&str, &str, &str); 21] = [
     (
         "creditgate_commands_total",
         "counter: `kind`, `result`",
