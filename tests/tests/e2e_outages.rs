@@ -77,8 +77,12 @@ async fn gateways_that_are_cut_off_spend_their_allowance_each_and_not_one_credit
             "{line} is not in {metrics}"
         );
     }
-    // Who owes something has no allowance any more.
-    scene.admin.top_up(&ada.wallet, "5").await?;
+    // Who owes something has no allowance any more, where that was heard.
+    until("east has heard", ms(10_000), async || {
+        let answer = east.send(get("/v1/ping", &ada.key)).await?;
+        Ok((answer.status == 402).then_some(()))
+    })
+    .await?;
     cut(&scene);
     pause(ms(2_500)).await;
     assert_eq!(east.send(get("/v1/ping", &ada.key)).await?.status, 503);

@@ -26,7 +26,8 @@ impl Gate {
     /// Whether the control plane is known not to answer this worker.
     pub(crate) fn is_cut_off(&self, now_ms: u64) -> bool {
         let timeout_ms = self.config.control_plane.timeout_ms;
-        self.calls.is_cut_off(now_ms, timeout_ms)
+        let heard_ms = self.watch.leader.polled_at_ms;
+        self.calls.is_cut_off(now_ms, timeout_ms, heard_ms)
     }
 
     /// What befalls a request when the control plane does not answer.

@@ -87,6 +87,7 @@ impl Default for Width {
 #[derive(Debug, Default)]
 pub(crate) struct Rest {
     failures: u32,
+    failed_at_ms: u64,
     until_ms: u64,
 }
 
@@ -110,6 +111,7 @@ impl Rest {
         let most_ms = doubled.min(REST_MOST_MS);
         let chance_ms = host.random().checked_rem(most_ms / 2).unwrap_or_default();
         self.failures = self.failures.saturating_add(1);
+        self.failed_at_ms = now_ms;
         self.until_ms = now_ms.saturating_add(most_ms / 2).saturating_add(chance_ms);
     }
 
@@ -127,11 +129,12 @@ impl Calls {
         !self.rest.is_over(now_ms)
     }
 
-    /// Whether the last question failed and none was answered since. `timeout_ms`: what the
-    /// next one may take to fail. After that nothing is known.
-    pub(crate) fn is_cut_off(&self, now_ms: u64, timeout_ms: u64) -> bool {
+    /// Whether the last question failed and none was answered since, nor any poll of the
+    /// process, the last at `heard_ms`. `timeout_ms`: what the next question may take to fail.
+    /// After that nothing is known.
+    pub(crate) fn is_cut_off(&self, now_ms: u64, timeout_ms: u64, heard_ms: u64) -> bool {
         let until_ms = self.rest.until_ms.saturating_add(timeout_ms);
-        self.rest.failures > 0 && now_ms < until_ms
+        self.rest.failures > 0 && now_ms < until_ms && heard_ms <= self.rest.failed_at_ms
     }
 
     pub(crate) fn rests_until_ms(&self) -> u64 {
