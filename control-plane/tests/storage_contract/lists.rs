@@ -51,7 +51,7 @@ fn customers_are_listed_by_status_and_mode<B: Backend>(mut desk: Desk<B>) {
         Some(OnUnavailable::Shadow),
     ];
     let mut made = Vec::new();
-    for round in 0..3 {
+    for (round, word) in words.into_iter().enumerate() {
         for status in statuses {
             for mode in modes {
                 let customer = desk.customer(&format!("c{round}{status:?}{mode:?}")).id;
@@ -59,7 +59,7 @@ fn customers_are_listed_by_status_and_mode<B: Backend>(mut desk: Desk<B>) {
                     let change = CustomerChange {
                         status: Some(status),
                         mode: Some(mode),
-                        on_unavailable: Some(words[round]),
+                        on_unavailable: Some(word),
                         ..CustomerChange::default()
                     };
                     customer::change(book, journal, context, change);
