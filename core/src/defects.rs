@@ -7,7 +7,6 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
-use crate::amount::Amount;
 use crate::id::AccountId;
 use crate::lease::{Counters, LeaseNumber};
 
@@ -24,8 +23,6 @@ pub enum Defect {
     StaleFlagApplied,
     /// The offline allowance is that of a lease, not that of all leases of a cell.
     AllowanceOfEachLease,
-    /// What was used beyond what the gateway has seen lent is covered at each report of it.
-    CoveredAgain,
 }
 
 /// A report under [`Defect::DeltaReports`]: who, and the mark it was made with.
@@ -93,15 +90,6 @@ pub(crate) fn acknowledge(account: AccountId, mark: u64) {
                 deltas.acknowledged.insert((account, lease), counters);
             }
         });
-    }
-}
-
-/// How much the control plane lends for what was used beyond what is lent.
-#[must_use]
-pub fn covered(overrun: Amount, reported: &Counters) -> Amount {
-    match is_planted(Defect::CoveredAgain) {
-        true => overrun.max(reported.overrun()),
-        false => overrun,
     }
 }
 

@@ -139,8 +139,3 @@ fn a_stale_flag_applied_over_a_newer_one_is_found() {
 fn an_allowance_of_each_lease_is_found() {
     is_found(Defect::AllowanceOfEachLease);
 }
-
-#[test]
-fn what_was_spent_offline_and_is_covered_at_each_report_is_found() {
-    is_found(Defect::CoveredAgain);
-}

@@ -39,8 +39,8 @@ impl Cell {
             .saturating_add(before.unwrap_or(Amount::ZERO))
     }
 
-    /// Sets `cost` aside from the offline allowance, or says why not. Who was blocked, had
-    /// too little, or owed something when last heard of has no allowance.
+    /// Sets `cost` aside from the offline allowance, or says why not. Who was never heard of, or
+    /// was blocked, had too little, or owed something when last heard of has no allowance.
     ///
     /// # Errors
     /// [`NotAdmitted`]; the cell is unchanged.
@@ -65,7 +65,9 @@ impl Cell {
         if offline.at_once {
             next.counters.settled = next.counters.settled.saturating_add(cost);
         }
-        if self.owes || next.overrun() > offline.allowance {
+        // A cell that has heard nothing can't know that nothing is owed.
+        let is_known = self.version > 0 && !self.owes;
+        if !is_known || next.overrun() > offline.allowance {
             return Err(NotAdmitted::Short);
         }
         *self = next;

@@ -195,6 +195,14 @@ property! {
 }
 
 property! {
+    fn a_cell_that_heard_nothing_has_no_allowance(generator) {
+        let mut cell = Cell::fresh(ACCOUNT, LeaseNumber(1));
+        let now_ms = generator.below(3_000);
+        assert_eq!(cell.admit_offline(amount(1), offline(100, now_ms, 2)), Err(NotAdmitted::Short));
+    }
+}
+
+property! {
     fn no_allowance_admits_nothing(generator) {
         let mut outage = Outage::begin(generator);
         outage.allowance = 0;

@@ -418,7 +418,8 @@ impl Auditor {
                     let most = decided.counters.settled.get() + decided.amount.get();
                     // What nobody will ever settle there is not charged a second time.
                     let held = counters.held().get();
-                    if missing != 0 && truth.settled > most + unreported + held {
+                    let known = most.max(counters.settled.get());
+                    if truth.settled > known + unreported + held {
                         return Err(format!(
                             "lease {}: {} was used, beyond the {most} that were decided over",
                             key.2, truth.settled

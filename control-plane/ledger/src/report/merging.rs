@@ -65,8 +65,6 @@ pub(super) fn merge(
     }
     book.leases[lease].counters = after;
     let overrun = after.overrun();
-    #[cfg(feature = "defects")]
-    let overrun = creditgate_core::defects::covered(overrun, reported);
     lend_beyond(book, journal, context, place, lease, overrun);
     book_usage(
         book,
