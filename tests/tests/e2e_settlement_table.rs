@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
+use creditgate_tests::access_log::{costs, entries};
 use creditgate_tests::client::{Protocol, begin, request};
-use creditgate_tests::envoy::{Envoy, Setup};
+use creditgate_tests::envoy::Setup;
 use creditgate_tests::scene::{CARD, Customer, Scene, fast_settings};
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
@@ -196,7 +197,7 @@ fn setup() -> Setup {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_charge_is_what_the_rule_says_for_every_ending_and_protocol() -> Result<()> {
     let scene = Scene::with(&fast_settings(), &card(), false).await?;
-    let envoy: Envoy = scene.envoy_with("edge", &setup()).await?;
+    let mut envoy = scene.envoy_with("edge", &setup()).await?;
     let mut sent = JoinSet::new();
     let mut customers = BTreeMap::new();
     for (number, cell) in cells().into_iter().enumerate() {
@@ -212,8 +213,10 @@ async fn the_charge_is_what_the_rule_says_for_every_ending_and_protocol() -> Res
         done?;
     }
     let mut wrong = Vec::new();
+    let mut spent = BTreeMap::new();
     for (cell, customer) in customers.values() {
         let charged = scene.at_rest(customer).await?.spent;
+        spent.insert(customer.name.clone(), charged);
         if !cell.fits(charged)? {
             wrong.push(format!(
                 "{} {} {}: {} was charged, not {}",
@@ -223,5 +226,11 @@ async fn the_charge_is_what_the_rule_says_for_every_ending_and_protocol() -> Res
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     scene.plane.verify().await?;
-    envoy.never_trapped()
+    envoy.never_trapped()?;
+    // The log says the same, customer by customer.
+    let logged = costs(&entries(&mut envoy).await?, 0)?;
+    spent.retain(|_, cost| *cost > 0);
+    let paid = logged.into_iter().filter(|(_, cost)| *cost > 0);
+    assert_eq!(paid.collect::<BTreeMap<_, _>>(), spent);
+    Ok(())
 }

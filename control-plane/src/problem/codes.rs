@@ -313,6 +313,7 @@ pub const CODES: &[Code] = &[
     code(422, "minimum_missing", "A rule has no minimum to charge"),
     code(422, "host_invalid", "Not the name of a host"),
     code(422, "header_invalid", "Not the name of a header"),
+    code(422, "filter_state_invalid", "Not the name of filter state"),
     code(
         422,
         "condition_invalid",

@@ -62,6 +62,7 @@ minimum_over_maximum /rules/0/minimum /rules/0/minimum 6
 minimum_missing /rules/1/settle/0/then /rules/1/settle [{"when": {"status": ["200"]}, "then": "minimum"}]
 host_invalid /rules/0/match/hosts/0 /rules/0/match/hosts/0 "https://h"
 header_invalid /rules/0/match/headers/0/name /rules/0/match/headers [{"name": ":path", "present": true}]
+filter_state_invalid /rules/0/meters/0/meter/filter_state /rules/0/meters [{"meter": {"filter_state": ""}, "price": 1, "estimate": 1}]
 condition_invalid /rules/0/match/headers/0 /rules/0/match/headers [{"name": "a"}]
 condition_repeated /rules/0/match/headers/1/name /rules/0/match/headers [{"name": "a", "equals": "x"}, {"name": "A", "present": true}]
 too_many_conditions /rules/0/match/hosts /rules/0/match/hosts ["a","b","c","d","e","f","g","h","i"]

@@ -11,6 +11,8 @@ use crate::amount::Scale;
 pub const METERS_MAX: usize = 16;
 /// The largest count in a meter's `estimate` and `max`.
 pub const COUNT_MAX: u64 = 1_000_000_000_000_000;
+/// The longest name of filter state, in bytes.
+const FILTER_STATE_LENGTH_MAX: usize = 128;
 /// The most digits of a number in a header.
 const READING_DIGITS_MAX: usize = 15;
 
@@ -85,7 +87,8 @@ impl Meter {
             MeterSource::ResponseBytes | MeterSource::Seconds => is_bounded || self.max.is_some(),
             MeterSource::RequestHeader(_)
             | MeterSource::ResponseHeader(_)
-            | MeterSource::ResponseTrailer(_) => false,
+            | MeterSource::ResponseTrailer(_)
+            | MeterSource::FilterState(_) => false,
         };
         is_told || self.estimate.is_some()
     }
@@ -110,7 +113,8 @@ impl Meter {
             MeterSource::Seconds => measures.duration_ms,
             MeterSource::RequestHeader(_)
             | MeterSource::ResponseHeader(_)
-            | MeterSource::ResponseTrailer(_) => {
+            | MeterSource::ResponseTrailer(_)
+            | MeterSource::FilterState(_) => {
                 reading.or(self.estimate).or(self.max).unwrap_or_default()
             }
         };
@@ -171,6 +175,7 @@ pub(super) fn meter_price(
         MeterSource::RequestHeader(name) => *name = header(name, "request_header", pointer)?,
         MeterSource::ResponseHeader(name) => *name = header(name, "response_header", pointer)?,
         MeterSource::ResponseTrailer(name) => *name = header(name, "response_trailer", pointer)?,
+        MeterSource::FilterState(name) => check_filter_state(name, pointer)?,
     }
     let pointer = format!("{pointer}/price");
     let price = unit_price(price, unit_of(&source), per, scale, &pointer)?;
@@ -196,6 +201,16 @@ pub fn reading(value: &[u8]) -> Option<u64> {
         return None;
     }
     std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+fn check_filter_state(name: &str, pointer: &str) -> Result<(), RateCardError> {
+    let fits = (1..=FILTER_STATE_LENGTH_MAX).contains(&name.len());
+    if fits && name.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(());
+    }
+    let message = format!("1 to {FILTER_STATE_LENGTH_MAX} printable ASCII characters");
+    let pointer = format!("{pointer}/meter/filter_state");
+    Err(RateCardError::new(pointer, "filter_state_invalid", message))
 }
 
 fn header(name: &str, field: &str, pointer: &str) -> Result<String, RateCardError> {

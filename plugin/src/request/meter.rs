@@ -123,6 +123,12 @@ impl Meter {
         if is_timed(rule) {
             self.measures.duration_ms = host.now_ms().saturating_sub(self.since_ms);
         }
+        for (place, meter) in self.measures.readings.iter_mut().zip(rule.meters()) {
+            if let MeterSource::FilterState(name) = meter.source() {
+                let state = host.property(&["filter_state", name]);
+                *place = state.as_deref().and_then(reading);
+            }
+        }
         let mut measured = Measured {
             measures: self.measures,
             answered: None,

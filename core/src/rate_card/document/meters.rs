@@ -17,7 +17,7 @@ pub struct MeterDocument {
     #[serde(default, skip_serializing_if = "is_default")]
     pub per: Per,
     /// What is reserved before the count is known, and charged where it never is; at most
-    /// 10¹⁵. Headers need it. Under a strict promise bytes and seconds need it too, unless
+    /// 10¹⁵. Headers and filter state need it. Under a strict promise bytes and seconds need it too, unless
     /// they have a `max` or the rule a `maximum`: it must then be more than any request has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<u64>,
@@ -43,4 +43,7 @@ pub enum MeterSource {
     ResponseHeader(String),
     /// The whole number in this trailer of the response.
     ResponseTrailer(String),
+    /// The whole number in this filter state, which another filter of the proxy wrote by the end;
+    /// of a Wasm filter `wasm.` and its key. Its name has 1 to 128 printable ASCII characters.
+    FilterState(String),
 }

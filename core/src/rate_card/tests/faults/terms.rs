@@ -194,6 +194,16 @@ fn a_fault_in_the_terms_of_a_rule_is_named() {
             "header_invalid",
         ),
         (
+            meter(json!({"meter": {"filter_state": "wasm.units"}, "price": 1})),
+            "meters/0/estimate",
+            "estimate_missing",
+        ),
+        (
+            meter(json!({"meter": {"filter_state": "two words"}, "price": 1, "estimate": 1})),
+            "meters/0/meter/filter_state",
+            "filter_state_invalid",
+        ),
+        (
             meter(json!({"meter": "seconds", "price": 1, "max": 1, "estimate": 2})),
             "meters/0/estimate",
             "estimate_over_max",
