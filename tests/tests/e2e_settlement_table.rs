@@ -65,8 +65,7 @@ fn card() -> serde_json::Value {
         {"when": {"cause": ["upstream_reset"]}, "then": "charge"},
     ]);
     let of = |id: &str, more: serde_json::Value| {
-        let mut fixed =
-            json!({"id": id, "path": {"prefix": format!("/{id}.")}, "price": 5, "minimum": 2});
+        let mut fixed = json!({"id": id, "path": {"exact": format!("/{id}.Service/Method")}, "price": 5, "minimum": 2});
         let mut tokens = json!({"id": format!("{id}-sse"), "path": {"exact": "/v1/chat/completions"}, "minimum": 2,
             "match": {"headers": [{"name": "x-rule", "equals": id}]},
             "tokens": {"format": "openai_chat", "output_tokens_max": 100}});

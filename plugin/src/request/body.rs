@@ -68,7 +68,11 @@ impl Gate {
                 self.on_buffered(host, id, bytes, true)
             }
             Some(Stage::Refused(_)) => Action::Pause,
-            Some(Stage::Admitted(_) | Stage::Shadowed(_)) | None => Action::Continue,
+            Some(Stage::Admitted(_) | Stage::Shadowed(_)) | None => {
+                // They take along whatever waits to be let go.
+                self.drips.forget(id);
+                Action::Continue
+            }
         }
     }
 

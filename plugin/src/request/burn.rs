@@ -153,6 +153,8 @@ impl Admitted {
         self.measure(host, &[]);
         if let Some(burning) = &mut self.burning {
             burning.let_through();
+            // More than that is not paid for yet.
+            burning.passed.cost = burning.passed.cost.min(burning.reserved);
         }
     }
 

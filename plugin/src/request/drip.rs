@@ -84,7 +84,9 @@ impl Gate {
         admitted: &mut Admitted,
     ) -> Action {
         if admitted.drips() {
-            self.drips.answers.push(id);
+            if !self.drips.answers.contains(&id) {
+                self.drips.answers.push(id);
+            }
             self.wake(host);
             return Action::Pause;
         }

@@ -14,7 +14,7 @@ use creditgate_core::detail::{Counts, Heading, Row};
 use creditgate_core::id::AccountId;
 use creditgate_core::lease::LeaseNumber;
 use creditgate_core::rate_card::{
-    Cause, Causes, CostError, Ending, Measures, OnEmpty, Promise, Verdict,
+    Cause, Causes, CostError, Ending, Measures, OnEmpty, PRICE_MAX, Promise, Verdict,
 };
 use creditgate_core::usage::ModelName;
 
@@ -78,6 +78,19 @@ impl Admitted {
         let mut due = Due::of(burning.passed.cost.min(burning.reserved), By::Ended);
         due.measures = burning.passed.measures;
         Some(due)
+    }
+
+    /// What an answer costs that could not be read: what was reserved before it began, and as much as
+    /// has passed of one that is paid for while it passes.
+    fn unread_cost(&self) -> Amount {
+        let burnt = self.burning.as_ref().map(|burning| burning.passed.cost);
+        // What has no cost at all is no sum.
+        let burnt = burnt.filter(|burnt| *burnt < PRICE_MAX);
+        let cost = self.terms.cost().max(burnt.unwrap_or_default());
+        match self.terms.rule.on_empty() {
+            OnEmpty::End => cost.min(self.reserved()),
+            OnEmpty::Finish => cost,
+        }
     }
 
     /// What an answer costs that was read. A metered one that ends when the credit does costs no
@@ -251,12 +264,7 @@ impl Gate {
                 &format!("creditgate: an answer priced by rule {rule} did not tell its usage ({fault}); it is settled at its estimate. This is said once"),
             );
         }
-        let burnt = admitted.burning.as_ref().map(|burning| burning.passed.cost);
-        let reserved = admitted.terms.cost();
-        Due::of(
-            burnt.map_or(reserved, |burnt| reserved.max(burnt)),
-            By::Estimate,
-        )
+        Due::of(admitted.unread_cost(), By::Estimate)
     }
 
     /// Books a settlement in the cell. `None` if every race was lost.

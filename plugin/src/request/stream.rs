@@ -158,7 +158,7 @@ impl Gate {
 
     /// It waits for nothing any more.
     pub(crate) fn sate(&mut self, id: u32, admitted: &Admitted) {
-        match admitted.burning.as_ref().map(|burning| burning.state) {
+        match admitted.state() {
             Some(State::Waiting {
                 place, deadline_ms, ..
             }) => {
@@ -220,7 +220,10 @@ impl Gate {
         }
         let ending = admitted.last_words(host, reason);
         if let Ending::Later = ending {
-            let deadline_ms = host.now_ms().saturating_add(self.timing().wait_ms);
+            let deadline_ms = match admitted.state() {
+                Some(State::Ending { deadline_ms, .. }) => deadline_ms,
+                _ => host.now_ms().saturating_add(self.timing().wait_ms),
+            };
             self.line.set_deadline(id, deadline_ms);
             admitted.set_state(State::Ending {
                 reason,
@@ -261,7 +264,7 @@ impl Gate {
     /// only.
     pub(crate) fn serve_stream(&mut self, host: &dyn Host, id: u32) -> bool {
         self.with_stream(id, true, |gate, admitted| match gate.pay(host, admitted) {
-            More::Short(_) => false,
+            More::Short(place) => gate.moves(id, admitted, place),
             More::None(reason) => {
                 gate.end_held(host, id, admitted, reason);
                 true
@@ -276,10 +279,33 @@ impl Gate {
         })
     }
 
+    /// Has an answer wait where its account's cell is by now. Answers whether that is elsewhere.
+    fn moves(&mut self, id: u32, admitted: &mut Admitted, to: Place) -> bool {
+        let Some(State::Waiting {
+            place,
+            since_ms,
+            deadline_ms,
+        }) = admitted.state()
+        else {
+            return true;
+        };
+        if place == to {
+            return false;
+        }
+        self.line.leave(id, place);
+        self.line.join(id, to);
+        admitted.set_state(State::Waiting {
+            place: to,
+            since_ms,
+            deadline_ms,
+        });
+        true
+    }
+
     /// An answer's time to wait is over. From the root only.
     pub(crate) fn end_overdue_stream(&mut self, host: &dyn Host, id: u32) {
         self.with_stream(id, (), |gate, admitted| {
-            let state = admitted.burning.as_ref().map(|burning| burning.state);
+            let state = admitted.state();
             if let Some(State::Waiting {
                 place, since_ms, ..
             }) = state
@@ -313,7 +339,7 @@ impl Gate {
     pub(crate) fn burn_time(&mut self, host: &dyn Host) {
         for id in self.timed.iter().copied().collect::<Vec<_>>() {
             self.with_stream(id, (), |gate, admitted| {
-                let state = admitted.burning.as_ref().map(|burning| burning.state);
+                let state = admitted.state();
                 if state == Some(State::Open) {
                     admitted.measure(host, &[]);
                     match gate.pay(host, admitted) {
@@ -342,6 +368,10 @@ impl Gate {
 }
 
 impl Admitted {
+    fn state(&self) -> Option<State> {
+        self.burning.as_ref().map(|burning| burning.state)
+    }
+
     fn set_state(&mut self, state: State) {
         if let Some(burning) = &mut self.burning {
             burning.state = state;

@@ -353,3 +353,40 @@ fn a_lease_that_turns_under_a_stream_is_settled_part_by_part() {
     world.workers[0].finish(id);
     assert_eq!(spent(&mut world), (27 + 600, 0));
 }
+
+#[test]
+fn an_absurd_count_in_an_answers_header_costs_what_was_reserved() {
+    for on_empty in ["end", "finish"] {
+        let mut world = world(100);
+        world.plane.card["rules"][1]["meters"] = json!([{ "meter": { "response_header": "x-units" }, "price": 1_000_000, "estimate": 0 }]);
+        world.plane.card["rules"][1]["price"] = json!(7);
+        world.plane.card["rules"][1]["on_empty"] = json!(on_empty);
+        world.plane.config_version += 1;
+        world.pass(40);
+        let id = world.get(0, "/file");
+        world.workers[0].set_upstream_header(id, "x-units", "999999999999999");
+        world.workers[0].respond(id, 200, false);
+        world.workers[0].answer(id, b"abc", true);
+        world.pass(2_000);
+        world.workers[0].finish(id);
+        assert_eq!(spent(&mut world).0, 7, "{on_empty}");
+    }
+}
+
+#[test]
+fn an_event_that_never_ends_is_waited_for_no_longer_than_for_credit() {
+    let mut world = world(300);
+    let id = chat(&mut world);
+    world.workers[0].answer(id, delta(100).as_bytes(), false);
+    world.workers[0].answer(id, b"data: {\"choices\":[{\"delta\":{\"content\":\"", false);
+    for _ in 0..20 {
+        if !world.workers[0].is_cut(id) {
+            world.workers[0].answer(id, &[b'x'; 100], false);
+            world.pass(200);
+        }
+    }
+    assert!(
+        world.workers[0].is_cut(id),
+        "it waits for an end that never comes"
+    );
+}
