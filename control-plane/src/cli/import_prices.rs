@@ -62,6 +62,13 @@ impl ImportPrices {
             None => serde_json::to_string_pretty(&imported.models)?,
             Some(path) => {
                 let mut card = RateCardDocument::from_json(&read(&path)?)?;
+                if card.currency.as_str() != "usd" {
+                    bail!(
+                        "{} is in {}, and the list's prices are in dollars; import into a card in usd",
+                        path.display(),
+                        card.currency
+                    );
+                }
                 card.models = imported.models;
                 RateCard::compile(&card, 1)?;
                 serde_json::to_string_pretty(&card)?

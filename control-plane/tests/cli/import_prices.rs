@@ -159,6 +159,18 @@ fn the_same_list_gives_the_same_bytes_and_a_card_that_can_be_put() {
 }
 
 #[test]
+fn prices_in_dollars_are_not_put_into_a_card_in_another_currency() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("card.json");
+    let card = json!({"name": "models", "currency": "jpy", "default": "deny", "rules": []});
+    fs::write(&path, card.to_string()).unwrap();
+    let path = path.display().to_string();
+    let output = import(&[&list(), "--card", &path]);
+    assert!(!output.status.success() && output.stdout.is_empty());
+    assert!(told(&output).contains("is in jpy"), "{output:?}");
+}
+
+#[test]
 fn a_list_that_can_not_be_read_or_has_nothing_wanted_is_an_error() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("list.json");

@@ -6,7 +6,7 @@
 use super::due::Due;
 use super::meters::{Meter, Readings};
 use super::sum::{Sum, UnitPrice};
-use super::{Rounding, Rule};
+use super::{Promise, Rounding, Rule};
 use crate::amount::Amount;
 use crate::usage::TokenCounts;
 
@@ -91,9 +91,12 @@ impl Rule {
         own.unwrap_or(self.price)
     }
 
-    /// The customer's own price of what is measured.
+    /// The customer's own price of what is measured. A version of the card that doesn't say any
+    /// more how much of it to reserve, since it is free for everyone else, leaves no room for one.
     pub(super) fn own_price(&self, meter: &Meter) -> Option<UnitPrice> {
-        self.own.as_ref()?.meter(meter.source())
+        let own = self.own.as_ref()?.meter(meter.source())?;
+        let is_bounded = self.maximum().is_some() || self.promise() != Promise::Strict;
+        (own.is_zero() || meter.can_be_reserved(is_bounded)).then_some(own)
     }
 
     /// Within the rule's `minimum` and `maximum`, which are discounted as it is.

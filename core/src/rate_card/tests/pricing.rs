@@ -127,6 +127,18 @@ fn a_rule_that_had_prices_of_one_pricing_gets_those_of_the_next() {
 }
 
 #[test]
+fn an_own_price_has_no_effect_once_the_card_does_not_say_how_much_to_reserve() {
+    let card = listed();
+    let meters = json!([{"meter": {"response_header": "x-units"}, "price": 1}]);
+    let document = document(json!({"rate_cards": [{"rate_card": "api", "rules": [
+        {"rule": "units", "meters": meters}]}]}));
+    let pricing = Pricing::compile(&document, "api", card.scale()).unwrap();
+    let units = pricing.apply(card.rule("units").unwrap());
+    let reserved = units.estimate(&Foreseen::default()).unwrap();
+    assert_eq!(reserved.get(), 10_000_000_000, "ten seconds, as listed");
+}
+
+#[test]
 fn a_rule_without_a_length_costs_nothing_to_who_pays_nothing() {
     let card = listed();
     let chunked = Foreseen {
