@@ -4,7 +4,8 @@
 //! it answered with less than 500 and the answer was not cut off by its side; a client that
 //! went away while the upstream worked pays. Answers the proxy gave itself (no route, rate
 //! limited by another filter, body too large, an upload that stalled) cost nothing from 400
-//! on: the upstream did not answer. A gRPC call fails by its status: those that mean "the server failed".
+//! on, and by gRPC with any status but OK: the upstream did not answer. A gRPC call fails by its
+//! status: those that mean "the server failed".
 //! Settling never gives up: what loses every race is left to the tick.
 
 use creditgate_core::amount::Amount;
@@ -346,7 +347,8 @@ fn was_served(host: &dyn Host, seen: response::Seen) -> bool {
     if seen.has_failed() {
         return false;
     }
-    if seen.status >= 400 {
+    // A refusal may be the proxy's own, or another filter's; by gRPC it has status 200.
+    if seen.status >= 400 || seen.grpc_status.is_some_and(|status| status != 0) {
         let details = host.property(&["response", "code_details"]);
         return details.as_deref() == Some(b"via_upstream");
     }

@@ -168,8 +168,14 @@ fn a_request_settles_by_the_card_that_admitted_it() {
 }
 
 #[test]
-fn a_grpc_call_that_the_server_failed_at_is_released() {
-    for (status, spent) in [("0", 1), ("5", 1), ("14", 0)] {
+fn a_grpc_call_that_the_server_failed_at_or_never_saw_is_released() {
+    let (theirs, ours) = ("via_upstream", "direct_response");
+    for (status, details, spent) in [
+        ("0", theirs, 1),
+        ("5", theirs, 1),
+        ("14", theirs, 0),
+        ("7", ours, 0),
+    ] {
         let mut world = World::new(1, 100);
         let headers = [
             ("x-api-key", &*key(1)),
@@ -179,6 +185,7 @@ fn a_grpc_call_that_the_server_failed_at_is_released() {
         world.settle();
         world.workers[0].respond(id, 200, false);
         world.workers[0].trailer(id, "grpc-status", status);
+        world.workers[0].set_property(id, "response.code_details", details.as_bytes());
         world.workers[0].finish(id);
         world.pass(3_000);
         let account = world.plane.first();
