@@ -69,14 +69,20 @@ pub fn import(list: &[u8], options: &Options) -> Result<Imported, ListError> {
         }
         let name = stripped(listed, &options.strip_prefixes);
         match entry::row(name, entry, options.markup_percent) {
-            Ok((row, missed)) => {
-                if !missed.is_empty() {
-                    let missed = missed.join(", ");
-                    let report = format!("{listed}: without {missed}, which a rate card can't say");
-                    imported.reports.push(report);
+            Ok(row) => {
+                for (fields, why) in [
+                    (row.unsayable, "which a rate card can't say"),
+                    (row.zero, "0 in the list: as if it were not there"),
+                ] {
+                    if !fields.is_empty() {
+                        let fields = fields.join(", ");
+                        imported
+                            .reports
+                            .push(format!("{listed}: without {fields}, {why}"));
+                    }
                 }
                 let same_name = found.entry(name.to_owned()).or_default();
-                same_name.push((listed.clone(), row));
+                same_name.push((listed.clone(), row.model));
             }
             Err(reason) => imported
                 .reports

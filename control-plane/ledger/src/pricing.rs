@@ -6,12 +6,14 @@
 
 use std::sync::Arc;
 
+use creditgate_core::amount::{Amount, Currency};
 use creditgate_core::protocol::CustomerPricing;
 use creditgate_core::rate_card::{PricingDocument, RateCard, RateCardError};
 
 use crate::book::Book;
 use crate::context::Context;
 use crate::credential;
+use crate::lend;
 use crate::refusal::Refusal;
 use crate::registry::Registry;
 use crate::time::Timestamp;
@@ -55,14 +57,29 @@ pub fn set(
 /// What gateways are told of a customer's pricing.
 #[must_use]
 pub fn told(book: &Book) -> Option<Box<CustomerPricing>> {
-    let pricing = book.pricing.as_ref()?;
-    let is_empty = *pricing.document == PricingDocument::default();
-    (!is_empty).then(|| {
-        Box::new(CustomerPricing {
-            version: pricing.version,
-            document: PricingDocument::clone(&pricing.document),
-        })
-    })
+    let pricing = book.pricing.as_ref().filter(|_| is_own(book))?;
+    Some(Box::new(CustomerPricing {
+        version: pricing.version,
+        document: PricingDocument::clone(&pricing.document),
+    }))
+}
+
+/// Whether anything differs from the rate cards.
+fn is_own(book: &Book) -> bool {
+    let pricing = book.pricing.as_ref();
+    pricing.is_some_and(|pricing| *pricing.document != PricingDocument::default())
+}
+
+/// What a request must find lent when its credential is first asked for. Gateways ask at the
+/// listed price then; if the customer has its own, which may be far less, no credit is fetched
+/// from others for it: what the request really needs is asked for next.
+#[must_use]
+pub fn need_at_lookup(book: &Book, currency: &Currency, need: Amount, now: Timestamp) -> Amount {
+    if !is_own(book) {
+        return need;
+    }
+    let general = book.account_in(currency);
+    need.min(general.map_or(Amount::ZERO, |general| lend::free(book, general.id, now)))
 }
 
 fn check(

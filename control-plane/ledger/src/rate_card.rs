@@ -175,6 +175,12 @@ pub fn cancel(
     version: u64,
 ) -> Result<RateCardHead, Refusal> {
     pass(registry, now);
+    if registry.versions_of(name).next().is_none() {
+        return Err(Refusal::NotFound {
+            what: "rate card",
+            id: name.to_owned(),
+        });
+    }
     let mut versions = registry.rate_cards.iter_mut();
     let found = versions.find(|card| card.head.name == name && card.head.version == version);
     let Some(card) = found.filter(|card| card.is_scheduled()) else {

@@ -17,12 +17,16 @@ use crate::problem::Problem;
 use crate::storage::IdempotencyKey;
 use crate::writer::Idempotency;
 
-/// The largest body of the admin API, in bytes.
+/// The largest body of most writes of the admin API, in bytes.
 const BODY_MAX: usize = 64 * 1024;
 
 /// The largest rate card, in bytes. As many models as there may be, each with every price and
 /// a context tier with every price too, indented for people, take 1.4 MB.
 const RATE_CARD_MAX: usize = 4 * 1024 * 1024;
+
+/// The largest pricing of one customer, in bytes. As many models as it may name, each with every
+/// price and a context tier with every price too, indented for people, take 180 kB.
+pub(super) const PRICING_MAX: usize = 512 * 1024;
 
 /// The longest idempotency key, in characters.
 pub(super) const IDEMPOTENCY_KEY_MAX: usize = 255;
@@ -37,8 +41,8 @@ pub(crate) struct RawWrite {
     key: Option<String>,
 }
 
-/// A write with its body read.
-pub(crate) struct Write<T> {
+/// A write with its body read, which may have `MAX` bytes.
+pub(crate) struct Write<T, const MAX: usize = BODY_MAX> {
     /// The body.
     pub(crate) body: T,
     /// Everything else.
@@ -88,11 +92,11 @@ impl FromRequest<Shared> for RawWrite {
     }
 }
 
-impl<T: DeserializeOwned> FromRequest<Shared> for Write<T> {
+impl<T: DeserializeOwned, const MAX: usize> FromRequest<Shared> for Write<T, MAX> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &Shared) -> Result<Self, Problem> {
-        let raw = RawWrite::read(request, BODY_MAX).await?;
+        let raw = RawWrite::read(request, MAX).await?;
         let body = object(if raw.body.is_empty() {
             b"{}"
         } else {

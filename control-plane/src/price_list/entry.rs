@@ -42,12 +42,18 @@ enum Kind {
 /// Prices for a million tokens, by their kinds.
 type Prices = BTreeMap<Kind, Decimal>;
 
-/// The row, and the fields that it lacks for want of a place; or why there is none.
-pub(super) fn row(
-    name: &str,
-    entry: &Entry,
-    markup: Decimal,
-) -> Result<(ModelDocument, Vec<String>), String> {
+/// What an entry of the list became.
+pub(super) struct Row {
+    pub(super) model: ModelDocument,
+    /// Fields that a rate card has no place for.
+    pub(super) unsayable: Vec<String>,
+    /// Fields that say 0: an oversight more often than a gift. Such tokens cost what they would
+    /// if nothing were said of them.
+    pub(super) zero: Vec<String>,
+}
+
+/// The row, or why there is none.
+pub(super) fn row(name: &str, entry: &Entry, markup: Decimal) -> Result<Row, String> {
     let mode = entry.text("mode");
     let mode = mode.as_deref().ok_or("it has no mode")?;
     if !WRITING.contains(&mode) && mode != EMBEDDING {
@@ -57,7 +63,8 @@ pub(super) fn row(
         return Err("its name has a * in it, which would mean more than it".to_owned());
     }
     let mut seen = BTreeSet::new();
-    let mut missed = Vec::new();
+    let mut unsayable = Vec::new();
+    let mut zero = Vec::new();
     // By the tokens above which they are for: 0 for the base.
     let mut tiers: BTreeMap<u64, Prices> = BTreeMap::new();
     for (field, value) in &entry.0 {
@@ -71,18 +78,28 @@ pub(super) fn row(
                     .map_err(|error| format!("{field} {} {error}", value.get()))?;
                 let price = price.shifted(6).marked_up(markup);
                 let price = price.map_err(|error| format!("{field} {error}"))?;
-                tiers.entry(above).or_default().insert(kind, price);
+                let is_meant = mode == EMBEDDING && kind == Kind::Output;
+                if price.is_zero() && !is_meant {
+                    zero.push(field.clone());
+                } else {
+                    tiers.entry(above).or_default().insert(kind, price);
+                }
             }
-            None if is_price(field) && !is_nothing => missed.push(field.clone()),
+            None if is_price(field) && !is_nothing => unsayable.push(field.clone()),
             _ => {}
         }
     }
-    missed.sort();
+    unsayable.sort();
+    zero.sort();
     let base = tiers.remove(&0).unwrap_or_default();
     check_base(&base, mode)?;
-    let row = document(name, &base, tiers)?;
-    check_row(&row)?;
-    Ok((row, missed))
+    let model = document(name, &base, tiers)?;
+    check_row(&model)?;
+    Ok(Row {
+        model,
+        unsayable,
+        zero,
+    })
 }
 
 /// What a field is the price of, and above how many tokens read.
@@ -113,7 +130,7 @@ fn is_price(field: &str) -> bool {
         .any(|word| field.contains(word))
 }
 
-/// A price that is missing, or nothing, is more often an oversight than a gift.
+/// Without these nothing could be charged for what every request has.
 fn check_base(base: &Prices, mode: &str) -> Result<(), String> {
     let known = |kind| base.get(&kind).copied().unwrap_or_default();
     if known(Kind::Input).is_zero() {

@@ -368,6 +368,11 @@ pub const CODES: &[Code] = &[
         "rate_card_taken",
         "A rate card has two places in a customer's pricing",
     ),
+    code(
+        422,
+        "meter_ambiguous",
+        "The rule has more than one price of that",
+    ),
     code(422, "meter_unknown", "The rule does not measure that"),
     code(422, "meter_taken", "A measure has two prices"),
     code(

@@ -71,8 +71,14 @@ fn what_a_rate_card_can_not_say_is_told_line_by_line_and_left_out() {
             "beta/alpha-chat",
             "beta/deluxe",
             "beta/same",
-            "same"
+            "same",
+            "zeros"
         ]
+    );
+    let zeros = &models(&output)[8];
+    assert_eq!(
+        *zeros,
+        json!({"model": "zeros", "per": 1_000_000, "input": "1", "output": "2"})
     );
     let told = told(&output);
     let lines: Vec<&str> = told.lines().collect();
@@ -91,11 +97,14 @@ fn what_a_rate_card_can_not_say_is_told_line_by_line_and_left_out() {
         "too-fine: left out: input: 0.0000000000000000000000000000000001 has more than 21 digits",
         "twice-priced: left out: input_cost_per_token is there twice",
         "two words: left out: model: ",
-        "8 models",
+        "zeros: without cache_creation_input_token_cost, cache_read_input_token_cost, \
+         input_cost_per_audio_token, input_cost_per_token_above_200k_tokens, \
+         output_cost_per_reasoning_token, 0 in the list: as if it were not there",
+        "9 models",
     ]) {
         assert!(line.starts_with(expected), "{line}\nis not\n{expected}");
     }
-    assert_eq!(lines.len(), 14, "{told}");
+    assert_eq!(lines.len(), 15, "{told}");
 }
 
 #[test]

@@ -104,6 +104,23 @@ async fn a_pricing_is_shown_as_it_was_set_also_after_a_restart() {
 }
 
 #[tokio::test]
+async fn a_customer_with_own_prices_is_looked_up_without_fetching_what_the_listed_price_needs() {
+    let (plane, edge, key) = furnished().await;
+    let elsewhere = edge.know(&plane, &key, 1, 9_000).await;
+    assert!(elsewhere.answer.granted.get() >= 9_000);
+    let document = json!({"discount_ppm": 990_000});
+    plane.put("/v1/customers/ada/pricing", document).await;
+    let other = Edge::of(&plane, "other", "tokens").await;
+    let looked_up = other.know(&plane, &key, 2, 8_000).await;
+    assert!(!looked_up.answer.waiting, "{:?}", looked_up.answer);
+    assert_eq!(looked_up.answer.state.ceiling, None);
+    plane.put("/v1/customers/ada/pricing", json!({})).await;
+    let third = Edge::of(&plane, "third", "tokens").await;
+    let listed = third.know(&plane, &key, 3, 8_000).await;
+    assert!(listed.answer.waiting, "{:?}", listed.answer);
+}
+
+#[tokio::test]
 async fn a_change_of_prices_is_in_the_audit_log_and_happens_once() {
     let (plane, _, _) = furnished().await;
     let put = |body: Value, key: &'static str| {
@@ -129,6 +146,33 @@ async fn a_change_of_prices_is_in_the_audit_log_and_happens_once() {
         .iter()
         .filter(|record| record["action"] == "set_pricing");
     assert_eq!(set.count(), 2, "{}", log.body);
+}
+
+#[tokio::test]
+async fn as_many_models_as_may_be_named_fit_with_every_price_they_can_have() {
+    let (plane, _, _) = furnished().await;
+    let prices = json!({
+        "input": "12.345", "cached_input": "12.345", "cache_write": "12.345", "output": "12.345",
+        "reasoning": "12.345", "audio_input": "12.345", "audio_output": "12.345", "image": "12.345",
+    });
+    let models = (0..256).map(|n| {
+        let mut model = prices.clone();
+        let mut tier = prices.clone();
+        tier["above_input_tokens"] = json!(200_000);
+        model["model"] = json!(format!("gpt-4o-{}{n}*", "x".repeat(80)));
+        model["context_tiers"] = json!([tier]);
+        model
+    });
+    let models: Vec<Value> = models.collect();
+    let document = json!({"rate_cards": [{"rate_card": "api", "models": models}]});
+    let document = serde_json::to_string_pretty(&document).unwrap();
+    assert!(document.len() > 64 * 1024);
+    let path = "/v1/customers/ada/pricing";
+    let set = plane.call(Method::PUT, path, ADMIN, document, &[]).await;
+    assert_eq!((set.status, &set.body["version"]), (200, &json!(1)));
+    let endless = " ".repeat(512 * 1024 + 1);
+    let refused = plane.call(Method::PUT, path, ADMIN, endless, &[]).await;
+    assert_eq!((refused.status, refused.code()), (413, "body_too_large"));
 }
 
 /// Code, the field at fault, and what of [`pricing`] is replaced by what to get there.

@@ -168,6 +168,9 @@ async fn a_cancelled_version_never_comes_and_its_number_is_not_given_again() {
             (409, "rate_card_not_scheduled")
         );
     }
+    let path = "/v1/rate-cards/nobody/cancel";
+    let unknown = plane.post(path, json!({"version": 1})).await;
+    assert_eq!((unknown.status, unknown.code()), (404, "not_found"));
     let next = put(&plane, 3, JULY).await;
     assert_eq!(next.body["version"], 3);
     plane.set("2026-06-15T00:00:00Z");

@@ -91,7 +91,10 @@ impl<T> ByModel<T> {
     }
 
     /// Whether any name here could be meant by this one too.
-    pub(super) fn meets(&self, name: &str) -> bool {
+    pub(super) fn meets(&self, name: &Glob) -> bool {
+        if name.is_exact() {
+            return self.find(name.as_str()).is_some();
+        }
         let mut all = self.exact.iter().chain(&self.globs);
         all.any(|(glob, _)| glob.meets(name))
     }

@@ -70,8 +70,27 @@ impl Glob {
     }
 
     /// Whether some name fits both this and another glob.
-    pub(super) fn meets(&self, other: &str) -> bool {
-        let other = other.as_bytes();
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        match (self.is_exact(), other.is_exact()) {
+            (true, _) => other.fits(&self.0),
+            (false, true) => self.fits(&other.0),
+            // Most families differ in what they begin or end with, which is quickly seen.
+            (false, false) => self.borders_meet(other) && self.families_meet(other),
+        }
+    }
+
+    /// Whether what both spell out before their first star, and behind their last, can be of
+    /// one name.
+    fn borders_meet(&self, other: &Self) -> bool {
+        let starts = self.0.bytes().zip(other.0.bytes());
+        let ends = self.0.bytes().rev().zip(other.0.bytes().rev());
+        let is_spelled = |(one, other): &(u8, u8)| *one != b'*' && *other != b'*';
+        let agree = |(one, other): (u8, u8)| one == other;
+        starts.take_while(is_spelled).all(agree) && ends.take_while(is_spelled).all(agree)
+    }
+
+    fn families_meet(&self, other: &Self) -> bool {
+        let other = other.0.as_bytes();
         // `after[place]`: some name fits what of this was read, and `other` up to that place.
         let mut after = vec![false; other.len().saturating_add(1)];
         if let Some(start) = after.first_mut() {
@@ -151,7 +170,8 @@ mod tests {
     #[test]
     fn two_globs_meet_if_some_name_fits_both() {
         let meets = |one: &str, other: &str| {
-            let of = |one: &str, other: &str| Glob::compile(one, "").unwrap().meets(other);
+            let glob = |text: &str| Glob::compile(text, "").unwrap();
+            let of = |one: &str, other: &str| glob(one).meets(&glob(other));
             assert_eq!(of(one, other), of(other, one), "{one} {other}");
             of(one, other)
         };
@@ -167,6 +187,10 @@ mod tests {
             ("*", "**", true),
             ("ab*", "*ba", true),
             ("claude-*", "gpt-*", false),
+            ("*-mini", "*-nano", false),
+            ("*-mini*", "*-nano*", true),
+            ("a*ba", "ab*a", true),
+            ("a*a", "a", false),
         ] {
             assert_eq!(meets(one, other), expected, "{one} {other}");
         }

@@ -58,6 +58,7 @@ impl Work<'_> {
             if !is_named && !keys.any(|key| key.hash == credential && key.is_valid(now)) {
                 return Ok(Outcome::Resolved(None));
             }
+            let need = pricing::need_at_lookup(book, &currency, need, now);
             let need = limits::need_of_general(book, &currency, rule, need, now);
             let (opened, answer) = report::resolve(
                 book,

@@ -15,7 +15,7 @@ use super::customer;
 use crate::command::{Command, Outcome};
 use crate::http::Shared;
 use crate::http::answer::write;
-use crate::http::body::{Path, Write};
+use crate::http::body::{PRICING_MAX, Path, Write};
 use crate::http::openapi;
 use crate::problem::Problem;
 
@@ -64,7 +64,7 @@ impl PricingView {
 async fn put_pricing(
     State(app): State<Shared>,
     Path(named): Path,
-    Write { body, raw }: Write<PricingDocument>,
+    Write { body, raw }: Write<PricingDocument, PRICING_MAX>,
 ) -> Result<Response, Problem> {
     let command = Command::SetPricing {
         customer: customer(&named),

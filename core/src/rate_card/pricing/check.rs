@@ -2,6 +2,7 @@
 
 use super::{OVERRIDES_MAX, PRICED_CARDS_MAX, Pricing};
 use crate::rate_card::document::{CardPricingDocument, PricingDocument, RulePricingDocument};
+use crate::rate_card::glob::Glob;
 use crate::rate_card::meters::meter_price;
 use crate::rate_card::{Promise, RateCard, RateCardError, Rule};
 
@@ -97,14 +98,21 @@ impl RateCard {
                 self.scale(),
                 &pointer,
             )?;
-            let mut meters = listed.meters().iter();
-            let Some(known) = meters.find(|known| *known.source() == source) else {
+            let meters = listed.meters().iter();
+            let mut known = meters.filter(|known| *known.source() == source);
+            let Some(first) = known.next() else {
                 let message = "the rule does not measure that";
                 let pointer = pointer + "/meter";
                 return Err(RateCardError::new(pointer, "meter_unknown", message));
             };
+            if known.next().is_some() {
+                let message =
+                    "the rule has more than one price of that: which is meant can't be said";
+                let pointer = pointer + "/meter";
+                return Err(RateCardError::new(pointer, "meter_ambiguous", message));
+            }
             let is_bounded = listed.maximum().is_some() || listed.promise() != Promise::Strict;
-            if !price.is_zero() && !known.can_be_reserved(is_bounded) {
+            if !price.is_zero() && !first.can_be_reserved(is_bounded) {
                 let message =
                     "costs nothing in the rate card, which does not say how much to reserve of it";
                 let pointer = pointer + "/price";
@@ -123,9 +131,9 @@ impl RateCard {
                 .map(|named| ("model_discounts", named)),
         );
         for (field, (index, model)) in named {
-            if !self.models.meets(model) {
+            let pointer = format!("{pointer}/{field}/{index}/model");
+            if !self.models.meets(&Glob::compile(model, &pointer)?) {
                 let message = format!("the rate card lists no model {model}");
-                let pointer = format!("{pointer}/{field}/{index}/model");
                 return Err(RateCardError::new(pointer, "model_unknown", message));
             }
         }

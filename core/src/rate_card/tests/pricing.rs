@@ -21,6 +21,9 @@ fn listed() -> RateCard {
             {"id": "units", "path": {"exact": "/units"},
                 "meters": [{"meter": {"response_header": "x-units"}, "price": 0},
                     {"meter": "seconds", "price": 1, "estimate": 10}]},
+            {"id": "steps", "path": {"exact": "/steps"}, "meters": [
+                {"meter": "request_bytes", "price": 1, "max": 10},
+                {"meter": "request_bytes", "price": 1}]},
         ],
     }))
     .unwrap()
@@ -186,6 +189,11 @@ fn what_makes_no_sense_is_named_with_its_place() {
             "meter_unknown",
             "/rate_cards/0/rules/0/meters/0/meter",
             meters(json!([{"meter": "seconds", "price": 1}])),
+        ),
+        (
+            "meter_ambiguous",
+            "/rate_cards/0/rules/0/meters/0/meter",
+            rules(json!([{"rule": "steps", "meters": [bytes(json!(1))]}])),
         ),
         (
             "meter_taken",
