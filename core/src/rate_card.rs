@@ -55,7 +55,7 @@ pub use cost::{CostError, Measures, Models};
 pub use discount::{Discount, DiscountOutOfRange};
 pub use document::{
     CardPricingDocument, Cause, Charge, ConditionsDocument, ContextTierDocument, EndingDocument,
-    EstimateDocument, FieldConditionDocument, GrpcPath, MeterDocument, MeterPriceDocument,
+    EstimateDocument, FieldConditionDocument, Flag, GrpcPath, MeterDocument, MeterPriceDocument,
     MeterSource, Mode, ModelDiscountDocument, ModelDocument, OnEmpty, OverMax, PathPattern, Per,
     Price, PricedBy, PricingDocument, Promise, RateCardDocument, RuleDocument, RulePricingDocument,
     SettleDocument, TokensDocument, UnknownModel, Unmatched, Verdict,

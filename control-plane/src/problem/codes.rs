@@ -394,6 +394,7 @@ pub const CODES: &[Code] = &[
     ),
     code(422, "too_many_tiers", "Too many context tiers in a model"),
     code(422, "ending_missing", "A settle rule doesn't say when"),
+    code(422, "retries_invalid", "Not a number of retries"),
     code(422, "status_invalid", "Not an HTTP status or class of them"),
     code(422, "grpc_status_invalid", "Not a gRPC status"),
     code(422, "too_many_endings", "Too many endings in a settle rule"),

@@ -19,7 +19,7 @@ pub use pricing::{
     CardPricingDocument, MeterPriceDocument, ModelDiscountDocument, PricingDocument,
     RulePricingDocument,
 };
-pub use settling::{Cause, EndingDocument, SettleDocument, Verdict};
+pub use settling::{Cause, EndingDocument, Flag, SettleDocument, Verdict};
 pub use tokens::{
     EstimateDocument, OnEmpty, OverMax, PricedBy, Promise, TokensDocument, UnknownModel,
 };

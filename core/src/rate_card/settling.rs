@@ -5,8 +5,10 @@ use super::{Charge, RateCardError, Rule};
 
 /// The most rules of settling that a rule has.
 pub const SETTLE_RULES_MAX: usize = 16;
-/// The most statuses or causes in one of them, each.
+/// The most statuses, causes or flags in one of them, each.
 pub const ENDINGS_MAX: usize = 16;
+/// The most retries that a rule can ask for.
+const RETRIES_MAX: u32 = 100;
 /// The largest gRPC status.
 const GRPC_STATUS_MAX: u32 = 16;
 
@@ -19,6 +21,10 @@ pub struct Ending {
     pub grpc_status: Option<u32>,
     /// What went wrong.
     pub causes: Causes,
+    /// The proxy's response flags, each at its [bit](Flag::bit).
+    pub flags: u64,
+    /// How often the upstream was tried again.
+    pub retries: u32,
 }
 
 /// What went wrong with a request; several things may have.
@@ -59,6 +65,9 @@ pub(super) struct SettleRule {
     statuses: Vec<(u16, u16)>,
     grpc_statuses: Vec<u32>,
     causes: Vec<Cause>,
+    /// Any of these; 0 for no matter.
+    flags: u64,
+    retries_min: u32,
     then: Verdict,
 }
 
@@ -69,13 +78,24 @@ impl SettleRule {
         pointer: &str,
     ) -> Result<Self, RateCardError> {
         let when = &document.when;
-        let lengths = [when.status.len(), when.grpc_status.len(), when.cause.len()];
-        if lengths == [0, 0, 0] {
-            let message = "say when: a status, a grpc_status or a cause";
+        let lengths = [
+            ("status", when.status.len()),
+            ("grpc_status", when.grpc_status.len()),
+            ("cause", when.cause.len()),
+            ("flag", when.flag.len()),
+        ];
+        if when.retries_min.is_none() && lengths.iter().all(|(_, length)| *length == 0) {
+            let message = "say when: a status, a grpc_status, a cause, a flag or retries_min";
             let pointer = format!("{pointer}/when");
             return Err(RateCardError::new(pointer, "ending_missing", message));
         }
-        for (length, field) in lengths.into_iter().zip(["status", "grpc_status", "cause"]) {
+        let fits = |retries| (1..=RETRIES_MAX).contains(&retries);
+        if !when.retries_min.is_none_or(fits) {
+            let message = format!("1 to {RETRIES_MAX}");
+            let pointer = format!("{pointer}/when/retries_min");
+            return Err(RateCardError::new(pointer, "retries_invalid", message));
+        }
+        for (field, length) in lengths {
             if length > ENDINGS_MAX {
                 let message = format!("at most {ENDINGS_MAX}");
                 let pointer = format!("{pointer}/when/{field}");
@@ -105,6 +125,8 @@ impl SettleRule {
             statuses: statuses.collect::<Result<_, _>>()?,
             grpc_statuses: when.grpc_status.clone(),
             causes: when.cause.clone(),
+            flags: when.flag.iter().fold(0, |flags, flag| flags | flag.bit()),
+            retries_min: when.retries_min.unwrap_or_default(),
             then: document.then,
         })
     }
@@ -126,6 +148,8 @@ impl SettleRule {
         (self.statuses.is_empty() || status())
             && (self.grpc_statuses.is_empty() || grpc_status())
             && (self.causes.is_empty() || self.causes.iter().any(|cause| ending.causes.has(*cause)))
+            && (self.flags == 0 || self.flags & ending.flags != 0)
+            && ending.retries >= self.retries_min
     }
 }
 

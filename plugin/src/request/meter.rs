@@ -87,6 +87,12 @@ impl Meter {
         piece
     }
 
+    /// The answer has told all that it used, and that it is over.
+    pub(crate) fn has_ended(&self) -> bool {
+        let reader = self.reader.as_ref();
+        reader.is_some_and(|reader| reader.seen().is_ended)
+    }
+
     /// The answer is made of events.
     pub(crate) const fn is_stream(&self) -> bool {
         self.is_stream

@@ -4,7 +4,7 @@
 //! else settling may need is read at the end, and only where something went wrong.
 
 use creditgate_core::amount::format;
-use creditgate_core::rate_card::{Charge, Promise};
+use creditgate_core::rate_card::{Ending, Promise, Verdict};
 
 use super::{Action, Stage, meter};
 use crate::config::Mode;
@@ -18,6 +18,10 @@ pub(crate) struct Seen {
     pub(crate) status: u16,
     /// The response came to its end.
     pub(crate) is_complete: bool,
+    /// The proxy answered, or another filter of it, not the upstream. Only looked at where it
+    /// could matter: an answer that is plainly a good one is the upstream's.
+    pub(crate) is_local: bool,
+    /// Of a gRPC call, if it told one.
     pub(crate) grpc_status: Option<u32>,
 }
 
@@ -41,6 +45,15 @@ impl Seen {
             .is_some_and(|status| GRPC_FAILED.contains(&status));
         self.status >= 500 || grpc_failed
     }
+
+    /// How it looks to rules that settle by that.
+    pub(crate) fn ending(self) -> Ending {
+        Ending {
+            status: (self.status > 0).then_some(self.status),
+            grpc_status: self.grpc_status,
+            ..Ending::default()
+        }
+    }
 }
 
 impl Gate {
@@ -59,16 +72,24 @@ impl Gate {
         let seen = &mut admitted.response;
         seen.status = number(host.response_header(":status")).unwrap_or_default();
         seen.is_complete |= is_end;
-        if admitted.is_grpc && is_end {
+        let rule = &admitted.terms.rule;
+        let is_told = admitted.is_grpc && is_end;
+        if is_told {
             seen.grpc_status = number(host.response_header("grpc-status"));
         }
+        if is_told || !(200..300).contains(&seen.status) || rule.settles_by_ending() {
+            // Later it says how the answer broke off, if it does.
+            let details = host.property(&["response", "code_details"]);
+            seen.is_local = details.as_deref() != Some(b"via_upstream");
+        }
         let seen = *seen;
-        let rule = &admitted.terms.rule;
+        // A failure that shows already costs nothing; one that comes later can't be told here.
+        let verdict = rule.verdict(|| seen.ending(), || !seen.has_failed() && !seen.is_local);
         let scale = admitted.credential.scale;
         let price = admitted.terms.cost();
         if let Some(meter) = &mut admitted.meter {
             meter.begin_answer(host, rule, seen.status);
-            if rule.promise() == Promise::Metered {
+            if rule.promise() == Promise::Metered && verdict == Verdict::Charge {
                 if meter::is_timed(rule) {
                     self.timed.insert(id);
                 }
@@ -76,9 +97,7 @@ impl Gate {
             }
         }
         let rule = &admitted.terms.rule;
-        // A failure that shows already costs nothing; one that comes later can't be told here.
-        let is_released = rule.charge() == Charge::OnSuccess && seen.has_failed();
-        let (cost, remaining) = match is_released {
+        let (cost, remaining) = match verdict == Verdict::Release {
             true => ("0", admitted.remaining.saturating_add(price)),
             false => (admitted.cost_text.as_str(), admitted.remaining),
         };

@@ -1,10 +1,11 @@
 //! The end of a request: its cost is booked, or its reservation given back.
 //!
 //! A rule that charges on success asks whether the upstream served the request. It did if
-//! it answered with less than 500 and the answer was not cut off by its side; a client that
-//! went away while the upstream worked pays. Answers the proxy gave itself (no route, rate
-//! limited by another filter, body too large, an upload that stalled) cost nothing from 400
-//! on, and by gRPC with any status but OK: the upstream did not answer. A gRPC call fails by its
+//! it answered with less than 500 and did not cut its answer off; a client that went away while
+//! the upstream worked pays, and so does one whose answer ran into a time limit after it began:
+//! a slow reader makes any answer do so. Answers the proxy gave itself (no route, rate
+//! limited by another filter, body too large, an upload that stalled) cost nothing but with 2xx,
+//! and by gRPC with any status but OK: the upstream did not answer. A gRPC call fails by its
 //! status: those that mean "the server failed".
 //! Settling never gives up: what loses every race is left to the tick.
 
@@ -15,7 +16,7 @@ use creditgate_core::detail::{Counts, Heading, Row};
 use creditgate_core::id::AccountId;
 use creditgate_core::lease::LeaseNumber;
 use creditgate_core::rate_card::{
-    Cause, Causes, CostError, Ending, Measures, OnEmpty, PRICE_MAX, Promise, Verdict,
+    Cause, Causes, CostError, Ending, Flag, Measures, OnEmpty, PRICE_MAX, Promise, Verdict,
 };
 use creditgate_core::usage::ModelName;
 
@@ -27,18 +28,22 @@ use crate::host::{Host, Level};
 use crate::metrics::Metric;
 use crate::shared;
 
-/// Response flags: the proxy's bits for what went wrong at the upstream's side. Timeout,
-/// local and remote reset, connection failure and end, overflow, retries used up, longest
-/// stream reached, protocol error.
-const UPSTREAM_FAILED: u64 = 0x4 | 0x8 | 0x10 | 0x20 | 0x40 | 0x80 | 0x8000 | 0x8_0000 | 0x80_0000;
-/// Response flags: the client went away.
-const CLIENT_LEFT: u64 = 0x4000 | 0x1000_0000;
-
+/// The proxy's response flags for some things that go wrong.
+const fn any_of(flags: &[Flag]) -> u64 {
+    match flags {
+        [] => 0,
+        [first, rest @ ..] => first.bit() | any_of(rest),
+    }
+}
+/// The client went away.
+const CLIENT_LEFT: u64 = any_of(&[Flag::Dc, Flag::Dr]);
 /// The upstream cut the stream or the connection off, or broke the protocol.
-const UPSTREAM_RESET: u64 = 0x8 | 0x10 | 0x20 | 0x40 | 0x80_0000;
+const UPSTREAM_RESET: u64 = any_of(&[Flag::Lr, Flag::Ur, Flag::Uf, Flag::Uc, Flag::Upe]);
 /// It took too long: the request, the stream's silence, or its whole length.
-const TIMED_OUT: u64 = 0x4 | 0x1_0000 | 0x8_0000 | 0x40_0000;
-const RETRIES_USED_UP: u64 = 0x8000;
+const TIMED_OUT: u64 = any_of(&[Flag::Ut, Flag::Si, Flag::Umsdr, Flag::Dt]);
+const RETRIES_USED_UP: u64 = Flag::Urx.bit();
+/// The upstream's side failed, other than by taking too long.
+const UPSTREAM_FAILED: u64 = UPSTREAM_RESET | RETRIES_USED_UP | any_of(&[Flag::Uh, Flag::Uo]);
 
 /// A settlement that has yet to be booked.
 #[derive(Debug, Clone, Copy)]
@@ -206,9 +211,15 @@ impl Gate {
         }
         let rule = &admitted.terms.rule;
         let response = admitted.response;
+        let has_told_all = || {
+            admitted
+                .meter
+                .as_ref()
+                .is_some_and(|meter| meter.has_ended())
+        };
         let verdict = rule.verdict(
-            || ending(host, response, admitted.is_grpc),
-            || was_served(host, response),
+            || ending(host, response),
+            || was_served(host, response, has_told_all),
         );
         match verdict {
             Verdict::Release => Due::of(Amount::ZERO, By::Nothing),
@@ -322,37 +333,36 @@ impl Gate {
 }
 
 /// How a request ended, for rules that settle by it.
-fn ending(host: &dyn Host, seen: response::Seen, is_grpc: bool) -> Ending {
+fn ending(host: &dyn Host, seen: response::Seen) -> Ending {
     let flags = integer(host.property(&["response", "flags"]));
-    let details = host.property(&["response", "code_details"]);
-    let is_local = details.is_some_and(|details| details != b"via_upstream");
+    let attempts = integer(host.property(&["upstream", "request_attempt_count"]));
+    let has_left = flags & CLIENT_LEFT != 0;
+    // The router answers itself where the upstream doesn't; that says what it was in a flag.
+    let was_tried = flags & (UPSTREAM_FAILED | TIMED_OUT) != 0;
+    let no_answer = seen.status == 0 || seen.is_local;
     let found = [
-        (Cause::ClientAbort, flags & CLIENT_LEFT != 0),
+        (Cause::ClientAbort, has_left),
         (Cause::UpstreamReset, flags & UPSTREAM_RESET != 0),
         (Cause::Timeout, flags & TIMED_OUT != 0),
-        (Cause::NoResponse, seen.status == 0),
-        (Cause::LocalReply, seen.status > 0 && is_local),
+        (Cause::NoResponse, no_answer && was_tried && !has_left),
+        (Cause::LocalReply, seen.is_local && !was_tried),
         (Cause::Retries, flags & RETRIES_USED_UP != 0),
     ];
     let causes = found.into_iter().filter(|(_, is_so)| *is_so);
     Ending {
-        status: (seen.status > 0).then_some(seen.status),
-        grpc_status: seen.grpc_status.filter(|_| is_grpc),
         causes: causes.fold(Causes::NONE, |causes, (cause, _)| causes.with(cause)),
+        flags,
+        retries: u32::try_from(attempts.saturating_sub(1)).unwrap_or(u32::MAX),
+        ..seen.ending()
     }
 }
 
 /// Whether the upstream did its work.
-fn was_served(host: &dyn Host, seen: response::Seen) -> bool {
-    if seen.has_failed() {
+fn was_served(host: &dyn Host, seen: response::Seen, has_told_all: impl FnOnce() -> bool) -> bool {
+    if seen.has_failed() || seen.is_local {
         return false;
     }
-    // A refusal may be the proxy's own, or another filter's; by gRPC it has status 200.
-    if seen.status >= 400 || seen.grpc_status.is_some_and(|status| status != 0) {
-        let details = host.property(&["response", "code_details"]);
-        return details.as_deref() == Some(b"via_upstream");
-    }
-    if seen.is_complete && seen.status > 0 {
+    if seen.status > 0 && (seen.is_complete || has_told_all()) {
         return true;
     }
     let flags = integer(host.property(&["response", "flags"]));

@@ -3,6 +3,7 @@
 
 mod burning;
 mod deciding;
+mod endings;
 mod flooding;
 mod identity;
 mod leases;

@@ -6,6 +6,10 @@ use crate::world::{Fate, World, key};
 
 const CLIENT_LEFT: u64 = 0x4000;
 const UPSTREAM_RESET: u64 = 0x10;
+const ROUTE_TIMEOUT: u64 = 0x4;
+const STREAM_IDLE: u64 = 0x1_0000;
+const UPSTREAM_DURATION: u64 = 0x8_0000;
+const REQUEST_DURATION: u64 = 0x40_0000;
 
 /// The end of one request for 1, and what was booked for it.
 fn booked(path: &str, end: impl FnOnce(&mut World, u32)) -> (i64, i64) {
@@ -22,7 +26,7 @@ fn booked(path: &str, end: impl FnOnce(&mut World, u32)) -> (i64, i64) {
 }
 
 fn flags(world: &World, id: u32, flags: u64) {
-    world.workers[0].set_property(id, "response.flags", &flags.to_le_bytes());
+    world.workers[0].break_off(id, flags);
 }
 
 #[test]
@@ -37,10 +41,36 @@ fn what_the_upstream_served_is_charged() {
     };
     assert_eq!(booked("/one", chunked), (1, 0));
     let not_found = |world: &mut World, id| {
-        world.workers[0].set_property(id, "response.code_details", b"via_upstream");
         world.workers[0].respond(id, 404, true);
     };
     assert_eq!(booked("/one", not_found), (1, 0));
+    let left_while_it_came = |world: &mut World, id| {
+        world.workers[0].respond(id, 429, false);
+        flags(world, id, CLIENT_LEFT);
+    };
+    assert_eq!(booked("/one", left_while_it_came), (1, 0));
+}
+
+#[test]
+fn an_answer_that_ran_into_a_time_limit_is_charged_once_it_began() {
+    for limit in [
+        ROUTE_TIMEOUT,
+        STREAM_IDLE,
+        UPSTREAM_DURATION,
+        REQUEST_DURATION,
+    ] {
+        let midway = |world: &mut World, id| {
+            world.workers[0].respond(id, 200, false);
+            flags(world, id, limit);
+        };
+        assert_eq!(booked("/one", midway), (1, 0), "{limit:x}");
+        let before_it_began = |world: &mut World, id| {
+            world.workers[0].set_property(id, "response.code_details", b"why");
+            world.workers[0].set_property(id, "response.flags", &limit.to_le_bytes());
+            world.workers[0].respond(id, 504, true);
+        };
+        assert_eq!(booked("/one", before_it_began), (0, 0), "{limit:x}");
+    }
 }
 
 #[test]
@@ -60,6 +90,11 @@ fn what_the_upstream_failed_at_is_released() {
         world.workers[0].respond(id, 404, true);
     };
     assert_eq!(booked("/one", refused_by_the_proxy), (0, 0));
+    let sent_elsewhere_by_the_proxy = |world: &mut World, id| {
+        world.workers[0].set_property(id, "response.code_details", b"direct_response");
+        world.workers[0].respond(id, 301, true);
+    };
+    assert_eq!(booked("/one", sent_elsewhere_by_the_proxy), (0, 0));
 }
 
 #[test]
@@ -183,10 +218,17 @@ fn a_grpc_call_that_the_server_failed_at_or_never_saw_is_released() {
         ];
         let id = world.workers[0].begin(&headers, "/one");
         world.settle();
-        world.workers[0].respond(id, 200, false);
-        world.workers[0].trailer(id, "grpc-status", status);
-        world.workers[0].set_property(id, "response.code_details", details.as_bytes());
-        world.workers[0].finish(id);
+        let worker = &mut world.workers[0];
+        worker.set_property(id, "response.code_details", details.as_bytes());
+        if details == theirs {
+            worker.respond(id, 200, false);
+            worker.trailer(id, "grpc-status", status);
+        } else {
+            // The proxy's own answers to gRPC calls are headers alone.
+            worker.set_upstream_header(id, "grpc-status", status);
+            worker.respond(id, 200, true);
+        }
+        worker.finish(id);
         world.pass(3_000);
         let account = world.plane.first();
         assert_eq!((account.spent(), account.outstanding()), (spent, 0));

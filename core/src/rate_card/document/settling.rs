@@ -1,5 +1,10 @@
 //! What is charged by how a request ended.
 
+mod flag;
+
+pub use flag::Flag;
+
+use super::given;
 use serde::{Deserialize, Serialize};
 
 /// What is charged if a request ended so.
@@ -27,6 +32,13 @@ pub struct EndingDocument {
     /// What went wrong.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cause: Vec<Cause>,
+    /// Response flags of the proxy, by the short names of its access log, such as `UO`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub flag: Vec<Flag>,
+    /// The upstream was tried again at least so often: 1 to 100.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "u32"))]
+    pub retries_min: Option<u32>,
 }
 
 /// What went wrong with a request.
@@ -38,11 +50,11 @@ pub enum Cause {
     ClientAbort,
     /// The upstream cut the connection or the stream off.
     UpstreamReset,
-    /// The upstream took too long.
+    /// It took too long: until the answer began, between two pieces of it, or in all.
     Timeout,
-    /// The upstream never answered.
+    /// The upstream was asked and no answer began, though the client waited.
     NoResponse,
-    /// The proxy answered in the upstream's stead.
+    /// The proxy, or another filter of it, answered and the upstream was not asked.
     LocalReply,
     /// The upstream was tried again until no tries were left.
     Retries,

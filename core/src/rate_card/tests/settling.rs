@@ -29,6 +29,7 @@ fn the_first_ending_that_fits_decides() {
             status: Some(status),
             grpc_status,
             causes,
+            ..Ending::default()
         };
         verdict(rule, ending, was_served)
     };

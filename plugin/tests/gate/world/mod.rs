@@ -105,6 +105,20 @@ impl World {
         world
     }
 
+    /// A world whose rate card has these rules, and two models, in tokens.
+    pub(crate) fn with_rules(purse: i64, config: &str, rules: serde_json::Value) -> Self {
+        let mut world = Self::with_config(1, purse, config);
+        world.plane.card = serde_json::json!({
+            "name": "test", "currency": "tokens", "scale": 0, "default": "deny",
+            "models": [{ "model": "small", "per": 1, "input": 1, "output": 2 },
+                { "model": "large*", "per": 1, "input": 10, "output": 20 }],
+            "rules": rules,
+        });
+        world.plane.config_version += 1;
+        world.pass(40);
+        world
+    }
+
     /// Lets every call be answered and every wake-up happen, without time passing.
     pub(crate) fn settle(&mut self) {
         for _ in 0..1_000 {

@@ -229,6 +229,12 @@ impl Worker {
         let mut headers = self.host.memory.response_headers.borrow_mut();
         headers.insert((id, ":status".into()), status.to_string());
         drop(headers);
+        let details = (id, "response.code_details".to_owned());
+        let mut properties = self.host.memory.properties.borrow_mut();
+        properties
+            .entry(details)
+            .or_insert_with(|| b"via_upstream".to_vec());
+        drop(properties);
         self.gate.on_response_headers(&self.host, id, is_end);
     }
 
@@ -245,6 +251,12 @@ impl Worker {
         self.host.memory.effective.set(id);
         self.gate.finish(&self.host, id);
         self.host.memory.gone.borrow_mut().insert(id);
+    }
+
+    /// The stream breaks off, and the proxy says why: by flags, and in place of who answered.
+    pub(crate) fn break_off(&self, id: u32, flags: u64) {
+        self.set_property(id, "response.flags", &flags.to_le_bytes());
+        self.set_property(id, "response.code_details", b"why_it_broke_off");
     }
 
     pub(crate) fn set_property(&self, id: u32, path: &str, value: &[u8]) {

@@ -262,6 +262,21 @@ fn a_fault_in_the_terms_of_a_rule_is_named() {
         // Settling.
         (settle(json!({})), "settle/0/when", "ending_missing"),
         (
+            settle(json!({"retries_min": 0})),
+            "settle/0/when/retries_min",
+            "retries_invalid",
+        ),
+        (
+            settle(json!({"retries_min": 101})),
+            "settle/0/when/retries_min",
+            "retries_invalid",
+        ),
+        (
+            settle(json!({"flag": ["uo"]})),
+            "settle/0/when/flag/0",
+            "rate_card_invalid",
+        ),
+        (
             settle(json!({"status": ["600"]})),
             "settle/0/when/status/0",
             "status_invalid",
