@@ -209,6 +209,16 @@ impl Cell {
         Settlement::Booked
     }
 
+    /// How much more than was reserved may be booked under `lease`, if it may be overrun by
+    /// `overrun_max`.
+    #[must_use]
+    pub fn overrun_room(&self, lease: LeaseNumber, overrun_max: Amount) -> Amount {
+        let previous = self.previous.filter(|previous| previous.lease == lease);
+        let counters = previous.map_or(self.counters, |previous| previous.counters);
+        let room = counters.remaining().saturating_add(overrun_max);
+        room.max(Amount::ZERO)
+    }
+
     /// Gives back what remains above `keep`.
     pub fn give_back(&mut self, keep: Amount) {
         return_remaining(&mut self.counters, keep);

@@ -393,6 +393,10 @@ pub struct GatewayConfig {
     /// control plane does not answer, where rule or customer allow that.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub offline_allowance: Amount,
+    /// How far the use of a lease may exceed what was lent, where the rule's promise allows
+    /// that: who reports more is broken.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub overrun_max: Amount,
     /// Who has less left is warned of it in each response; zero for nobody.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub warn_below: Amount,

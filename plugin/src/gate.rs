@@ -24,8 +24,8 @@ use crate::config::{Config, GatewayKey};
 use crate::credential::Credential;
 use crate::host::{Host, Level};
 use crate::metrics::{Counts, Metric};
+use crate::request::book::Share;
 use crate::request::drip::Drips;
-use crate::request::settle::Settlement;
 use crate::request::{Stage, line::Line};
 use crate::root::bucket::Bucket;
 use crate::root::calls::Calls;
@@ -64,7 +64,7 @@ pub struct Gate {
     pub(crate) watched: Watched,
     pub(crate) orphans: VecDeque<Report>,
     /// Each with what is told of it once it is booked.
-    pub(crate) unsettled: VecDeque<(Settlement, Row)>,
+    pub(crate) unsettled: VecDeque<(Share, Row)>,
     pub(crate) usage: Usage,
     /// Bodies whose pieces are let go one by one.
     pub(crate) drips: Drips,
@@ -92,6 +92,8 @@ pub(crate) struct Settings {
     pub(crate) timing: Timing,
     /// What may be spent of an account while the control plane does not answer.
     pub(crate) offline_allowance: Amount,
+    /// How far a lease may be overrun where the rule's promise allows that.
+    pub(crate) overrun_max: Amount,
     /// Who has less left is warned.
     pub(crate) warn_below: Amount,
 }
@@ -239,6 +241,7 @@ impl Gate {
                     top_up_url: config.top_up_url,
                     timing: config.timing,
                     offline_allowance: config.offline_allowance,
+                    overrun_max: config.overrun_max,
                     warn_below: config.warn_below,
                 }));
                 true

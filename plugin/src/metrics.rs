@@ -53,9 +53,14 @@ metrics! {
     PricesIgnored = "prices_ignored_total",
     /// Requests that cost more than was reserved for them.
     Overruns = "overruns_total",
-    /// How much more they cost, in smallest units of the currency. With strict rules 0; with
-    /// expected ones the most that can have been spent beyond what was funded.
+    /// How much more was charged for them, in smallest units of the currency: with strict rules
+    /// out of credit that was lent, with others the most that can have been spent beyond what
+    /// was funded.
     OverrunUnits = "overrun_units_total",
+    /// Requests that cost more than may be charged for them: the rest is the operator's loss.
+    Waived = "waived_total",
+    /// How much that was, in smallest units of the currency.
+    WaivedUnits = "waived_units_total",
     /// Requests that passed on the offline allowance of their account.
     AdmittedOffline = "admitted_offline_total",
     /// What they reserved of it, in smallest units of the currency. What one account can spend

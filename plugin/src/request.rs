@@ -10,6 +10,7 @@ pub(crate) mod access_log;
 pub(crate) mod balance;
 mod belief;
 pub(crate) mod body;
+pub(crate) mod book;
 mod burn;
 pub(crate) mod drip;
 pub(crate) mod held;

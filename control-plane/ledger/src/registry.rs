@@ -328,6 +328,7 @@ impl Registry {
             top_up_url: self.settings.top_up_url.clone(),
             timing: self.settings.timing,
             offline_allowance: self.settings.offline_allowance,
+            overrun_max: self.settings.overrun_max,
             warn_below: self.settings.warn_below,
         })
     }

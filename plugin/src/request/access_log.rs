@@ -7,8 +7,9 @@
 use std::fmt::{Display, Write};
 use std::rc::Rc;
 
-use creditgate_core::amount::{Currency, format};
+use creditgate_core::amount::{Amount, Currency, Scale, format};
 use creditgate_core::id::{AccountId, InstanceId};
+use creditgate_core::lease::LeaseNumber;
 
 use super::refusal::Refusal;
 use super::settle::{By, Due};
@@ -72,6 +73,19 @@ impl Line {
         }
     }
 
+    /// What was booked under each lease, in place of all under one.
+    fn shares(&mut self, shares: &[(LeaseNumber, Amount)], scale: Scale) {
+        for (place, (lease, cost)) in shares.iter().enumerate() {
+            let before = if place == 0 { ",\"shares\":[" } else { "," };
+            let cost = format(*cost, scale);
+            let _ = write!(
+                self.0,
+                "{before}{{\"lease\":\"{lease}\",\"cost\":\"{cost}\"}}"
+            );
+        }
+        self.0.push(']');
+    }
+
     fn write(mut self, host: &dyn Host) {
         self.0.push('}');
         host.set_filter_state(KEY, self.0.as_bytes());
@@ -91,7 +105,13 @@ pub(crate) fn fields_of(
     )
 }
 
-pub(crate) fn admitted(host: &dyn Host, admitted: &Admitted, fate: Fate, due: &Due) {
+pub(crate) fn admitted(
+    host: &dyn Host,
+    admitted: &Admitted,
+    fate: Fate,
+    due: &Due,
+    shares: &[(LeaseNumber, Amount)],
+) {
     let outcome = match fate {
         Fate::Settled => "settled",
         Fate::Released => "released",
@@ -104,6 +124,9 @@ pub(crate) fn admitted(host: &dyn Host, admitted: &Admitted, fate: Fate, due: &D
         line.text("cost", &admitted.cost_text);
     } else {
         line.text("cost", format(due.amount, admitted.credential.scale));
+    }
+    if !shares.is_empty() {
+        line.shares(shares, admitted.credential.scale);
     }
     if admitted.is_offline {
         line.0.push_str(",\"offline\":true");

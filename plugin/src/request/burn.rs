@@ -2,11 +2,12 @@
 //! reserves what its beginning costs, and more as its answer burns it.
 //!
 //! It is always so much ahead of what has passed that most pieces need no look at the cell.
-//! What is reserved as it goes is reserved under the lease that is spent from then, so one
-//! answer may settle under several leases.
+//! What is reserved as it goes is reserved under the lease that is spent from then. What it holds
+//! under another moves there, if there is room for all of it: an account that a long answer held
+//! to a lease that is over could not get a new one. Else it settles under several leases.
 
 use creditgate_core::amount::Amount;
-use creditgate_core::cell::{Cell, NotAdmitted};
+use creditgate_core::cell::{Cell, NotAdmitted, Settlement};
 use creditgate_core::lease::LeaseNumber;
 use creditgate_core::rate_card::{Measures, PRICE_MAX};
 use creditgate_core::usage::EventEnd;
@@ -83,6 +84,8 @@ pub(super) enum More {
 /// What became of one look at the cell.
 enum Tried {
     Reserved(Amount),
+    /// The same, and all that was held under other leases moved to this one.
+    Moved(Amount),
     Answer(More),
     LostRace,
 }
@@ -184,6 +187,61 @@ impl Admitted {
         burning.map_or(self.terms.cost(), |burning| burning.reserved)
     }
 
+    fn has_enough(&self) -> bool {
+        let burning = self.burning.as_ref();
+        burning.is_none_or(|burning| burning.has_enough())
+    }
+
+    /// What it lacks for all that was measured.
+    fn lacks(&self) -> Amount {
+        let burning = self.burning.as_ref();
+        burning.map_or(Amount::ZERO, |burning| burning.lacks())
+    }
+
+    fn add(&mut self, lease: LeaseNumber, amount: Amount) {
+        if let Some(burning) = &mut self.burning {
+            burning.add(lease, amount);
+        }
+    }
+
+    /// What is set aside for it under other leases than this.
+    pub(crate) fn held_elsewhere(&self, lease: LeaseNumber) -> Amount {
+        self.elsewhere(lease)
+            .fold(Amount::ZERO, |sum, (_, amount)| sum.saturating_add(amount))
+    }
+
+    fn elsewhere(&self, lease: LeaseNumber) -> impl Iterator<Item = (LeaseNumber, Amount)> {
+        let first = (self.lease, self.terms.cost());
+        let held = std::iter::once(first).chain(self.parts().iter().copied());
+        held.filter(move |(held_under, _)| *held_under != lease)
+    }
+
+    /// The cell with all that is set aside for it under the cell's lease, and so much more; if
+    /// there is room, and the cell knows the leases that it comes from.
+    fn moved(&self, cell: &Cell, more: Amount, now_ms: u64) -> Option<Cell> {
+        let mut cell = cell.clone();
+        let to = cell.lease;
+        let moving = self.held_elsewhere(to).saturating_add(more);
+        cell.admit(moving, now_ms).ok()?;
+        for (lease, amount) in self.elsewhere(to) {
+            let released = cell.settle(lease, amount, Amount::ZERO);
+            (released == Settlement::Booked).then_some(())?;
+        }
+        Some(cell)
+    }
+
+    /// All that is set aside for it is under this lease now, and so much more.
+    fn move_to(&mut self, lease: LeaseNumber, more: Amount) {
+        self.lease = lease;
+        let first = self.terms.cost();
+        if let Some(burning) = &mut self.burning {
+            burning.parts.clear();
+            let rest = burning.reserved.saturating_sub(first).saturating_add(more);
+            burning.reserved = first;
+            burning.add(lease, rest);
+        }
+    }
+
     /// What it lacks while it waits for credit.
     pub(crate) fn wanted(&self) -> Option<Amount> {
         let burning = self.burning.as_ref()?;
@@ -194,10 +252,7 @@ impl Admitted {
 impl Gate {
     /// Reserves what was measured, and a step ahead if that is to be had.
     pub(super) fn pay(&mut self, host: &dyn Host, admitted: &mut Admitted) -> More {
-        let Some(burning) = &mut admitted.burning else {
-            return More::Had;
-        };
-        if burning.has_enough() {
+        if admitted.has_enough() {
             return More::Had;
         }
         let account = admitted.credential.account;
@@ -210,9 +265,14 @@ impl Gate {
             };
             let lease = found.cell.lease;
             admitted.slot = found.slot;
-            match self.try_more(host, now_ms, burning, found) {
+            match self.try_more(host, now_ms, admitted, found) {
                 Tried::Reserved(amount) => {
-                    burning.add(lease, amount);
+                    admitted.add(lease, amount);
+                    self.watched.touch(admitted.slot, account, now_ms);
+                    return More::Had;
+                }
+                Tried::Moved(amount) => {
+                    admitted.move_to(lease, amount);
                     self.watched.touch(admitted.slot, account, now_ms);
                     return More::Had;
                 }
@@ -221,16 +281,34 @@ impl Gate {
             }
         }
         let slot = admitted.slot;
-        if burning.lacks().is_zero() {
+        if admitted.lacks().is_zero() {
             More::Had
         } else {
             More::Short(Place::Credit { slot, account })
         }
     }
 
-    fn try_more(&self, host: &dyn Host, now_ms: u64, burning: &Burning, mut found: Found) -> Tried {
+    fn try_more(
+        &self,
+        host: &dyn Host,
+        now_ms: u64,
+        admitted: &Admitted,
+        mut found: Found,
+    ) -> Tried {
+        let Some(burning) = &admitted.burning else {
+            return Tried::Answer(More::Had);
+        };
         let lacks = burning.lacks();
         let ahead = burning.missing().saturating_add(burning.step);
+        if admitted.elsewhere(found.cell.lease).next().is_some() {
+            for amount in [ahead, lacks] {
+                if let Some(cell) = admitted.moved(&found.cell, amount, now_ms) {
+                    found.cell = cell;
+                    let written = shared::write(host, &found);
+                    return written.map_or(Tried::LostRace, |()| Tried::Moved(amount));
+                }
+            }
+        }
         let amount = match found.cell.admit(ahead, now_ms) {
             Ok(()) => ahead,
             Err(_) if lacks.is_zero() => return Tried::Answer(More::Had),

@@ -7,6 +7,7 @@
 use std::rc::Rc;
 
 use creditgate_core::amount::Amount;
+use creditgate_core::lease::LeaseNumber;
 use creditgate_core::outage::OnUnavailable;
 
 use super::body::{Buffered, Reading};
@@ -99,6 +100,18 @@ impl Gate {
             Some(Stage::Admitted(admitted)) => {
                 sum.saturating_add(admitted.wanted().unwrap_or_default())
             }
+            _ => sum,
+        })
+    }
+
+    /// What would move to this lease of what these hold under others, if there were enough.
+    pub(crate) fn held_elsewhere(
+        &self,
+        lease: LeaseNumber,
+        waiters: impl Iterator<Item = u32>,
+    ) -> Amount {
+        waiters.fold(Amount::ZERO, |sum, id| match self.requests.get(&id) {
+            Some(Stage::Admitted(admitted)) => sum.saturating_add(admitted.held_elsewhere(lease)),
             _ => sum,
         })
     }

@@ -7,26 +7,22 @@
 //! limited by another filter, body too large, an upload that stalled) cost nothing but with 2xx,
 //! and by gRPC with any status but OK: the upstream did not answer. A gRPC call fails by its
 //! status: those that mean "the server failed".
-//! Settling never gives up: what loses every race is left to the tick.
+//! How it is booked is in [`book`](super::book).
 
-use creditgate_core::amount::Amount;
-use creditgate_core::cell::Settlement as Outcome;
+use creditgate_core::amount::{Amount, format};
 pub(crate) use creditgate_core::detail::SettledBy as By;
-use creditgate_core::detail::{Counts, Heading, Row};
-use creditgate_core::id::AccountId;
-use creditgate_core::lease::LeaseNumber;
 use creditgate_core::rate_card::{
     Cause, Causes, CostError, Ending, Flag, Measures, OnEmpty, PRICE_MAX, Promise, Verdict,
 };
 use creditgate_core::usage::ModelName;
 
 use super::access_log::{self, Fate};
+use super::book::Booked;
 use super::meter::{Measured, Meter, Told};
 use super::{Admitted, Stage, response};
 use crate::gate::{FAULTS_TOLD_MAX, Gate};
 use crate::host::{Host, Level};
 use crate::metrics::Metric;
-use crate::shared;
 
 /// The proxy's response flags for some things that go wrong.
 const fn any_of(flags: &[Flag]) -> u64 {
@@ -44,16 +40,6 @@ const TIMED_OUT: u64 = any_of(&[Flag::Ut, Flag::Si, Flag::Umsdr, Flag::Dt]);
 const RETRIES_USED_UP: u64 = Flag::Urx.bit();
 /// The upstream's side failed, other than by taking too long.
 const UPSTREAM_FAILED: u64 = UPSTREAM_RESET | RETRIES_USED_UP | any_of(&[Flag::Uh, Flag::Uo]);
-
-/// A settlement that has yet to be booked.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Settlement {
-    pub(crate) slot: u32,
-    pub(crate) account: AccountId,
-    pub(crate) lease: LeaseNumber,
-    pub(crate) estimate: Amount,
-    pub(crate) actual: Amount,
-}
 
 /// What is charged for a request that has ended.
 #[derive(Debug)]
@@ -141,67 +127,55 @@ impl Gate {
     }
 
     fn settle(&mut self, host: &dyn Host, mut admitted: Box<Admitted>) {
-        let due = self.due(host, &mut admitted);
+        let mut due = self.due(host, &mut admitted);
         let (metric, mut fate) = match due.by {
             By::Nothing => (Metric::Released, Fate::Released),
             _ => (Metric::Settled, Fate::Settled),
         };
         self.count(metric);
+        let mut shares = Vec::new();
         if admitted.is_settled {
             self.note_usage(&admitted.heading(&due), due.amount, &due.counts());
         } else {
-            if !self.book_shares(host, &admitted, &due) {
+            let booked = self.book(host, &admitted, &due);
+            if booked.is_gone {
                 fate = Fate::Gone;
+            } else {
+                self.count_overrun(host, &admitted, due.amount, &booked);
+                due.amount = booked.amount;
             }
+            shares = booked.shares;
             let now_ms = self.watched.latest_ms();
             self.watched
                 .touch(admitted.slot, admitted.credential.account, now_ms);
         }
         if self.config.access_log {
-            access_log::admitted(host, &admitted, fate, &due);
+            access_log::admitted(host, &admitted, fate, &due, &shares);
         }
     }
 
-    /// Books what a request costs under each lease that it reserved under; what exceeds all that
-    /// was reserved goes to the last, what was counted to the first. Answers whether all of them
-    /// were there.
-    fn book_shares(&mut self, host: &dyn Host, admitted: &Admitted, due: &Due) -> bool {
-        let mut settlement = Settlement {
-            slot: admitted.slot,
-            account: admitted.credential.account,
-            lease: admitted.lease,
-            estimate: admitted.terms.cost(),
-            actual: due.amount,
-        };
-        let told = admitted.heading(due);
-        let mut counts = due.counts();
-        let mut rest = due.amount;
-        let mut is_known = true;
-        for part in admitted.parts() {
-            settlement.actual = rest.min(settlement.estimate);
-            rest = rest.saturating_sub(settlement.actual);
-            is_known &= self.book_now(host, settlement, &told, &counts);
-            counts = Counts::default();
-            (settlement.lease, settlement.estimate) = *part;
-        }
-        settlement.actual = rest;
-        self.book_now(host, settlement, &told, &counts) && is_known
-    }
-
-    fn book_now(
+    /// Counts what an answer cost beyond what was reserved for it: what of that is charged, and
+    /// what is not, since the lease had no room for it.
+    fn count_overrun(
         &mut self,
         host: &dyn Host,
-        settlement: Settlement,
-        told: &Heading<'_>,
-        counts: &Counts,
-    ) -> bool {
-        let cost = settlement.actual;
-        match self.book(host, settlement, self.config.limits.cas_attempts) {
-            Some(Outcome::Booked) => self.note_usage(told, cost, counts),
-            Some(Outcome::Gone) => return false,
-            None => self.book_later(settlement, Row::of(told, cost, counts)),
+        admitted: &Admitted,
+        cost: Amount,
+        booked: &Booked,
+    ) {
+        let charged = booked.amount.saturating_sub(admitted.reserved());
+        if charged > Amount::ZERO {
+            self.count(Metric::Overruns);
+            self.count_units(Metric::OverrunUnits, charged);
         }
-        true
+        if booked.waived > Amount::ZERO {
+            self.count(Metric::Waived);
+            self.count_units(Metric::WaivedUnits, booked.waived);
+            self.tell_once(host, admitted.terms.rule.id(), "waived", || {
+                let cost = format(cost, admitted.credential.scale);
+                format!("an answer cost {cost}, more than was reserved and may be overrun; the rest is not charged")
+            });
+        }
     }
 
     /// What a request that has ended costs.
@@ -253,11 +227,6 @@ impl Gate {
                 self.at_estimate(host, admitted, "absurd")
             }
         };
-        if due.amount > admitted.reserved() {
-            self.count(Metric::Overruns);
-            let units = due.amount.saturating_sub(admitted.reserved());
-            self.count_units(Metric::OverrunUnits, units);
-        }
         due.measures = measures;
         due.model = answered;
         due
@@ -268,66 +237,25 @@ impl Gate {
     fn at_estimate(&mut self, host: &dyn Host, admitted: &Admitted, fault: &'static str) -> Due {
         self.count(Metric::UsageUnreadable);
         self.count(Metric::SettledAtEstimate);
-        let rule = admitted.terms.rule.id();
-        let has_room = self.faults_told.len() < FAULTS_TOLD_MAX;
-        if has_room && self.faults_told.insert((rule.into(), fault)) {
-            host.log(
-                Level::Warn,
-                &format!("creditgate: an answer priced by rule {rule} did not tell its usage ({fault}); it is settled at its estimate. This is said once"),
-            );
-        }
+        self.tell_once(host, admitted.terms.rule.id(), fault, || {
+            format!("an answer did not tell its usage ({fault}); it is settled at its estimate")
+        });
         Due::of(admitted.unread_cost(), By::Estimate)
     }
 
-    /// Books a settlement in the cell. `None` if every race was lost.
-    fn book(&mut self, host: &dyn Host, settlement: Settlement, attempts: u32) -> Option<Outcome> {
-        let Settlement {
-            account,
-            lease,
-            estimate,
-            actual,
-            ..
-        } = settlement;
-        for _ in 0..attempts {
-            // The cell may have come to stand elsewhere.
-            let found = shared::read(host, settlement.slot, account)
-                .or_else(|| shared::find(host, account, self.config.limits.cells_max));
-            let Some(mut found) = found else {
-                self.count(Metric::SettledGone);
-                return Some(Outcome::Gone);
-            };
-            if found.cell.settle(lease, estimate, actual) == Outcome::Gone {
-                self.count(Metric::SettledGone);
-                return Some(Outcome::Gone);
-            }
-            if shared::write(host, &found).is_ok() {
-                return Some(Outcome::Booked);
-            }
-            self.count(Metric::CasLost);
-        }
-        None
-    }
-
-    fn book_later(&mut self, settlement: Settlement, row: Row) {
-        if self.unsettled.len() < self.config.limits.settlements_max {
-            self.count(Metric::SettledLater);
-            self.unsettled.push_back((settlement, row));
-        } else {
-            self.count(Metric::SettlementsDropped);
-        }
-    }
-
-    /// Books what lost its races. From the tick.
-    pub(crate) fn book_unsettled(&mut self, host: &dyn Host) {
-        for _ in 0..self.unsettled.len() {
-            let Some((settlement, row)) = self.unsettled.pop_front() else {
-                return;
-            };
-            match self.book(host, settlement, self.config.limits.cas_attempts) {
-                Some(Outcome::Booked) => self.note_usage(&row.heading(), row.cost, &row.counts),
-                Some(Outcome::Gone) => {}
-                None => self.unsettled.push_back((settlement, row)),
-            }
+    /// Logs what is wrong with answers of a rule, each kind of it once.
+    fn tell_once(
+        &mut self,
+        host: &dyn Host,
+        rule: &str,
+        fault: &'static str,
+        what: impl FnOnce() -> String,
+    ) {
+        let has_room = self.faults_told.len() < FAULTS_TOLD_MAX;
+        if has_room && self.faults_told.insert((rule.into(), fault)) {
+            let what = what();
+            let message = format!("creditgate: rule {rule}: {what}. This is said once");
+            host.log(Level::Warn, &message);
         }
     }
 }

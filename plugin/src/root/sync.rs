@@ -203,7 +203,10 @@ impl Gate {
                 mark: cell.mark(),
             };
             let (first, all) = match reason {
-                Reason::Needed { first, all } => (first, all),
+                Reason::Needed { first, all } => {
+                    let moving = self.held_elsewhere(cell.lease, self.line.credit_waiters(slot));
+                    (first, all.saturating_add(moving))
+                }
                 Reason::Due | Reason::Urgent => (Amount::ZERO, Amount::ZERO),
             };
             return is_told.then(|| (cell.report(first, all), reported));

@@ -355,6 +355,64 @@ fn a_lease_that_turns_under_a_stream_is_settled_part_by_part() {
 }
 
 #[test]
+fn a_stream_goes_on_however_often_its_lease_turns_and_keeps_nobody_from_a_new_one() {
+    let mut world = world(10_000);
+    let id = chat(&mut world);
+    let mut leases = std::collections::BTreeSet::new();
+    for round in 0..4 {
+        world.workers[0].answer(id, delta(100).as_bytes(), false);
+        world.pass(200);
+        leases.insert(world.shared.cell().lease);
+        let other = world.get(0, "/file");
+        assert_eq!(world.workers[0].fate(other), Fate::Passed, "{round}");
+        world.workers[0].end(other, 500);
+        let current = world.shared.cell().lease;
+        world.plane.change(|account| {
+            let lease = account.leases.get_mut(&current.0).expect("the lease");
+            lease.phase = Phase::Turn;
+        });
+        world.settle();
+        world.pass(200);
+    }
+    assert_eq!(world.workers[0].delivered(id), delta(100).repeat(4));
+    assert_eq!(leases.len(), 4);
+    world.workers[0].finish(id);
+    let log = world.workers[0].access_log(id);
+    assert_eq!(log["shares"], Value::Null, "{log}");
+    assert!(log["lease"].as_str().is_some_and(|named| {
+        let all = leases.iter().map(ToString::to_string);
+        all.last().is_some_and(|lease| lease == named)
+    }));
+    assert_eq!(spent(&mut world), (27 + 800, 0));
+}
+
+#[test]
+fn what_settles_under_two_leases_says_how_much_under_each() {
+    // Too little for what it holds to move.
+    let mut world = world(327);
+    world.plane.ahead = 0;
+    let id = chat(&mut world);
+    world.workers[0].answer(id, delta(100).as_bytes(), false);
+    world.pass(200);
+    world.plane.change(|account| {
+        let leases = account.leases.values_mut();
+        leases.for_each(|lease| lease.phase = Phase::Turn);
+    });
+    world.pass(200);
+    world.workers[0].answer(id, delta(50).as_bytes(), true);
+    world.pass(200);
+    world.workers[0].finish(id);
+    let log = world.workers[0].access_log(id);
+    let shares = log["shares"].as_array().expect("shares");
+    let costs = shares
+        .iter()
+        .map(|share| share["cost"].as_str().unwrap().parse::<i64>().unwrap());
+    assert_eq!((shares.len(), costs.sum::<i64>()), (2, 327), "{log}");
+    assert_eq!(shares[0]["lease"], log["lease"]);
+    assert_eq!(spent(&mut world), (327, 0));
+}
+
+#[test]
 fn an_absurd_count_in_an_answers_header_costs_what_was_reserved() {
     for on_empty in ["end", "finish"] {
         let mut world = world(100);

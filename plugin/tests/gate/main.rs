@@ -12,6 +12,7 @@ mod metered;
 mod mishaps;
 mod neighbours;
 mod outages;
+mod overruns;
 mod own_prices;
 mod returning;
 mod routes;

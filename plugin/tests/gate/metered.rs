@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::world::{Fate, Worker, World, key};
 
 const CLIENT_LEFT: u64 = 0x4000;
+const UPSTREAM_CUT: u64 = 0x40;
 const READS: &str = r#", "reads_bodies": true"#;
 
 /// A world with these rules, where an input token costs 1 and one of output 2.
@@ -227,6 +228,26 @@ fn a_client_that_leaves_a_stream_pays_what_has_passed() {
     assert_eq!(worker.access_log(id)["settled_by"], "passed");
     let read = i64::try_from(body.to_string().len()).unwrap();
     assert_eq!(spent(&mut world), (read + 2 * 5, 0), "never nothing");
+}
+
+#[test]
+fn a_stream_that_told_all_is_charged_though_its_upstream_cuts_it_off() {
+    let usage =
+        "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":3}}\n\n";
+    for (last, expected) in [("data: [DONE]\n\n", 9 + 2 * 3), ("", 0)] {
+        let mut world = world(10_000, READS, chat());
+        let body = json!({ "model": "small", "stream": true, "max_tokens": 50 });
+        let id = ask(&mut world, &body);
+        let worker = &mut world.workers[0];
+        worker.set_upstream_header(id, "content-type", "text/event-stream");
+        worker.respond(id, 200, false);
+        for piece in [&delta("Hello"), usage, last] {
+            worker.answer(id, piece.as_bytes(), false);
+        }
+        worker.break_off(id, UPSTREAM_CUT);
+        worker.finish(id);
+        assert_eq!(spent(&mut world), (expected, 0), "{last}");
+    }
 }
 
 #[test]

@@ -55,6 +55,7 @@ pub(crate) struct Plane {
     pub(crate) card: serde_json::Value,
     pub(crate) config_version: u64,
     pub(crate) offline_allowance: i64,
+    pub(crate) overrun_max: i64,
     pub(crate) warn_below: i64,
     pub(crate) cursor: u64,
     pub(crate) changed: BTreeMap<u64, AccountId>,
@@ -117,6 +118,7 @@ impl Plane {
             }),
             config_version: 1,
             offline_allowance: 0,
+            overrun_max: 1_000_000,
             warn_below: 0,
             cursor: 1,
             changed: BTreeMap::new(),
@@ -429,6 +431,7 @@ impl Plane {
                 top_up_url: Some("https://pay.example".into()),
                 timing: self.timing,
                 offline_allowance: Amount::new(self.offline_allowance),
+                overrun_max: Amount::new(self.overrun_max),
                 warn_below: Amount::new(self.warn_below),
             })
         });
