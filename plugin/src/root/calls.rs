@@ -89,6 +89,8 @@ pub(crate) struct Rest {
     failures: u32,
     failed_at_ms: u64,
     until_ms: u64,
+    /// How long the control plane asked to be left alone.
+    asked_until_ms: u64,
 }
 
 impl Rest {
@@ -100,8 +102,12 @@ impl Rest {
         self.until_ms
     }
 
-    pub(crate) fn end(&mut self) {
-        *self = Self::default();
+    /// An answer came. It ends no rest that was asked for: it may be to an older question, or to
+    /// one of another kind.
+    pub(crate) fn end(&mut self, now_ms: u64) {
+        if now_ms >= self.asked_until_ms {
+            *self = Self::default();
+        }
     }
 
     pub(crate) fn lengthen(&mut self, host: &dyn Host, now_ms: u64) {
@@ -120,6 +126,7 @@ impl Rest {
         let asked_ms = retry_after_s.saturating_mul(1_000).min(RETRY_AFTER_MOST_MS);
         let chance_ms = host.random().checked_rem(REST_MOST_MS).unwrap_or_default();
         let until_ms = now_ms.saturating_add(asked_ms).saturating_add(chance_ms);
+        self.asked_until_ms = self.asked_until_ms.max(until_ms);
         self.until_ms = self.until_ms.max(until_ms);
     }
 }
@@ -151,8 +158,8 @@ impl Calls {
         self.width.0 = 1;
     }
 
-    fn succeed(&mut self) {
-        self.rest.end();
+    fn succeed(&mut self, now_ms: u64) {
+        self.rest.end(now_ms);
         self.width.0 = self.width.0.saturating_add(1);
     }
 
@@ -313,7 +320,7 @@ impl Gate {
     ) -> Option<T> {
         match serde_json::from_slice(body?) {
             Ok(answer) => {
-                self.calls.succeed();
+                self.calls.succeed(now_ms);
                 Some(answer)
             }
             Err(error) => {

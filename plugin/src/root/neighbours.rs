@@ -12,14 +12,18 @@ use crate::shared;
 
 /// Filters that are remembered, at most: more are not told of.
 const NEIGHBOURS_MAX: usize = 16;
+/// How the list says whether a filter has `charged_once`.
+const ONCE: &str = "once";
+const EACH: &str = "each";
 /// How often the list is written anew when someone came between.
 const ATTEMPTS: u32 = 16;
 
-/// One filter: its name, and the hash of its gateway's key.
+/// One filter: its name, the hash of its gateway's key, and whether it leaves and heeds marks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Filter {
     name: String,
     gateway: String,
+    charged_once: bool,
 }
 
 impl Gate {
@@ -30,6 +34,7 @@ impl Gate {
         let me = Filter {
             name: String::from_utf8_lossy(&name).replace(['\t', '\n'], " "),
             gateway: credential_hash(&self.gateway_key.bearer()).to_string(),
+            charged_once: self.config.charged_once,
         };
         for _ in 0..ATTEMPTS {
             let found = host.shared_get(shared::NEIGHBOURS_KEY);
@@ -53,12 +58,13 @@ impl Gate {
     }
 
     fn tell_of(&self, host: &dyn Host, me: &Filter, others: &[Filter]) {
-        let names: Vec<&str> = others
-            .iter()
-            .filter(|other| other.name != me.name)
+        let named_otherwise = others.iter().filter(|other| other.name != me.name);
+        let is_twice = |other: &&Filter| !(me.charged_once && other.charged_once);
+        let names: Vec<&str> = named_otherwise
+            .filter(is_twice)
             .map(|other| other.name.as_str())
             .collect();
-        if !names.is_empty() && !self.config.charged_once {
+        if !names.is_empty() {
             host.log(
                 Level::Warn,
                 &format!(
@@ -80,18 +86,21 @@ impl Gate {
 fn read(list: &[u8]) -> Vec<Filter> {
     let list = String::from_utf8_lossy(list);
     let filters = list.lines().filter_map(|line| {
-        let (gateway, name) = line.split_once('\t')?;
+        let (gateway, rest) = line.split_once('\t')?;
+        let (charged_once, name) = rest.split_once('\t')?;
         Some(Filter {
             name: name.to_owned(),
             gateway: gateway.to_owned(),
+            charged_once: charged_once == ONCE,
         })
     });
     filters.collect()
 }
 
 fn written(filters: &[Filter]) -> Vec<u8> {
-    let lines = filters
-        .iter()
-        .map(|filter| [&filter.gateway, "\t", &filter.name, "\n"].concat());
+    let lines = filters.iter().map(|filter| {
+        let charged = if filter.charged_once { ONCE } else { EACH };
+        [&filter.gateway, "\t", charged, "\t", &filter.name, "\n"].concat()
+    });
     lines.collect::<String>().into_bytes()
 }

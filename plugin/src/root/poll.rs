@@ -116,7 +116,7 @@ impl Gate {
             }
             return;
         };
-        self.watch.rest.end();
+        self.watch.rest.end(now_ms);
         if self.hear_epoch(host, sent_at_ms, now_ms, answer.epoch) == Hearing::Past {
             self.watch.poll_after_ms = now_ms.saturating_add(IDLE_POLL_MS);
             return;

@@ -139,7 +139,7 @@ impl Gate {
             self.usage.rest.lengthen(host, now_ms);
             return;
         }
-        self.usage.rest.end();
+        self.usage.rest.end(now_ms);
         if number == self.usage.number {
             self.usage.batch.clear();
         }

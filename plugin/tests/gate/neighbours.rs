@@ -58,3 +58,18 @@ fn start_up_says_once_that_two_filters_charge_twice() {
     assert!(said[0].contains("(a and b)"), "{said:?}");
     assert_eq!(warned(ONCE), [""; 0]);
 }
+
+#[test]
+fn start_up_says_it_too_if_only_one_of_them_heeds_marks() {
+    for once in [["a", "b"], ["b", "a"]] {
+        let shared = Rc::default();
+        let workers = once.map(|name| {
+            let extra = if name == "a" { ONCE } else { "" };
+            let document = format!(r#"{{"control_plane": {{"cluster": "creditgate"}}{extra}}}"#);
+            Worker::of_filter(name, &shared, &document)
+        });
+        let logs = workers.iter().flat_map(Worker::log);
+        let said = logs.filter(|line| line.contains("is charged by each"));
+        assert_eq!(said.count(), 1, "{once:?}");
+    }
+}

@@ -116,6 +116,26 @@ fn it_is_left_alone_for_as_long_as_it_asks_and_not_for_ever() {
 }
 
 #[test]
+fn a_poll_that_is_answered_does_not_end_the_patience_that_was_asked_for() {
+    let mut world = crowded(2);
+    world.plane.answers_with = Some((503, Some(5)));
+    world.plane.answers_polls = true;
+    crowd(&mut world, 1);
+    world.pass(200);
+    let from = now(&world);
+    for _ in 0..18 {
+        // Something is new, and the poll brings it.
+        let account = *world.plane.accounts.keys().next().unwrap();
+        world.plane.touch(account);
+        world.pass(200);
+    }
+    let polls = world.plane.asked.iter();
+    let polls = polls.filter(|(at_ms, path)| *at_ms >= from && path.ends_with("/poll"));
+    assert!(polls.count() > 5);
+    assert_eq!(asked_since(&world, from), 0);
+}
+
+#[test]
 fn answers_that_fail_without_a_word_are_rested_after_as_well() {
     let mut world = crowded(1);
     world.plane.answers_with = Some((500, None));
