@@ -53,6 +53,8 @@ pub struct Cell {
     pub owes: bool,
     /// The last known balance plus what was settled here by then: see [`Cell::balance`].
     balance_base: Amount,
+    /// What the credit that is left came to when it was issued.
+    pub issued: Amount,
     /// When the balance was learned, in whole seconds of the same clock.
     pub balance_at_s: u32,
     /// [`Cell::mark`] as last acknowledged.
@@ -126,6 +128,7 @@ impl Cell {
             on_unavailable: None,
             owes: false,
             balance_base: Amount::ZERO,
+            issued: Amount::ZERO,
             balance_at_s: 0,
             reported_mark: 0,
             reported_at_ms: 0,
@@ -418,6 +421,7 @@ mod tests {
             state: AccountState {
                 version: lease,
                 balance: Amount::new(100),
+                issued: Amount::new(100),
                 ..AccountState::unknown()
             },
         }

@@ -313,6 +313,10 @@ pub struct AccountState {
     pub credential_version: u32,
     /// available + lent + held.
     pub balance: Amount,
+    /// What the credit that is left came to when it was issued: all of each lot that is not used
+    /// up. At least the balance.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub issued: Amount,
 }
 
 impl AccountState {
@@ -328,6 +332,7 @@ impl AccountState {
             owes: false,
             credential_version: 0,
             balance: Amount::ZERO,
+            issued: Amount::ZERO,
         }
     }
 }

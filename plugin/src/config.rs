@@ -54,8 +54,9 @@ pub struct Config {
     /// that a request may cross; each of them asks the proxy then whether another has decided.
     #[serde(default)]
     pub charged_once: bool,
-    /// Whether allowed responses, and refusals for want of credit, also carry a `RateLimit`
-    /// field: how many more requests like this one can be paid.
+    /// Whether allowed responses, and refusals for want of credit, also carry the fields
+    /// `RateLimit` and `RateLimit-Policy`: how many more requests like this one can be paid, and
+    /// how many the credit was issued for.
     #[serde(default)]
     pub rate_limit_headers: bool,
 }

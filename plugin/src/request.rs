@@ -23,6 +23,7 @@ pub(crate) mod meter;
 mod outage;
 pub(crate) mod own_prices;
 pub(crate) mod price;
+pub(crate) mod rate_limit;
 pub(crate) mod refusal;
 pub(crate) mod reply;
 pub(crate) mod response;
@@ -84,6 +85,8 @@ pub(crate) struct Admitted {
     pub(crate) cost_text: String,
     /// What is left to spend after it, as far as known.
     pub(crate) remaining: Amount,
+    /// What the credit that is left came to when it was issued.
+    pub(crate) issued: Amount,
     /// It was settled when it was admitted.
     pub(crate) is_settled: bool,
     /// It was admitted on the offline allowance.
@@ -373,9 +376,19 @@ impl Gate {
         if let Some(refusal) = refused.refusal {
             self.count(refusal.metric());
             let mut reply = reply::reply(refusal, client, money, self.top_up_url());
-            if self.config.rate_limit_headers && reply.status == 402 {
-                let none = response::rate_limit(0);
-                reply.headers.push((response::RATE_LIMIT, none.into()));
+            if let (Some(terms), Some(money)) = (&refused.terms, money)
+                && self.config.rate_limit_headers
+                && reply.status == 402
+            {
+                let left = rate_limit::Left {
+                    remaining: Amount::ZERO,
+                    issued: money.issued,
+                    price: money.required,
+                };
+                let fields = rate_limit::fields(&terms.rule, left);
+                reply
+                    .headers
+                    .extend(fields.map(|(name, value)| (name, value.into())));
             }
             host.reply(&reply);
         }

@@ -193,7 +193,21 @@ pub fn state(book: &Book, id: AccountId, now: Timestamp) -> AccountState {
         owes: account.is_some_and(|account| !account.balances.owed().is_zero()),
         credential_version: book.customer.credential_version,
         balance: balance(book, id, now),
+        issued: issued(book, id, now),
     }
+}
+
+/// All of each lot that is in the balance and not used up.
+fn issued(book: &Book, account: AccountId, now: Timestamp) -> Amount {
+    let of_account = book.lots.iter().filter(|lot| lot.account == account);
+    let left = of_account.filter(|lot| {
+        let is_left = !(lot.free.is_zero() && lot.pinned.is_zero());
+        is_left && lot.is_lendable(now) && !wallet_is_closed(book, lot.wallet)
+    });
+    left.fold(Amount::ZERO, |sum, lot| {
+        let usable = lot.amount.saturating_sub(lot.withdrawn);
+        sum.saturating_add(usable.max(Amount::ZERO))
+    })
 }
 
 /// How long until the first lot behind the lease expires.

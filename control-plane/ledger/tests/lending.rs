@@ -21,6 +21,25 @@ fn need_is_lent_and_leaves_the_available_balance() {
 }
 
 #[test]
+fn what_was_issued_stays_until_a_lot_is_used_up_or_expires() {
+    let mut bench = Bench::new();
+    let expires_at = bench.now.plus_ms(5_000);
+    bench.top_up_with(100, |lot| lot.expires_at = Some(expires_at));
+    bench.top_up_with(10, |_| {});
+    let issued = |bench: &mut Bench, used: Counters| bench.ask(A, 1, used, 0).state.issued;
+    assert_eq!(
+        bench.ask(A, 1, Counters::default(), 110).state.issued,
+        amount(110)
+    );
+    assert_eq!(issued(&mut bench, used(110, 60, 0)), amount(110));
+    assert_eq!(issued(&mut bench, used(110, 100, 0)), amount(10));
+    bench.top_up_with(50, |lot| lot.expires_at = Some(expires_at));
+    assert_eq!(issued(&mut bench, used(110, 105, 0)), amount(60));
+    bench.later(5_000);
+    assert_eq!(issued(&mut bench, used(110, 105, 0)), amount(10));
+}
+
+#[test]
 fn same_report_twice_moves_nothing() {
     let mut bench = Bench::with_credit(100);
     bench.ask(A, 1, Counters::default(), 30);

@@ -129,6 +129,7 @@ impl Cell {
         self.on_unavailable = state.on_unavailable;
         self.owes = state.owes;
         self.credential_version = state.credential_version;
+        self.issued = state.issued;
     }
 }
 

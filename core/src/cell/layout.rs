@@ -17,9 +17,12 @@ use crate::protocol::{Block, EnforcementMode};
 pub const CELL_BYTES: usize = 192;
 
 const WORDS: usize = 24;
-const MAGIC: u64 = 0x43_4703;
+const MAGIC: u64 = 0x43_4704;
 const MAGIC_MASK: u64 = 0xff_ffff;
 const WORD_BYTES: usize = 8;
+const TIME_BITS: u32 = 48;
+const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
+const PART_MASK: u64 = 0xffff;
 
 const FLAG_BLOCK: u64 = 0b11;
 const FLAG_MODE_SHIFT: u32 = 2;
@@ -60,6 +63,12 @@ impl Cell {
             dead: false,
         });
         let account = self.account.0;
+        let [first_times, second_times, third_times] = packed([
+            self.use_by_ms,
+            self.reported_at_ms,
+            self.claimed_until_ms,
+            previous.turned_at_ms,
+        ]);
         let words: [u64; WORDS] = [
             MAGIC
                 | (self.flags() << FLAGS_SHIFT)
@@ -78,15 +87,15 @@ impl Cell {
             word(previous.counters.reserved),
             word(previous.counters.released),
             word(previous.counters.settled),
-            self.use_by_ms,
             word(self.ceiling.unwrap_or(Amount::ZERO)),
             self.version,
             u64::from(self.credential_version) | (u64::from(self.balance_at_s) << 32),
             self.reported_mark,
-            self.reported_at_ms,
-            self.claimed_until_ms,
             word(self.balance_base),
-            previous.turned_at_ms,
+            word(self.issued),
+            first_times,
+            second_times,
+            third_times,
         ];
         let mut bytes = [0_u8; CELL_BYTES];
         for (chunk, value) in bytes.chunks_exact_mut(WORD_BYTES).zip(words) {
@@ -116,15 +125,14 @@ impl Cell {
         let counters = counters(&mut next)?;
         let previous_lease = LeaseNumber(next()?);
         let previous_counters = self::counters(&mut next)?;
-        let use_by_ms = next()?;
         let ceiling = amount(next()?);
         let version = next()?;
         let packed = next()?;
         let reported_mark = next()?;
-        let reported_at_ms = next()?;
-        let claimed_until_ms = next()?;
         let balance_base = amount(next()?);
-        let turned_at_ms = next()?;
+        let issued = amount(next()?);
+        let times = [next()?, next()?, next()?];
+        let [use_by_ms, reported_at_ms, claimed_until_ms, turned_at_ms] = unpacked(times);
         Ok(Self {
             account: AccountId(account),
             lease,
@@ -145,6 +153,7 @@ impl Cell {
             on_unavailable: on_unavailable_of(flags),
             owes: flags & FLAG_OWES != 0,
             balance_base,
+            issued,
             balance_at_s: half(packed >> 32),
             reported_mark,
             reported_at_ms,
@@ -181,6 +190,19 @@ impl Cell {
             | when(dead, FLAG_PREVIOUS_DEAD)
             | when(self.ceiling.is_some(), FLAG_CEILING)
     }
+}
+
+/// Four instants in three words, 48 bits each: milliseconds of nine thousand years.
+fn packed(times: [u64; 4]) -> [u64; 3] {
+    let [first, second, third, fourth] = times.map(|time| time.min(TIME_MASK));
+    let part = |at: u32| ((fourth >> at) & PART_MASK) << TIME_BITS;
+    [first | part(0), second | part(16), third | part(32)]
+}
+
+fn unpacked(words: [u64; 3]) -> [u64; 4] {
+    let [first, second, third] = words.map(|word| word & TIME_MASK);
+    let [low, middle, high] = words.map(|word| word >> TIME_BITS);
+    [first, second, third, low | (middle << 16) | (high << 32)]
 }
 
 fn when(condition: bool, flag: u64) -> u64 {
@@ -254,6 +276,21 @@ mod tests {
         let mut bytes = Cell::fresh(AccountId(1), LeaseNumber(1)).to_bytes();
         bytes[3] |= 0b11 << FLAG_MODE_SHIFT;
         assert_eq!(Cell::from_bytes(&bytes), Err(CellError::Value));
+    }
+
+    #[test]
+    fn instants_keep_48_bits_each_and_later_ones_are_the_last() {
+        let last = (1 << 48) - 1;
+        for times in [
+            [0, 0, 0, 0],
+            [1, 2, 3, 4],
+            [last, 0, last, 0],
+            [0, last, 0, last],
+            [0x1234_5678_9abc, 0xba98_7654_3210, last, 0xfedc_ba98_7654],
+        ] {
+            assert_eq!(unpacked(packed(times)), times);
+        }
+        assert_eq!(unpacked(packed([u64::MAX; 4])), [last; 4]);
     }
 
     #[test]

@@ -181,6 +181,7 @@ fn answer(lease: LeaseNumber, granted: u64, version: u64) -> LeaseAnswer {
         state: AccountState {
             version,
             balance: amount(1_000),
+            issued: amount(2_000),
             ..AccountState::unknown()
         },
     }

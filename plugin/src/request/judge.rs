@@ -285,6 +285,7 @@ impl Gate {
             slot: found.slot,
             lease: found.cell.lease,
             remaining: found.cell.spendable(),
+            issued: found.cell.issued,
             is_grpc: demand.is_grpc,
             response: response::Seen::default(),
         }))
@@ -349,6 +350,7 @@ pub(crate) fn short_of(cell: &Cell, cost: Amount) -> Refusal {
 pub(crate) fn money(credential: &Credential, cell: &Cell, required: Amount, now_ms: u64) -> Money {
     Money {
         balance: cell.balance(),
+        issued: cell.issued,
         age_seconds: (now_ms / 1000).saturating_sub(u64::from(cell.balance_at_s)),
         required,
         currency: credential.currency,

@@ -17,6 +17,7 @@ use crate::host::Reply;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Money {
     pub(crate) balance: Amount,
+    pub(crate) issued: Amount,
     pub(crate) age_seconds: u64,
     pub(crate) required: Amount,
     pub(crate) currency: Currency,
@@ -131,6 +132,7 @@ mod tests {
     fn a_402_says_what_is_left_what_is_needed_and_where_to_top_up() {
         let money = Money {
             balance: Amount::new(1_500_000_000),
+            issued: Amount::new(2_000_000_000),
             age_seconds: 3,
             required: Amount::new(2_000_000_000),
             currency: Currency::new("usd").unwrap(),

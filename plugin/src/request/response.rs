@@ -6,7 +6,7 @@
 use creditgate_core::amount::format;
 use creditgate_core::rate_card::{Ending, Promise, Verdict};
 
-use super::{Action, Stage, meter};
+use super::{Action, Stage, meter, rate_limit};
 use crate::config::Mode;
 use crate::gate::Gate;
 use crate::host::Host;
@@ -32,10 +32,6 @@ const GRPC_FAILED: [u32; 6] = [2, 4, 12, 13, 14, 15];
 const REMAINING: &str = "x-credit-remaining";
 const COST: &str = "x-credit-cost";
 const WARNING: &str = "x-credit-warning";
-/// As of draft-ietf-httpapi-ratelimit-headers-10.
-pub(crate) const RATE_LIMIT: &str = "ratelimit";
-/// The largest integer of a structured field (RFC 9651).
-const INTEGER_MAX: i64 = 999_999_999_999_999;
 
 impl Seen {
     /// Whether the upstream said that it failed.
@@ -109,8 +105,14 @@ impl Gate {
             host.remove_response_header(COST);
         }
         if self.config.rate_limit_headers {
-            let more = remaining.get().checked_div(price.get()).unwrap_or_default();
-            host.set_response_header(RATE_LIMIT, &rate_limit(more));
+            let left = rate_limit::Left {
+                remaining,
+                issued: admitted.issued,
+                price,
+            };
+            for (name, value) in rate_limit::fields(rule, left) {
+                host.set_response_header(name, &value);
+            }
         }
         let settings = self.settings.as_ref();
         if settings.is_some_and(|settings| remaining < settings.warn_below) {
@@ -135,12 +137,6 @@ impl Gate {
         }
         self.pass_trailers(host, id)
     }
-}
-
-/// The value of the `RateLimit` field: so many more requests like this one can be paid. There is
-/// neither a window nor a quota to tell of: credit doesn't come back by itself.
-pub(crate) fn rate_limit(more: i64) -> String {
-    format!("\"credit\";r={}", more.clamp(0, INTEGER_MAX))
 }
 
 fn number<T: std::str::FromStr>(value: Option<Vec<u8>>) -> Option<T> {

@@ -557,6 +557,7 @@ impl Account {
                 owes: self.spent() > self.purse,
                 credential_version: self.credential_version,
                 balance: Amount::new(self.purse - self.spent()),
+                issued: Amount::new(self.purse),
             },
         }
     }
