@@ -61,6 +61,9 @@ metrics! {
     Waived = "waived_total",
     /// How much that was, in smallest units of the currency.
     WaivedUnits = "waived_units_total",
+    /// What passed of metered answers that end when the credit does, and was not paid for, in
+    /// smallest units of the currency: of each at most the rest of an event, and its last moment.
+    OvershootUnits = "overshoot_units_total",
     /// Requests that passed on the offline allowance of their account.
     AdmittedOffline = "admitted_offline_total",
     /// What they reserved of it, in smallest units of the currency. What one account can spend

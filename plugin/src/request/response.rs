@@ -4,7 +4,7 @@
 //! else settling may need is read at the end, and only where something went wrong.
 
 use creditgate_core::amount::format;
-use creditgate_core::rate_card::{Ending, Promise, Verdict};
+use creditgate_core::rate_card::{Ending, OnEmpty, Promise, Verdict};
 
 use super::{Action, Stage, meter, rate_limit};
 use crate::config::Mode;
@@ -88,6 +88,10 @@ impl Gate {
             if rule.promise() == Promise::Metered && verdict == Verdict::Charge {
                 if meter::is_timed(rule) {
                     self.timed.insert(id);
+                }
+                if meter.is_stream() && rule.on_empty() == OnEmpty::End {
+                    // It may end earlier, with an event more.
+                    host.remove_response_header("content-length");
                 }
                 admitted.begin_burning(host);
             }

@@ -45,6 +45,9 @@ const UPSTREAM_FAILED: u64 = UPSTREAM_RESET | RETRIES_USED_UP | any_of(&[Flag::U
 #[derive(Debug)]
 pub(crate) struct Due {
     pub(crate) amount: Amount,
+    /// What passed of a metered answer that nobody paid for: the rest of an event, at most, and
+    /// the last moment.
+    pub(crate) overshoot: Amount,
     pub(crate) by: By,
     /// What was measured, if the price depends on it.
     pub(crate) measures: Measures,
@@ -56,9 +59,20 @@ impl Due {
     fn of(amount: Amount, by: By) -> Self {
         Self {
             amount,
+            overshoot: Amount::ZERO,
             by,
             measures: Measures::default(),
             model: None,
+        }
+    }
+
+    /// What a metered answer cost, up to what was reserved.
+    fn up_to(reserved: Amount, cost: Amount, by: By) -> Self {
+        let over = cost.saturating_sub(reserved).max(Amount::ZERO);
+        Self {
+            // What has no cost at all is no sum.
+            overshoot: Some(over).filter(|_| cost < PRICE_MAX).unwrap_or_default(),
+            ..Self::of(cost.min(reserved), by)
         }
     }
 }
@@ -67,7 +81,7 @@ impl Admitted {
     /// What is due for an answer that the filter ended: what had passed.
     fn due_if_ended(&self) -> Option<Due> {
         let burning = self.burning.as_ref().filter(|burning| burning.is_ended())?;
-        let mut due = Due::of(burning.passed.cost.min(burning.reserved), By::Ended);
+        let mut due = Due::up_to(burning.reserved, burning.passed.cost, By::Ended);
         due.measures = burning.passed.measures;
         Some(due)
     }
@@ -85,15 +99,18 @@ impl Admitted {
         }
     }
 
-    /// What an answer costs that was read. A metered one that ends when the credit does costs no
-    /// more than was reserved; nor does a strict one that broke off.
-    fn capped(&self, cost: Amount, told: Told) -> Amount {
+    /// What is due for an answer that was read. A metered one that ends when the credit does costs
+    /// no more than was reserved; nor does a strict one that broke off, whose cost is guessed.
+    fn due_if_read(&self, cost: Amount, told: Told) -> Due {
+        let by = match told {
+            Told::Passed => By::Passed,
+            _ => By::Usage,
+        };
         let rule = &self.terms.rule;
         match (rule.promise(), rule.on_empty(), told) {
-            (Promise::Strict, _, Told::Passed) | (Promise::Metered, OnEmpty::End, _) => {
-                cost.min(self.reserved())
-            }
-            _ => cost,
+            (Promise::Strict, _, Told::Passed) => Due::of(cost.min(self.reserved()), by),
+            (Promise::Metered, OnEmpty::End, _) => Due::up_to(self.reserved(), cost, by),
+            _ => Due::of(cost, by),
         }
     }
 }
@@ -128,6 +145,9 @@ impl Gate {
 
     fn settle(&mut self, host: &dyn Host, mut admitted: Box<Admitted>) {
         let mut due = self.due(host, &mut admitted);
+        if due.overshoot > Amount::ZERO {
+            self.count_units(Metric::OvershootUnits, due.overshoot);
+        }
         let (metric, mut fate) = match due.by {
             By::Nothing => (Metric::Released, Fate::Released),
             _ => (Metric::Settled, Fate::Settled),
@@ -217,8 +237,7 @@ impl Gate {
         let models = admitted.models(answered.as_ref());
         let cost = terms.rule.cost(&measures, &models);
         let mut due = match (told, cost) {
-            (Told::All, Ok(cost)) => Due::of(admitted.capped(cost, told), By::Usage),
-            (Told::Passed, Ok(cost)) => Due::of(admitted.capped(cost, told), By::Passed),
+            (Told::All | Told::Passed, Ok(cost)) => admitted.due_if_read(cost, told),
             (Told::Nothing(fault), _) => self.at_estimate(host, admitted, fault.as_str()),
             (Told::All | Told::Passed, Err(CostError::UnknownModel)) => {
                 self.at_estimate(host, admitted, "model_unknown")

@@ -108,6 +108,23 @@ fn a_stream_ends_with_an_event_when_the_credit_is_used_up() {
 }
 
 #[test]
+fn an_answer_that_may_end_with_an_event_more_has_no_length() {
+    for (on_empty, left) in [("end", None), ("finish", Some("500"))] {
+        let mut world = world(300);
+        world.plane.card["rules"][0]["on_empty"] = json!(on_empty);
+        world.plane.config_version += 1;
+        world.pass(40);
+        let id = begin_chat(&mut world);
+        let worker = &mut world.workers[0];
+        worker.set_upstream_header(id, "content-type", "text/event-stream");
+        worker.set_upstream_header(id, "content-length", "500");
+        worker.respond(id, 200, false);
+        let length = worker.response_header(id, "content-length");
+        assert_eq!(length.as_deref(), left, "{on_empty}");
+    }
+}
+
+#[test]
 fn an_event_that_has_begun_ends_before_the_stream_does() {
     let mut world = world(300);
     let id = chat(&mut world);
@@ -129,6 +146,8 @@ fn an_event_that_has_begun_ends_before_the_stream_does() {
     world.workers[0].finish(id);
     let (spent, _) = spent(&mut world);
     assert!((280..=300).contains(&spent), "{spent}");
+    // Ten bytes of text, for 2 each, are in an event.
+    assert!(world.workers[0].count(Metric::OvershootUnits) <= 20);
 }
 
 #[test]
