@@ -15,6 +15,7 @@ pub mod control_plane;
 pub mod envoy;
 pub mod fault_proxy;
 pub mod figures;
+pub mod jwt;
 pub mod load;
 pub mod priced;
 pub mod process;

@@ -1,0 +1,448 @@
+//! Whatever names the customer or counts the units in a real Envoy, the right customer pays
+//! the right sum: keys, tokens, certificates, what other filters wrote, trailers.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use creditgate_tests::access_log::{costs, entries};
+use creditgate_tests::certificate::{Authority, Issued};
+use creditgate_tests::client::{Answer, Protocol, begin, request};
+use creditgate_tests::clock::{ms, until};
+use creditgate_tests::envoy::{Envoy, Setup};
+use creditgate_tests::jwt::{ISSUER, key_set, token};
+use creditgate_tests::scene::{CARD, Customer, Scene, fast_settings};
+use http_body_util::{BodyExt, Full};
+use hyper::Request;
+use serde_json::{Value, json};
+
+/// Who is to pay how much, and how often the upstream is to be reached.
+struct Stage {
+    scene: Scene,
+    customers: BTreeMap<String, Customer>,
+    due: BTreeMap<String, i128>,
+    passed: u64,
+}
+
+impl Stage {
+    /// With customers of these names.
+    async fn of(scene: Scene, names: &[&str]) -> Result<Self> {
+        let mut customers = BTreeMap::new();
+        for name in names {
+            customers.insert((*name).to_owned(), scene.customer(name, "1000").await?);
+        }
+        Ok(Self {
+            scene,
+            customers,
+            due: BTreeMap::new(),
+            passed: 0,
+        })
+    }
+
+    fn key(&self, name: &str) -> &str {
+        self.customers.get(name).map_or("", |known| &known.key)
+    }
+
+    /// The upstream has answered, and this customer pays.
+    fn paid(&mut self, name: &str, cost: i128, answer: &Answer) {
+        assert_eq!(answer.status, 200, "{name}: {answer:?}");
+        self.passed += 1;
+        *self.due.entry(name.to_owned()).or_default() += cost;
+    }
+
+    /// Everybody has paid what is due and nothing else; access log and ledger say the same.
+    async fn ends(mut self, envoy: &mut Envoy) -> Result<()> {
+        assert_eq!(self.scene.upstream.requests(), self.passed);
+        for (name, customer) in &self.customers {
+            let due = self.due.get(name).copied().unwrap_or_default();
+            let spent = self.scene.at_rest(customer).await?.spent;
+            assert_eq!(spent, due, "{name}");
+        }
+        self.scene.plane.verify().await?;
+        envoy.never_trapped()?;
+        let mut logged = costs(&entries(envoy).await?, 0)?;
+        logged.retain(|_, cost| *cost > 0);
+        self.due.retain(|_, cost| *cost > 0);
+        assert_eq!(logged, self.due);
+        Ok(())
+    }
+}
+
+fn refused(code: &str, what: &str, answer: &Answer) {
+    let told = (answer.status.as_u16(), answer.code());
+    assert_eq!(told, (401, code.to_owned()), "{what}");
+}
+
+/// With these sources in place of the one that there is.
+fn sources(sources: &Value) -> Setup {
+    let identity = json!({"identity": {"header": null, "sources": sources}});
+    Setup::default().logging().filter(identity)
+}
+
+fn ping(headers: &[(&str, &str)]) -> Request<Full<Bytes>> {
+    request("GET", "/v1/ping", headers, "")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_in_header_query_or_cookie_pays_and_two_of_them_are_refused() -> Result<()> {
+    let mut stage = Stage::of(Scene::start().await?, &["ada", "bob", "eve"]).await?;
+    let setup = sources(&json!([
+        {"from": {"header": "x-api-key"}},
+        {"from": {"query": "api_key"}},
+        {"from": {"cookie": "session"}},
+    ]));
+    let mut envoy = stage.scene.envoy_with("edge", &setup).await?;
+    let (ada, bob) = (stage.key("ada").to_owned(), stage.key("bob").to_owned());
+    let by_query = |query: String| request("GET", &format!("/v1/ping?{query}"), &[], "");
+    let escaped = ada.replace('_', "%5f");
+    let (session, quoted) = (format!("session={bob}"), format!("session=\"{bob}\""));
+    let among = format!("theme=dark; {session}; lang=en");
+
+    for query in [format!("api_key={ada}"), format!("x=1&api%5Fkey={escaped}")] {
+        stage.paid("ada", 1, &envoy.send(by_query(query)).await?);
+    }
+    for cookie in [&session, &quoted, &among] {
+        let answer = envoy.send(ping(&[("cookie", cookie)])).await?;
+        stage.paid("bob", 1, &answer);
+    }
+    // HTTP/2 may send each cookie in a header of its own.
+    let crumbs = ping(&[("cookie", "theme=dark"), ("cookie", &session)]);
+    let (answer, _) = take(&envoy, Protocol::Http2, crumbs).await?;
+    stage.paid("bob", 1, &answer);
+    let eve = stage.key("eve").to_owned();
+    let answer = envoy.send(ping(&[("x-api-key", &eve)])).await?;
+    stage.paid("eve", 1, &answer);
+
+    let key = ("x-api-key", ada.as_str());
+    let twice = format!("{session}; {session}");
+    let beside = request("GET", &format!("/v1/ping?api_key={bob}"), &[key], "");
+    let ambiguous = [
+        ping(&[key, key]),
+        ping(&[key, ("x-api-key", &bob)]),
+        ping(&[key, ("cookie", &session)]),
+        ping(&[("cookie", &twice)]),
+        ping(&[("cookie", &session), ("cookie", &session)]),
+        by_query(format!("api_key={ada}&api_key={ada}")),
+        by_query(format!("api_key={ada}&api%5Fkey={bob}")),
+        beside,
+    ];
+    for request in ambiguous {
+        let what = format!("{request:?}");
+        for protocol in [Protocol::Http1, Protocol::Http2] {
+            let (answer, _) = take(&envoy, protocol, request.clone()).await?;
+            refused("credential_ambiguous", &what, &answer);
+        }
+    }
+    refused("credential_missing", "none", &envoy.send(ping(&[])).await?);
+    stage.ends(&mut envoy).await
+}
+
+/// One request on a connection of its own; also the trailers of its answer.
+async fn take(
+    envoy: &Envoy,
+    protocol: Protocol,
+    request: Request<Full<Bytes>>,
+) -> Result<(Answer, hyper::HeaderMap)> {
+    let (head, body) = begin(envoy.address(), protocol, request)
+        .await?
+        .into_parts();
+    let body = body.collect().await?;
+    let trailers = body.trailers().cloned().unwrap_or_default();
+    let answer = Answer {
+        status: head.status,
+        headers: head.headers,
+        body: body.to_bytes(),
+        took: Duration::ZERO,
+    };
+    Ok((answer, trailers))
+}
+
+/// Envoy's own filter, which checks tokens and puts their claims where ours reads them. It lets
+/// requests without a token pass.
+fn checks_tokens() -> String {
+    format!(
+        r#"          - name: envoy.filters.http.jwt_authn
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication
+              providers:
+                issuer:
+                  issuer: {ISSUER}
+                  payload_in_metadata: jwt
+                  local_jwks: {{ inline_string: '{}' }}
+              rules:
+              - match: {{ prefix: / }}
+                requires: {{ requires_any: {{ requirements: [{{ provider_name: issuer }}, {{ allow_missing: {{}} }}] }} }}
+"#,
+        key_set()
+    )
+}
+
+fn with_token(token: &str) -> Request<Full<Bytes>> {
+    ping(&[("authorization", &format!("Bearer {token}"))])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_of_a_token_that_envoy_has_checked_names_who_pays() -> Result<()> {
+    let names = ["ada", "bob", "eve", "dan", "fay"];
+    let mut stage = Stage::of(Scene::start().await?, &names).await?;
+    let claims = [
+        json!("customer"),
+        json!("org.id"),
+        json!(["https://example.com/org"]),
+        json!(["https://example.com/app", "tenant.id"]),
+        json!("teams.1"),
+    ];
+    let from = |claim| json!({"from": {"jwt_claim": {"payload": "jwt", "claim": claim}}});
+    let setup = sources(&json!(claims.map(from))).between(&checks_tokens(), "");
+    let mut envoy = stage.scene.envoy_with("edge", &setup).await?;
+
+    for (claims, name) in [
+        (json!({"customer": "ada"}), "ada"),
+        (json!({"org": {"id": "bob"}}), "bob"),
+        (json!({"https://example.com/org": "eve"}), "eve"),
+        (
+            json!({"https://example.com/app": {"tenant.id": "dan"}}),
+            "dan",
+        ),
+        (json!({"teams": ["ada", "fay"]}), "fay"),
+    ] {
+        let answer = envoy.send(with_token(&token(&claims)?)).await?;
+        stage.paid(name, 1, &answer);
+    }
+    for (claims, code) in [
+        (json!({}), "credential_missing"),
+        (json!({"customer": null}), "credential_missing"),
+        (json!({"customer": ""}), "credential_missing"),
+        (json!({"teams": ["ada"]}), "credential_missing"),
+        (json!({"org.id": "bob"}), "credential_missing"),
+        (json!({"customer": "nobody"}), "credential_unknown"),
+        (json!({"customer": 42}), "credential_malformed"),
+        (json!({"customer": 0}), "credential_malformed"),
+        (json!({"customer": 1.5}), "credential_malformed"),
+        (json!({"customer": true}), "credential_malformed"),
+        (json!({"customer": ["ada"]}), "credential_malformed"),
+        (json!({"customer": []}), "credential_malformed"),
+        (json!({"customer": {"id": "ada"}}), "credential_malformed"),
+        (json!({"customer": {}}), "credential_malformed"),
+        (json!({"customer": "a\u{7}da"}), "credential_malformed"),
+        (
+            json!({"customer": "ada", "org": {"id": "ada"}}),
+            "credential_ambiguous",
+        ),
+    ] {
+        let answer = envoy.send(with_token(&token(&claims)?)).await?;
+        refused(code, &claims.to_string(), &answer);
+    }
+    let (ada, eve) = (json!({"customer": "ada"}), json!({"customer": "eve"}));
+    let (ada, eve) = (token(&ada)?, token(&eve)?);
+    let (_, signature) = ada.rsplit_once('.').context("a token has parts")?;
+    let (signed, _) = eve.rsplit_once('.').context("a token has parts")?;
+    let forged = with_token(&format!("{signed}.{signature}"));
+    assert_eq!(envoy.send(forged).await?.status, 401, "Envoy refuses it");
+    refused("credential_missing", "none", &envoy.send(ping(&[])).await?);
+    stage.ends(&mut envoy).await
+}
+
+/// An Envoy that is spoken to by TLS only.
+struct Secure {
+    envoy: Envoy,
+    authority: Authority,
+}
+
+impl Secure {
+    /// With certificates of clients by an authority of its own; `requires`: from all of them.
+    async fn start(scene: &Scene, name: &str, requires: bool, from: &Value) -> Result<Self> {
+        let authority = Authority::new()?;
+        let server = authority.issue("localhost", &["localhost"], &[])?;
+        let file = |part: &str| scene.folder.path().join(format!("{name}-{part}.pem"));
+        std::fs::write(file("authority"), authority.pem())?;
+        std::fs::write(file("server"), server.pem())?;
+        std::fs::write(file("key"), server.key_pem())?;
+        let tls = format!(
+            r#"    - transport_socket:
+        name: envoy.transport_sockets.tls
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
+          require_client_certificate: {requires}
+          common_tls_context:
+            tls_certificates:
+            - certificate_chain: {{ filename: "{}" }}
+              private_key: {{ filename: "{}" }}
+            validation_context: {{ trusted_ca: {{ filename: "{}" }} }}
+      filters:
+"#,
+            file("server").display(),
+            file("key").display(),
+            file("authority").display()
+        );
+        let setup = sources(from).edit("    - filters:\n", &tls);
+        let (plane, upstream) = (scene.proxy.address(), scene.upstream.address());
+        let key = scene.gateway(name).await?;
+        let envoy =
+            Envoy::start_unready(&setup, scene.folder.path(), plane, upstream, &key).await?;
+        let secure = Self { envoy, authority };
+        let probe = secure.authority.issue("probe", &[], &[])?;
+        until("the filter has its rate card", ms(30_000), async || {
+            let answer = secure.get("/", Some(&probe)).await?;
+            Ok((answer.code() != "not_ready").then_some(()))
+        })
+        .await?;
+        Ok(secure)
+    }
+
+    async fn get(&self, path: &str, own: Option<&Issued>) -> Result<Answer> {
+        let trusted = reqwest::Certificate::from_pem(self.authority.pem().as_bytes())?;
+        let mut client = reqwest::Client::builder()
+            .no_proxy()
+            .tls_certs_only([trusted])
+            .resolve("localhost", self.envoy.address());
+        if let Some(own) = own {
+            let pem = format!("{}{}", own.pem(), own.key_pem());
+            client = client.identity(reqwest::Identity::from_pem(pem.as_bytes())?);
+        }
+        let url = format!("https://localhost:{}{path}", self.envoy.address().port());
+        let answer = client.build()?.get(url).send().await?;
+        Ok(Answer {
+            status: answer.status(),
+            headers: answer.headers().clone(),
+            body: answer.bytes().await?,
+            took: Duration::ZERO,
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_in_the_clients_certificate_pays() -> Result<()> {
+    let names = ["ada", "bob.example", "eve"];
+    let mut stage = Stage::of(Scene::start().await?, &names).await?;
+    let from = json!([
+        {"from": {"certificate": "uri_san"}, "strip_prefix": "spiffe://example.com/"},
+        {"from": {"certificate": "dns_san"}},
+    ]);
+    let mut secure = Secure::start(&stage.scene, "edge", false, &from).await?;
+    let (ada, eve) = ("spiffe://example.com/ada", "spiffe://example.com/eve");
+    for (dns, uris, name) in [
+        (&[][..], &[ada][..], "ada"),
+        (&["bob.example"], &[], "bob.example"),
+        // Of several the first counts.
+        (&[], &[eve, ada], "eve"),
+        (&["bob.example", "ada"], &[], "bob.example"),
+        (&["bob.example"], &["spiffe://elsewhere/ada"], "bob.example"),
+    ] {
+        let own = secure.authority.issue("client", dns, uris)?;
+        stage.paid(name, 1, &secure.get("/v1/ping", Some(&own)).await?);
+    }
+    for (dns, uris, code) in [
+        (&[][..], &[][..], "credential_missing"),
+        (&[], &["spiffe://elsewhere/ada"], "credential_missing"),
+        (&["nobody.example"], &[], "credential_unknown"),
+        (&["bob.example"], &[ada], "credential_ambiguous"),
+    ] {
+        let own = secure.authority.issue("client", dns, uris)?;
+        let answer = secure.get("/v1/ping", Some(&own)).await?;
+        refused(code, &format!("{dns:?} {uris:?}"), &answer);
+    }
+    let without = secure.get("/v1/ping", None).await?;
+    refused("credential_missing", "no certificate", &without);
+    let stranger = Authority::new()?.issue("client", &[], &[ada])?;
+    let refused = secure.get("/v1/ping", Some(&stranger)).await;
+    assert!(refused.is_err(), "somebody else's authority: {refused:?}");
+    stage.ends(&mut secure.envoy).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_certificates_are_required_nobody_without_one_gets_an_answer() -> Result<()> {
+    let mut stage = Stage::of(Scene::start().await?, &["fay"]).await?;
+    let from = json!([{"from": {"certificate": "subject"}, "strip_prefix": "CN="}]);
+    let mut secure = Secure::start(&stage.scene, "edge", true, &from).await?;
+    let own = secure.authority.issue("fay", &[], &[])?;
+    stage.paid("fay", 1, &secure.get("/v1/ping", Some(&own)).await?);
+    let without = secure.get("/v1/ping", None).await;
+    assert!(without.is_err(), "{without:?}");
+    stage.ends(&mut secure.envoy).await
+}
+
+/// A filter of Envoy's that writes a request header into the stream's filter state.
+fn writes(key: &str, header: &str) -> String {
+    format!(
+        r#"          - name: writes-{key}
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.set_filter_state.v3.Config
+              on_request_headers:
+              - object_key: {key}
+                factory_key: envoy.string
+                format_string: {{ text_format_source: {{ inline_string: "%REQ({header})%" }}, omit_empty_values: true }}
+                skip_if_empty: true
+"#
+    )
+}
+
+/// A card with one rule, at 10 a unit, of which 3 are expected, and a customer may use more.
+async fn by_units(path: &str, meter: &Value) -> Result<Scene> {
+    let mut settings = fast_settings();
+    settings["overrun_max"] = json!("1000");
+    let meter = json!({"meter": meter, "price": 10, "estimate": 3});
+    let rule = json!({"id": "jobs", "path": {"exact": path}, "meters": [meter]});
+    let card =
+        json!({"name": CARD, "currency": "tokens", "scale": 0, "default": "deny", "rules": [rule]});
+    Scene::with(&settings, &card, false).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn filter_state_of_another_filter_names_who_pays_and_counts_units() -> Result<()> {
+    let scene = by_units("/v1/jobs", &json!({"filter_state": "example.units"})).await?;
+    let mut stage = Stage::of(scene, &["ada", "bob", "eve", "dan"]).await?;
+    // Who pays is written before ours decides, the units behind it.
+    let front = writes("example.tenant", "x-tenant");
+    let behind = writes("example.units", "x-jobs");
+    let from = json!([{"from": {"filter_state": "example.tenant"}, "lowercase": true}]);
+    let setup = sources(&from).between(&front, &behind);
+    let mut envoy = stage.scene.envoy_with("edge", &setup).await?;
+    let jobs = |headers: &[(&str, &str)]| request("GET", "/v1/jobs", headers, "");
+
+    for (tenant, units, name, cost) in [
+        ("ada", "2", "ada", 20),
+        ("Bob", "7", "bob", 70),
+        ("eve", "many", "eve", 30),
+        ("dan", "0", "dan", 0),
+    ] {
+        let request = jobs(&[("x-tenant", tenant), ("x-jobs", units)]);
+        stage.paid(name, cost, &envoy.send(request).await?);
+    }
+    let uncounted = jobs(&[("x-tenant", "eve")]);
+    stage.paid("eve", 30, &envoy.send(uncounted).await?);
+    let nameless = envoy.send(jobs(&[("x-jobs", "2")])).await?;
+    refused("credential_missing", "no state", &nameless);
+    let unknown = envoy.send(jobs(&[("x-tenant", "nobody")])).await?;
+    refused("credential_unknown", "nobody", &unknown);
+    stage.ends(&mut envoy).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn units_in_the_trailers_of_a_grpc_answer_are_charged() -> Result<()> {
+    let path = "/jobs.Service/Run";
+    let scene = by_units(path, &json!({"response_trailer": "x-units"})).await?;
+    let names = ["seven", "none", "untold", "failed"];
+    let mut stage = Stage::of(scene, &names).await?;
+    let setup = Setup::default().logging().http2_upstream();
+    let mut envoy = stage.scene.envoy_with("edge", &setup).await?;
+    for (name, behave, told, cost) in [
+        ("seven", "units=7", Some("7"), 70),
+        ("none", "units=0", Some("0"), 0),
+        ("untold", "grpc=0", None, 30),
+        ("failed", "grpc=13", None, 0),
+    ] {
+        let headers = [
+            ("x-api-key", stage.key(name)),
+            ("x-behave", behave),
+            ("content-type", "application/grpc"),
+        ];
+        let call = request("POST", path, &headers, &b"\0\0\0\0\0"[..]);
+        let (answer, trailers) = take(&envoy, Protocol::Http2, call).await?;
+        let units = trailers.get("x-units").map(|value| value.to_str());
+        assert_eq!(units.transpose()?, told, "a trailer goes on to the client");
+        stage.paid(name, cost, &answer);
+    }
+    stage.ends(&mut envoy).await
+}
