@@ -59,7 +59,9 @@ impl Gate {
         let seen = &mut admitted.response;
         seen.status = number(host.response_header(":status")).unwrap_or_default();
         seen.is_complete |= is_end;
-        if admitted.is_grpc && is_end {
+        // Without a message, gRPC has its trailers here.
+        let has_trailers = admitted.is_grpc && is_end;
+        if has_trailers {
             seen.grpc_status = number(host.response_header("grpc-status"));
         }
         let seen = *seen;
@@ -67,6 +69,9 @@ impl Gate {
         let scale = admitted.credential.scale;
         let price = admitted.terms.cost();
         if let Some(meter) = &mut admitted.meter {
+            if has_trailers {
+                meter.end_answer(rule, |name| host.response_header(name));
+            }
             meter.begin_answer(host, rule, seen.status);
             if rule.promise() == Promise::Metered {
                 if meter::is_timed(rule) {
@@ -106,7 +111,7 @@ impl Gate {
         };
         admitted.response.is_complete = true;
         if let Some(meter) = &mut admitted.meter {
-            meter.end_answer(host, &admitted.terms.rule);
+            meter.end_answer(&admitted.terms.rule, |name| host.response_trailer(name));
         }
         if admitted.is_grpc {
             admitted.response.grpc_status = number(host.response_trailer("grpc-status"));

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::world::{World, key};
 
 /// A world where `/jobs` costs 10 a unit, and 3 units are expected.
 fn world(meter: &Value) -> World {
@@ -76,4 +76,31 @@ fn trailers_of_an_answer_that_failed_cost_nothing() {
     worker.finish(id);
     world.pass(3_000);
     assert_eq!(world.plane.first().spent(), 0);
+}
+
+#[test]
+fn a_grpc_answer_that_is_trailers_only_tells_its_units_in_its_headers() {
+    // Without a message, status and trailers come as headers that end the stream.
+    for (content_type, is_end, cost) in [
+        ("application/grpc", true, 50),
+        ("application/grpc", false, 30),
+        ("text/plain", true, 30),
+    ] {
+        let mut world = world(&json!({ "response_trailer": "x-units" }));
+        let headers = [("x-api-key", &*key(1)), ("content-type", content_type)];
+        let id = world.workers[0].begin(&headers, "/jobs");
+        world.settle();
+        let worker = &mut world.workers[0];
+        worker.set_upstream_header(id, "grpc-status", "0");
+        worker.set_upstream_header(id, "x-units", "5");
+        worker.respond(id, 200, is_end);
+        if !is_end {
+            worker.trailer(id, "grpc-status", "0");
+        }
+        assert_eq!(worker.response_header(id, "x-units").as_deref(), Some("5"));
+        worker.finish(id);
+        world.pass(3_000);
+        let told = format!("{content_type} {is_end}");
+        assert_eq!(world.plane.first().spent(), cost, "{told}");
+    }
 }
