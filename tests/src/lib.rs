@@ -20,6 +20,7 @@ pub mod load;
 pub mod priced;
 pub mod process;
 pub mod scene;
+pub mod secure;
 pub mod simulation;
 pub mod template;
 pub mod tools;

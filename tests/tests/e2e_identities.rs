@@ -2,18 +2,17 @@
 //! the right sum: keys, tokens, certificates, what other filters wrote, trailers.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use creditgate_tests::access_log::{costs, entries};
-use creditgate_tests::certificate::{Authority, Issued};
-use creditgate_tests::client::{Answer, Protocol, begin, request};
-use creditgate_tests::clock::{ms, until};
+use creditgate_tests::certificate::Authority;
+use creditgate_tests::client::{Answer, Protocol, exchange, request};
 use creditgate_tests::envoy::{Envoy, Setup};
 use creditgate_tests::jwt::{ISSUER, key_set, token};
 use creditgate_tests::scene::{CARD, Customer, Scene, fast_settings};
-use http_body_util::{BodyExt, Full};
+use creditgate_tests::secure::Secure;
+use http_body_util::Full;
 use hyper::Request;
 use serde_json::{Value, json};
 
@@ -84,6 +83,31 @@ fn ping(headers: &[(&str, &str)]) -> Request<Full<Bytes>> {
     request("GET", "/v1/ping", headers, "")
 }
 
+/// Requests that carry two keys, or one of them twice.
+fn ambiguous(ada: &str, bob: &str) -> Vec<Request<Full<Bytes>>> {
+    let (key, other) = (("x-api-key", ada), ("x-api-key", bob));
+    let session = format!("session={bob}");
+    let (cookie, twice) = (
+        ("cookie", session.as_str()),
+        format!("{session}; {session}"),
+    );
+    let beside = request("GET", &format!("/v1/ping?api_key={bob}"), &[key], "");
+    vec![
+        ping(&[key, key]),
+        ping(&[key, other]),
+        ping(&[key, cookie]),
+        ping(&[cookie, cookie]),
+        ping(&[("cookie", &twice)]),
+        by_query(&format!("api_key={ada}&api_key={ada}")),
+        by_query(&format!("api_key={ada}&api%5Fkey={bob}")),
+        beside,
+    ]
+}
+
+fn by_query(query: &str) -> Request<Full<Bytes>> {
+    request("GET", &format!("/v1/ping?{query}"), &[], "")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_in_header_query_or_cookie_pays_and_two_of_them_are_refused() -> Result<()> {
     let mut stage = Stage::of(Scene::start().await?, &["ada", "bob", "eve"]).await?;
@@ -94,13 +118,12 @@ async fn a_key_in_header_query_or_cookie_pays_and_two_of_them_are_refused() -> R
     ]));
     let mut envoy = stage.scene.envoy_with("edge", &setup).await?;
     let (ada, bob) = (stage.key("ada").to_owned(), stage.key("bob").to_owned());
-    let by_query = |query: String| request("GET", &format!("/v1/ping?{query}"), &[], "");
     let escaped = ada.replace('_', "%5f");
     let (session, quoted) = (format!("session={bob}"), format!("session=\"{bob}\""));
     let among = format!("theme=dark; {session}; lang=en");
 
     for query in [format!("api_key={ada}"), format!("x=1&api%5Fkey={escaped}")] {
-        stage.paid("ada", 1, &envoy.send(by_query(query)).await?);
+        stage.paid("ada", 1, &envoy.send(by_query(&query)).await?);
     }
     for cookie in [&session, &quoted, &among] {
         let answer = envoy.send(ping(&[("cookie", cookie)])).await?;
@@ -108,54 +131,21 @@ async fn a_key_in_header_query_or_cookie_pays_and_two_of_them_are_refused() -> R
     }
     // HTTP/2 may send each cookie in a header of its own.
     let crumbs = ping(&[("cookie", "theme=dark"), ("cookie", &session)]);
-    let (answer, _) = take(&envoy, Protocol::Http2, crumbs).await?;
+    let (answer, _) = exchange(envoy.address(), Protocol::Http2, crumbs).await?;
     stage.paid("bob", 1, &answer);
     let eve = stage.key("eve").to_owned();
     let answer = envoy.send(ping(&[("x-api-key", &eve)])).await?;
     stage.paid("eve", 1, &answer);
 
-    let key = ("x-api-key", ada.as_str());
-    let twice = format!("{session}; {session}");
-    let beside = request("GET", &format!("/v1/ping?api_key={bob}"), &[key], "");
-    let ambiguous = [
-        ping(&[key, key]),
-        ping(&[key, ("x-api-key", &bob)]),
-        ping(&[key, ("cookie", &session)]),
-        ping(&[("cookie", &twice)]),
-        ping(&[("cookie", &session), ("cookie", &session)]),
-        by_query(format!("api_key={ada}&api_key={ada}")),
-        by_query(format!("api_key={ada}&api%5Fkey={bob}")),
-        beside,
-    ];
-    for request in ambiguous {
+    for request in ambiguous(&ada, &bob) {
         let what = format!("{request:?}");
         for protocol in [Protocol::Http1, Protocol::Http2] {
-            let (answer, _) = take(&envoy, protocol, request.clone()).await?;
+            let (answer, _) = exchange(envoy.address(), protocol, request.clone()).await?;
             refused("credential_ambiguous", &what, &answer);
         }
     }
     refused("credential_missing", "none", &envoy.send(ping(&[])).await?);
     stage.ends(&mut envoy).await
-}
-
-/// One request on a connection of its own; also the trailers of its answer.
-async fn take(
-    envoy: &Envoy,
-    protocol: Protocol,
-    request: Request<Full<Bytes>>,
-) -> Result<(Answer, hyper::HeaderMap)> {
-    let (head, body) = begin(envoy.address(), protocol, request)
-        .await?
-        .into_parts();
-    let body = body.collect().await?;
-    let trailers = body.trailers().cloned().unwrap_or_default();
-    let answer = Answer {
-        status: head.status,
-        headers: head.headers,
-        body: body.to_bytes(),
-        took: Duration::ZERO,
-    };
-    Ok((answer, trailers))
 }
 
 /// Envoy's own filter, which checks tokens and puts their claims where ours reads them. It lets
@@ -176,6 +166,40 @@ fn checks_tokens() -> String {
 "#,
         key_set()
     )
+}
+
+/// Claims that name nobody, or not as text.
+fn refused_claims() -> Vec<(Value, &'static str)> {
+    let of = |code: &'static str, values: &[Value]| {
+        let named = |value: &Value| (json!({"customer": value}), code);
+        values.iter().map(named).collect::<Vec<_>>()
+    };
+    let absent = json!({"org.id": "bob", "teams": ["ada"]});
+    let both = json!({"customer": "ada", "org": {"id": "ada"}});
+    // Eight bytes that happen to be letters can't be told from a name.
+    let letters = f64::from_le_bytes(*b"eightlet");
+    [
+        vec![
+            (json!({}), "credential_missing"),
+            (absent, "credential_missing"),
+        ],
+        vec![(both, "credential_ambiguous")],
+        of("credential_missing", &[json!(null), json!("")]),
+        of("credential_unknown", &[json!("nobody"), json!(letters)]),
+        of(
+            "credential_malformed",
+            &[json!(0), json!(42), json!(1.5), json!(true), json!(false)],
+        ),
+        of(
+            "credential_malformed",
+            &[json!([]), json!(["ada"]), json!({}), json!({"id": "ada"})],
+        ),
+        of(
+            "credential_malformed",
+            &[json!("a\u{7}da"), json!("a".repeat(129))],
+        ),
+    ]
+    .concat()
 }
 
 fn with_token(token: &str) -> Request<Full<Bytes>> {
@@ -210,27 +234,7 @@ async fn a_claim_of_a_token_that_envoy_has_checked_names_who_pays() -> Result<()
         let answer = envoy.send(with_token(&token(&claims)?)).await?;
         stage.paid(name, 1, &answer);
     }
-    for (claims, code) in [
-        (json!({}), "credential_missing"),
-        (json!({"customer": null}), "credential_missing"),
-        (json!({"customer": ""}), "credential_missing"),
-        (json!({"teams": ["ada"]}), "credential_missing"),
-        (json!({"org.id": "bob"}), "credential_missing"),
-        (json!({"customer": "nobody"}), "credential_unknown"),
-        (json!({"customer": 42}), "credential_malformed"),
-        (json!({"customer": 0}), "credential_malformed"),
-        (json!({"customer": 1.5}), "credential_malformed"),
-        (json!({"customer": true}), "credential_malformed"),
-        (json!({"customer": ["ada"]}), "credential_malformed"),
-        (json!({"customer": []}), "credential_malformed"),
-        (json!({"customer": {"id": "ada"}}), "credential_malformed"),
-        (json!({"customer": {}}), "credential_malformed"),
-        (json!({"customer": "a\u{7}da"}), "credential_malformed"),
-        (
-            json!({"customer": "ada", "org": {"id": "ada"}}),
-            "credential_ambiguous",
-        ),
-    ] {
+    for (claims, code) in refused_claims() {
         let answer = envoy.send(with_token(&token(&claims)?)).await?;
         refused(code, &claims.to_string(), &answer);
     }
@@ -244,74 +248,6 @@ async fn a_claim_of_a_token_that_envoy_has_checked_names_who_pays() -> Result<()
     stage.ends(&mut envoy).await
 }
 
-/// An Envoy that is spoken to by TLS only.
-struct Secure {
-    envoy: Envoy,
-    authority: Authority,
-}
-
-impl Secure {
-    /// With certificates of clients by an authority of its own; `requires`: from all of them.
-    async fn start(scene: &Scene, name: &str, requires: bool, from: &Value) -> Result<Self> {
-        let authority = Authority::new()?;
-        let server = authority.issue("localhost", &["localhost"], &[])?;
-        let file = |part: &str| scene.folder.path().join(format!("{name}-{part}.pem"));
-        std::fs::write(file("authority"), authority.pem())?;
-        std::fs::write(file("server"), server.pem())?;
-        std::fs::write(file("key"), server.key_pem())?;
-        let tls = format!(
-            r#"    - transport_socket:
-        name: envoy.transport_sockets.tls
-        typed_config:
-          "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
-          require_client_certificate: {requires}
-          common_tls_context:
-            tls_certificates:
-            - certificate_chain: {{ filename: "{}" }}
-              private_key: {{ filename: "{}" }}
-            validation_context: {{ trusted_ca: {{ filename: "{}" }} }}
-      filters:
-"#,
-            file("server").display(),
-            file("key").display(),
-            file("authority").display()
-        );
-        let setup = sources(from).edit("    - filters:\n", &tls);
-        let (plane, upstream) = (scene.proxy.address(), scene.upstream.address());
-        let key = scene.gateway(name).await?;
-        let envoy =
-            Envoy::start_unready(&setup, scene.folder.path(), plane, upstream, &key).await?;
-        let secure = Self { envoy, authority };
-        let probe = secure.authority.issue("probe", &[], &[])?;
-        until("the filter has its rate card", ms(30_000), async || {
-            let answer = secure.get("/", Some(&probe)).await?;
-            Ok((answer.code() != "not_ready").then_some(()))
-        })
-        .await?;
-        Ok(secure)
-    }
-
-    async fn get(&self, path: &str, own: Option<&Issued>) -> Result<Answer> {
-        let trusted = reqwest::Certificate::from_pem(self.authority.pem().as_bytes())?;
-        let mut client = reqwest::Client::builder()
-            .no_proxy()
-            .tls_certs_only([trusted])
-            .resolve("localhost", self.envoy.address());
-        if let Some(own) = own {
-            let pem = format!("{}{}", own.pem(), own.key_pem());
-            client = client.identity(reqwest::Identity::from_pem(pem.as_bytes())?);
-        }
-        let url = format!("https://localhost:{}{path}", self.envoy.address().port());
-        let answer = client.build()?.get(url).send().await?;
-        Ok(Answer {
-            status: answer.status(),
-            headers: answer.headers().clone(),
-            body: answer.bytes().await?,
-            took: Duration::ZERO,
-        })
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_name_in_the_clients_certificate_pays() -> Result<()> {
     let names = ["ada", "bob.example", "eve"];
@@ -320,7 +256,7 @@ async fn a_name_in_the_clients_certificate_pays() -> Result<()> {
         {"from": {"certificate": "uri_san"}, "strip_prefix": "spiffe://example.com/"},
         {"from": {"certificate": "dns_san"}},
     ]);
-    let mut secure = Secure::start(&stage.scene, "edge", false, &from).await?;
+    let mut secure = Secure::start(&stage.scene, "edge", sources(&from), false).await?;
     let (ada, eve) = ("spiffe://example.com/ada", "spiffe://example.com/eve");
     for (dns, uris, name) in [
         (&[][..], &[ada][..], "ada"),
@@ -355,7 +291,7 @@ async fn a_name_in_the_clients_certificate_pays() -> Result<()> {
 async fn where_certificates_are_required_nobody_without_one_gets_an_answer() -> Result<()> {
     let mut stage = Stage::of(Scene::start().await?, &["fay"]).await?;
     let from = json!([{"from": {"certificate": "subject"}, "strip_prefix": "CN="}]);
-    let mut secure = Secure::start(&stage.scene, "edge", true, &from).await?;
+    let mut secure = Secure::start(&stage.scene, "edge", sources(&from), true).await?;
     let own = secure.authority.issue("fay", &[], &[])?;
     stage.paid("fay", 1, &secure.get("/v1/ping", Some(&own)).await?);
     let without = secure.get("/v1/ping", None).await;
@@ -423,13 +359,15 @@ async fn filter_state_of_another_filter_names_who_pays_and_counts_units() -> Res
 async fn units_in_the_trailers_of_a_grpc_answer_are_charged() -> Result<()> {
     let path = "/jobs.Service/Run";
     let scene = by_units(path, &json!({"response_trailer": "x-units"})).await?;
-    let names = ["seven", "none", "untold", "failed"];
+    let names = ["seven", "none", "alone", "untold", "failed"];
     let mut stage = Stage::of(scene, &names).await?;
     let setup = Setup::default().logging().http2_upstream();
     let mut envoy = stage.scene.envoy_with("edge", &setup).await?;
     for (name, behave, told, cost) in [
         ("seven", "units=7", Some("7"), 70),
         ("none", "units=0", Some("0"), 0),
+        // Trailers without a message are headers.
+        ("alone", "alone=5", None, 50),
         ("untold", "grpc=0", None, 30),
         ("failed", "grpc=13", None, 0),
     ] {
@@ -439,7 +377,7 @@ async fn units_in_the_trailers_of_a_grpc_answer_are_charged() -> Result<()> {
             ("content-type", "application/grpc"),
         ];
         let call = request("POST", path, &headers, &b"\0\0\0\0\0"[..]);
-        let (answer, trailers) = take(&envoy, Protocol::Http2, call).await?;
+        let (answer, trailers) = exchange(envoy.address(), Protocol::Http2, call).await?;
         let units = trailers.get("x-units").map(|value| value.to_str());
         assert_eq!(units.transpose()?, told, "a trailer goes on to the client");
         stage.paid(name, cost, &answer);
