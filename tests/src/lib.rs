@@ -12,6 +12,7 @@ pub mod certificate;
 pub mod client;
 pub mod clock;
 pub mod control_plane;
+pub mod dues;
 pub mod envoy;
 pub mod fault_proxy;
 pub mod figures;
