@@ -5,10 +5,12 @@
 //! come from the control plane, with versions. Nor are secrets: proxies print configurations
 //! on admin pages, so the gateway's key comes from the environment by name.
 
+mod claim;
 mod identity;
 mod limits;
 mod place;
 
+pub use claim::Claim;
 pub use identity::{Anonymous, Certificate, From, Identity, JwtClaim, Names, SOURCES_MAX, Source};
 pub use limits::Limits;
 
@@ -323,6 +325,26 @@ mod tests {
             (
                 r#"{"sources": [{"from": {"jwt_claim": {"payload": "p", "claim": "a.b.c.d.e.f.g.h.i"}}}]}"#,
                 "identity.sources[0].from.jwt_claim.claim",
+            ),
+            (
+                r#"{"sources": [{"from": {"jwt_claim": {"payload": "", "claim": "org"}}}]}"#,
+                "identity.sources[0].from.jwt_claim.payload",
+            ),
+            (
+                r#"{"sources": [{"from": {"jwt_claim": {"payload": "p", "claim": "org..id"}}}]}"#,
+                "identity.sources[0].from.jwt_claim.claim",
+            ),
+            (
+                r#"{"sources": [{"from": {"jwt_claim": {"payload": "p", "claim": []}}}]}"#,
+                "identity.sources[0].from.jwt_claim.claim",
+            ),
+            (
+                r#"{"sources": [{"from": {"jwt_claim": {"payload": "p", "claim": ["org", ""]}}}]}"#,
+                "identity.sources[0].from.jwt_claim.claim",
+            ),
+            (
+                r#"{"sources": [{"from": {"jwt_claim": {"payload": "p", "claim": 7}}}]}"#,
+                "identity.sources.from.jwt_claim.claim",
             ),
             (
                 r#"{"anonymous": {"customer": ""}}"#,

@@ -1,35 +1,97 @@
-//! A throw-away certificate authority and a certificate for `localhost`.
+//! A throw-away certificate authority, and certificates of servers and clients.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
+    BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType, IsCa, Issuer,
+    KeyPair, SanType,
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-/// Writes the authority's certificate to `folder`; returns its path, and what a server needs.
+/// Who signs certificates.
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    certificate: Certificate,
+}
+
+/// A certificate with its key.
+pub struct Issued {
+    certificate: Certificate,
+    key: KeyPair,
+}
+
+impl Authority {
+    /// A new one.
+    ///
+    /// # Errors
+    /// As all here: if a key or certificate can't be made.
+    pub fn new() -> Result<Self> {
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.distinguished_name = named("a test's authority");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate()?;
+        let certificate = params.self_signed(&key)?;
+        Ok(Self {
+            issuer: Issuer::new(params, key),
+            certificate,
+        })
+    }
+
+    /// Its own certificate.
+    #[must_use]
+    pub fn pem(&self) -> String {
+        self.certificate.pem()
+    }
+
+    /// A certificate for a common name, with these alternative names.
+    ///
+    /// # Errors
+    /// If a name can't stand in a certificate.
+    pub fn issue(&self, name: &str, dns: &[&str], uris: &[&str]) -> Result<Issued> {
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.distinguished_name = named(name);
+        let names = &mut params.subject_alt_names;
+        for name in dns {
+            names.push(SanType::DnsName((*name).try_into()?));
+        }
+        for uri in uris {
+            names.push(SanType::URI((*uri).try_into()?));
+        }
+        let key = KeyPair::generate()?;
+        let certificate = params.signed_by(&key, &self.issuer)?;
+        Ok(Issued { certificate, key })
+    }
+}
+
+impl Issued {
+    /// The certificate.
+    #[must_use]
+    pub fn pem(&self) -> String {
+        self.certificate.pem()
+    }
+
+    /// The private key.
+    #[must_use]
+    pub fn key_pem(&self) -> String {
+        self.key.serialize_pem()
+    }
+}
+
+/// Writes an authority's certificate to `folder`; returns its path, and what a server for
+/// `localhost` needs.
 ///
 /// # Errors
 /// If a key or certificate can't be made.
 pub fn authority(folder: &Path) -> Result<(PathBuf, TlsAcceptor)> {
-    let mut params = CertificateParams::new(Vec::new())?;
-    params.distinguished_name = named("a test's authority");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority_key = KeyPair::generate()?;
-    let authority = params.self_signed(&authority_key)?;
+    let authority = Authority::new()?;
     let file = folder.join("ca.pem");
     std::fs::write(&file, authority.pem())?;
-
-    let issuer = Issuer::new(params, authority_key);
-    let key = KeyPair::generate()?;
-    let mut params = CertificateParams::new(vec!["localhost".into()])?;
-    params.distinguished_name = named("localhost");
-    let certificate = params.signed_by(&key, &issuer)?;
+    let Issued { certificate, key } = authority.issue("localhost", &["localhost"], &[])?;
     let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)

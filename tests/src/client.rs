@@ -144,6 +144,28 @@ pub async fn begin(
     })
 }
 
+/// Sends one request on a connection of its own, and takes its answer and what follows as trailers.
+///
+/// # Errors
+/// If the connection breaks before the answer is whole.
+pub async fn exchange(
+    address: SocketAddr,
+    protocol: Protocol,
+    request: Request<Full<Bytes>>,
+) -> Result<(Answer, HeaderMap)> {
+    let started = now();
+    let (head, body) = begin(address, protocol, request).await?.into_parts();
+    let body = body.collect().await?;
+    let trailers = body.trailers().cloned().unwrap_or_default();
+    let answer = Answer {
+        status: head.status,
+        headers: head.headers,
+        body: body.to_bytes(),
+        took: started.elapsed(),
+    };
+    Ok((answer, trailers))
+}
+
 /// HTTP/2 names the host in the request's address.
 fn in_http2(mut request: Request<Full<Bytes>>) -> Result<Request<Full<Bytes>>> {
     let host = request.headers_mut().remove("host");

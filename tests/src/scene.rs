@@ -85,6 +85,17 @@ impl Scene {
         Self::with(&fast_settings(), &card(), false).await
     }
 
+    /// With these rules in place of those of [`card`]. Customers may use more than was expected.
+    ///
+    /// # Errors
+    /// If something does not come up.
+    pub async fn priced(rules: Value) -> Result<Self> {
+        let (mut settings, mut card) = (fast_settings(), card());
+        settings["overrun_max"] = json!("100000");
+        card["rules"] = rules;
+        Self::with(&settings, &card, false).await
+    }
+
     /// With other settings or another card; `tls`: the control plane is reached by TLS only,
     /// and `ca.pem` in the scene's folder is the certificate of the authority.
     ///

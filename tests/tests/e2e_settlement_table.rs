@@ -180,17 +180,11 @@ fn setup() -> Setup {
                 route: { cluster: upstream, timeout: 0.3s }
               - match: { prefix: \"/\", headers: [{ name: x-ending, string_match: { exact: replied } }] }
                 direct_response: { status: 403 }";
-    let both = "- name: upstream
-    typed_extension_protocol_options:
-      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
-        \"@type\": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
-        use_downstream_protocol_config: { http2_protocol_options: {} }
-    type: STRICT_DNS";
     Setup::default()
         .reading_bodies()
         .logging()
         .edit("routes:", routes)
-        .edit("- name: upstream\n    type: STRICT_DNS", both)
+        .http2_upstream()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

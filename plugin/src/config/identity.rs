@@ -2,12 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::claim::Claim;
 use super::{ConfigError, check, is_header_name, is_visible};
 
 /// Sources at most.
 pub const SOURCES_MAX: usize = 16;
-/// Keys of a nested claim at most.
-const CLAIM_KEYS_MAX: usize = 8;
 
 /// Who pays for a request. All sources are looked at; a request that more than one of them
 /// names somebody for is refused, for another layer may believe the other one.
@@ -86,8 +85,9 @@ pub enum From {
 pub struct JwtClaim {
     /// The key that the provider's `payload_in_metadata` names.
     pub payload: String,
-    /// The claim, with dots between the keys of a nested one, at most 8. Its value must be a string.
-    pub claim: String,
+    /// The claim: text with dots between the keys of a nested one, or a list of keys, for
+    /// names that have dots; at most 8. Its value must be a string.
+    pub claim: Claim,
 }
 
 /// What of a client's certificate names the customer.
@@ -168,11 +168,11 @@ impl Source {
                 check(!key.is_empty(), &field("from.filter_state"), not_empty)?;
             }
             From::JwtClaim(claim) => {
-                let is_whole = !claim.payload.is_empty() && !claim.claim.is_empty();
-                check(is_whole, &field("from.jwt_claim"), not_empty)?;
-                let fits = claim.claim.split('.').count() <= CLAIM_KEYS_MAX;
-                let reason = "must have at most 8 keys";
-                check(fits, &field("from.jwt_claim.claim"), reason)?;
+                let has_payload = !claim.payload.is_empty();
+                check(has_payload, &field("from.jwt_claim.payload"), not_empty)?;
+                let fault = claim.claim.fault();
+                let reason = fault.unwrap_or_default();
+                check(fault.is_none(), &field("from.jwt_claim.claim"), reason)?;
             }
             From::Certificate(_) => {}
         }

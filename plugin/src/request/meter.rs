@@ -115,11 +115,11 @@ impl Meter {
         measures
     }
 
-    /// Response trailers come by.
-    pub(crate) fn end_answer(&mut self, host: &dyn Host, rule: &Rule) {
+    /// Response trailers come by, which `read` reads.
+    pub(crate) fn end_answer(&mut self, rule: &Rule, read: impl Fn(&str) -> Option<Vec<u8>>) {
         for (place, meter) in self.measures.readings.iter_mut().zip(rule.meters()) {
             if let MeterSource::ResponseTrailer(name) = meter.source() {
-                *place = host.response_trailer(name).as_deref().and_then(reading);
+                *place = read(name).as_deref().and_then(reading);
             }
         }
     }

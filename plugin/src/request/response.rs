@@ -69,11 +69,12 @@ impl Gate {
         seen.status = number(host.response_header(":status")).unwrap_or_default();
         seen.is_complete |= is_end;
         let rule = &admitted.terms.rule;
-        let is_told = admitted.is_grpc && is_end;
-        if is_told {
+        // Without a message, gRPC has its trailers here.
+        let has_trailers = admitted.is_grpc && is_end;
+        if has_trailers {
             seen.grpc_status = number(host.response_header("grpc-status"));
         }
-        if is_told || !(200..300).contains(&seen.status) || rule.settles_by_ending() {
+        if has_trailers || !(200..300).contains(&seen.status) || rule.settles_by_ending() {
             // Later it says how the answer broke off, if it does.
             let details = host.property(&["response", "code_details"]);
             seen.is_local = details.as_deref() != Some(b"via_upstream");
@@ -84,6 +85,9 @@ impl Gate {
         let scale = admitted.credential.scale;
         let price = admitted.terms.cost();
         if let Some(meter) = &mut admitted.meter {
+            if has_trailers {
+                meter.end_answer(rule, |name| host.response_header(name));
+            }
             meter.begin_answer(host, rule, seen.status);
             if rule.promise() == Promise::Metered && verdict == Verdict::Charge {
                 if meter::is_timed(rule) {
@@ -131,7 +135,7 @@ impl Gate {
         };
         admitted.response.is_complete = true;
         if let Some(meter) = &mut admitted.meter {
-            meter.end_answer(host, &admitted.terms.rule);
+            meter.end_answer(&admitted.terms.rule, |name| host.response_trailer(name));
         }
         if admitted.is_grpc {
             admitted.response.grpc_status = number(host.response_trailer("grpc-status"));

@@ -82,7 +82,7 @@ impl<'a> Question<'a> {
             }
             From::JwtClaim(claim) => {
                 let mut path = vec!["metadata", "filter_metadata", JWT_FILTER, &claim.payload];
-                path.extend(claim.claim.split('.'));
+                path.extend(claim.claim.keys());
                 property(&path)
             }
             From::Certificate(part) => property(&[
@@ -165,12 +165,15 @@ fn who(source: &Source, value: &[u8]) -> Result<Option<Who>, Refusal> {
             customer: None,
         })),
         Names::Customer => {
+            // So are numbers and lists, which the proxy gives as bytes. They are not nobody.
+            if text.chars().any(char::is_control) {
+                return Err(Refusal::CredentialMalformed);
+            }
             let prefix = source.strip_prefix.as_deref().unwrap_or_default();
             let Some(name) = text.strip_prefix(prefix).filter(|name| !name.is_empty()) else {
                 return Ok(None);
             };
-            let is_name = name.len() <= NAME_BYTES_MAX && !name.chars().any(char::is_control);
-            if !is_name {
+            if name.len() > NAME_BYTES_MAX {
                 return Err(Refusal::CredentialMalformed);
             }
             Ok(Some(if source.lowercase {

@@ -120,6 +120,47 @@ fn a_customer_is_named_by_what_the_proxy_has_checked() {
 }
 
 #[test]
+fn a_claim_whose_name_has_dots_is_named_by_a_list_of_keys() {
+    const ASKED: &str = "metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0payload";
+    let by_list = json!(["https://example.com/org", "id"]);
+    let by_text = json!("https://example.com/org.id");
+    let whole = format!("{ASKED}\0https://example.com/org\0id");
+    let parted = format!("{ASKED}\0https://example\0com/org\0id");
+    for (claim, path, expected) in [
+        (&by_list, &whole, "passed"),
+        (&by_list, &parted, "credential_missing"),
+        (&by_text, &parted, "passed"),
+        (&by_text, &whole, "credential_missing"),
+    ] {
+        let from = json!({ "jwt_claim": { "payload": "payload", "claim": claim } });
+        let mut world = world(&json!([{ "from": from }]), &deny());
+        let told = ask(&mut world, &[], "/one", &[(path, "ada")]);
+        assert_eq!(told, expected, "{claim} {path:?}");
+    }
+}
+
+#[test]
+fn a_claim_that_is_no_text_is_refused_and_never_nobody() {
+    const JWT: &str = "metadata.filter_metadata.envoy.filters.http.jwt_authn.payload.org";
+    // As the proxy gives them: a number as eight bytes; a list as counts, then its values.
+    let number = 42_f64.to_le_bytes();
+    let list = b"\x01\0\0\0\x03\0\0\0\0\0\0\0ada\0\0";
+    for prefix in ["", "org-"] {
+        let from = json!({ "jwt_claim": { "payload": "payload", "claim": "org" } });
+        let source = json!({ "from": from, "strip_prefix": prefix });
+        let mut world = world(&json!([source]), &json!("free"));
+        let values = [&number[..], list, b"\0\0\0\0", b"\x01", b"\xff\xfe"];
+        for value in values {
+            let id = world.workers[0].next_id();
+            world.workers[0].set_property(id, JWT, value);
+            world.workers[0].begin(&[], "/one");
+            let refusal = (401, "credential_malformed".to_owned());
+            assert_eq!(world.workers[0].refusal(id), refusal, "{prefix} {value:?}");
+        }
+    }
+}
+
+#[test]
 fn who_names_nobody_is_refused_free_or_paid_for_by_another() {
     let sources = json!([{ "from": { "header": "x-api-key" } }]);
     for (anonymous, expected) in [

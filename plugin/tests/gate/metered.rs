@@ -482,22 +482,3 @@ fn a_body_that_was_held_in_part_is_let_go_piece_by_piece_and_counted_once() {
     world.pass(3_000);
     assert_eq!(world.plane.first().spent(), 20);
 }
-
-#[test]
-fn units_that_another_filter_counted_are_read_from_its_filter_state() {
-    let rules = json!([{ "id": "jobs", "path": { "exact": "/jobs" }, "meters": [
-        { "meter": { "filter_state": "wasm.units" }, "price": 10, "estimate": 3 }] }]);
-    let mut world = world(1_000, "", rules);
-    for (state, cost) in [(Some("2"), 20), (Some("many"), 30), (None, 30)] {
-        let before = world.plane.first().spent();
-        let id = world.get(0, "/jobs");
-        assert_eq!(world.shared.cell().counters.held().get(), 30);
-        if let Some(state) = state {
-            let path = "filter_state.wasm.units";
-            world.workers[0].set_property(id, path, state.as_bytes());
-        }
-        world.workers[0].end(id, 200);
-        world.pass(3_000);
-        assert_eq!(world.plane.first().spent() - before, cost, "{state:?}");
-    }
-}

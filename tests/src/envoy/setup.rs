@@ -77,6 +77,29 @@ impl Setup {
         self.edit("root_id: creditgate", flag)
     }
 
+    /// With other filters in front of ours, and behind it: YAML, in lines as deep as the list is.
+    #[must_use]
+    pub fn between(self, front: &str, behind: &str) -> Self {
+        let (list, router) = (
+            "          http_filters:\n",
+            "          - name: envoy.filters.http.router",
+        );
+        self.edit(list, &format!("{list}{front}"))
+            .edit(router, &format!("{behind}{router}"))
+    }
+
+    /// With an upstream that is spoken to in HTTP/2 where the client speaks it.
+    #[must_use]
+    pub fn http2_upstream(self) -> Self {
+        let as_client = "- name: upstream
+    typed_extension_protocol_options:
+      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+        \"@type\": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+        use_downstream_protocol_config: { http2_protocol_options: {} }
+    type: STRICT_DNS";
+        self.edit("- name: upstream\n    type: STRICT_DNS", as_client)
+    }
+
     /// With another module than the one that is shipped.
     #[must_use]
     pub fn module(mut self, module: PathBuf) -> Self {

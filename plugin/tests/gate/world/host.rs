@@ -212,8 +212,11 @@ impl Host for FakeHost {
 
     fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
         self.tally();
-        let key = (self.memory.effective.get(), path.join("."));
-        self.memory.properties.borrow().get(&key).cloned()
+        let properties = self.memory.properties.borrow();
+        let id = self.memory.effective.get();
+        // As the proxy is asked, or with dots where no key has one.
+        let mut names = [path.join("\0"), path.join(".")].into_iter();
+        names.find_map(|name| properties.get(&(id, name)).cloned())
     }
 
     fn set_filter_state(&self, key: &str, value: &[u8]) {
