@@ -23,7 +23,7 @@ pub struct Asked {
     pub model: Option<ModelName>,
     /// The limit on tokens of output, for each choice; the largest if there are several.
     pub output_tokens_max: Option<u64>,
-    /// How many answers to make, at least 1.
+    /// How many answers to make, to all prompts together; at least 1.
     pub choices: u64,
     /// Whether the answer shall come as events. Gemini's says that in the path.
     pub is_stream: bool,
@@ -36,7 +36,7 @@ pub struct Asked {
 /// Reads a complete body. How long it may be is up to the caller.
 ///
 /// Of [`Format::Pointers`] the names that are common elsewhere are looked for: `model`,
-/// `max_tokens`, `max_completion_tokens`, `max_output_tokens`, `n`, `stream`.
+/// `max_tokens`, `max_completion_tokens`, `max_output_tokens`, `n`, `prompt`, `stream`.
 ///
 /// # Errors
 /// If it can't be relied on that the upstream reads the same.
@@ -61,8 +61,10 @@ pub fn asked(format: &Format, body: &[u8]) -> Result<Asked, Unreadable> {
             Field::IncludeUsage => asked.includes_usage = found.flag()?,
             Field::Model => found.text()?,
             Field::Options | Field::Config => found.object()?,
+            Field::Prompts | Field::Prompt => {}
         }
     }
+    asked.choices = asked.choices.saturating_mul(body.prompts.answered());
     Ok(asked)
 }
 

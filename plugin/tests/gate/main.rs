@@ -16,6 +16,7 @@ mod returning;
 mod routes;
 mod settling;
 mod signals;
+mod tokens;
 mod usage;
 mod waiting;
 mod watching;

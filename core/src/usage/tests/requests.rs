@@ -83,6 +83,43 @@ fn each_format_has_its_own_names() {
 }
 
 #[test]
+fn each_prompt_of_a_list_is_answered_as_often_as_is_asked() {
+    let thousand = format!(r#"{{"prompt":[{}"x"],"n":2}}"#, r#""x","#.repeat(999));
+    for (body, answers) in [
+        (r#"{"prompt":"abc"}"#, 1),
+        (r#"{"prompt":null,"n":2}"#, 2),
+        (r#"{"prompt":[],"n":2}"#, 2),
+        (r#"{"prompt":["a"],"n":2}"#, 2),
+        (r#"{"prompt":["a","b","c"],"best_of":4,"n":2}"#, 12),
+        (r#"{"n":2,"prompt":[" ]", "\",["]}"#, 4),
+        // One prompt, in tokens; two of them; what nobody should send counts as much as it can.
+        (r#"{"prompt":[1,2,-3,4.5]}"#, 1),
+        (r#"{"prompt":[[1,2],[3]]}"#, 2),
+        (r#"{"prompt":[[]]}"#, 1),
+        (r#"{"prompt":[1,"a",null]}"#, 3),
+        (r#"{"prompt":{"*":["a","b"]}}"#, 1),
+        (r#"{"prompt":"a","prompt_embeds":["eA==","eQ=="]}"#, 3),
+        (&thousand, 2000),
+    ] {
+        let asked = asked(&Format::OpenAiChat, body.as_bytes()).unwrap();
+        assert_eq!(asked.choices, answers, "{body}");
+    }
+    let asked = |format, body: &str| asked(&format, body.as_bytes());
+    assert_eq!(asked(pointers(), &thousand).unwrap().choices, 2000);
+    assert_eq!(
+        asked(Format::AnthropicMessages, &thousand).unwrap().choices,
+        1
+    );
+    for body in [
+        r#"{"prompt":"a","prompt":["a","b"]}"#,
+        r#"{"Prompt":["a","b"]}"#,
+    ] {
+        let read = asked(Format::OpenAiChat, body);
+        assert_eq!(read, Err(Unreadable::Ambiguous), "{body}");
+    }
+}
+
+#[test]
 fn a_body_that_can_be_read_in_two_ways_is_refused() {
     for body in [
         r#"{"model":"a","model":"b"}"#,
