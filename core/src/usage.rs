@@ -39,7 +39,7 @@ pub const COUNT_MAX: u64 = 1_000_000_000_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unreadable {
-    /// It told nothing, or broke off before it told everything.
+    /// It told nothing, or no tokens at all, or broke off before it told everything.
     #[error("the body tells no usage")]
     Missing,
     /// It is no JSON, or JSON nested deeper than 128 levels.

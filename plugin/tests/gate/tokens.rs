@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::metered::{READS, ask, chat, world};
+use crate::metered::{READS, answer, ask, chat, world};
 
 #[test]
 fn each_prompt_of_a_list_is_reserved_for() {
@@ -12,4 +12,21 @@ fn each_prompt_of_a_list_is_reserved_for() {
     ask(&mut world, &body);
     let held = world.shared.cell().counters.held().get();
     assert_eq!(held, bytes + 30 * 2 * 20 * 2);
+}
+
+#[test]
+fn an_answer_that_says_it_used_nothing_costs_its_estimate() {
+    let mut world = world(1_000, READS, chat());
+    let body = json!({ "model": "small", "max_tokens": 20, "messages": [] });
+    let bytes = body.to_string().len();
+    let id = ask(&mut world, &body);
+    let usage = r#"{"model": "small", "usage": {"prompt_tokens": 0, "completion_tokens": 0}}"#;
+    answer(&mut world, id, "application/json", &[usage]);
+    world.workers[0].finish(id);
+    let log = world.workers[0].access_log(id);
+    let estimate = (bytes + 20 * 2).to_string();
+    assert_eq!(
+        (&log["settled_by"], &log["cost"]),
+        (&json!("estimate"), &json!(estimate))
+    );
 }
