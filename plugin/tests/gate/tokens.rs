@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::metered::{READS, answer, ask, chat, world};
+use crate::metered::{READS, answer, ask, chat, spent, world};
 
 #[test]
 fn each_prompt_of_a_list_is_reserved_for() {
@@ -29,4 +29,26 @@ fn an_answer_that_says_it_used_nothing_costs_its_estimate() {
         (&log["settled_by"], &log["cost"]),
         (&json!("estimate"), &json!(estimate))
     );
+}
+
+#[test]
+fn where_the_path_chooses_the_model_the_body_chooses_no_price() {
+    let mut rules = chat();
+    rules[0]["tokens"]["priced_by"] = json!({ "model": "large" });
+    let mut world = world(10_000, READS, rules);
+    for body in [
+        json!({ "model": "small", "max_tokens": 20 }),
+        json!({ "model": "unheard-of", "max_tokens": 20 }),
+        json!({ "max_tokens": 20 }),
+    ] {
+        let bytes = i64::try_from(body.to_string().len()).unwrap();
+        let id = ask(&mut world, &body);
+        let held = world.shared.cell().counters.held().get();
+        assert_eq!(held, bytes * 10 + 20 * 20, "{body}");
+        let usage = r#"{"model": "small", "usage": {"prompt_tokens": 7, "completion_tokens": 5}}"#;
+        answer(&mut world, id, "application/json", &[usage]);
+        world.workers[0].finish(id);
+        assert_eq!(world.workers[0].access_log(id)["cost"], "170", "{body}");
+    }
+    assert_eq!(spent(&mut world), (3 * 170, 0));
 }

@@ -35,7 +35,7 @@ pub struct TokensDocument {
 }
 
 /// Whose prices are charged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PricedBy {
@@ -45,6 +45,9 @@ pub enum PricedBy {
     Answered,
     /// Those of the model that the request asks for.
     Requested,
+    /// Those of this model, which the card lists, whatever request and answer name: for upstreams
+    /// that choose the model by the path.
+    Model(String),
 }
 
 /// What befalls a request for a model that is not listed.
