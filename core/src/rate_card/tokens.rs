@@ -7,7 +7,7 @@ use super::models::{ModelPrices, ModelTable};
 use super::pricing::{Own, OwnModel};
 use super::sum::Sum;
 use super::{Foreseen, Models, RateCardError};
-use crate::usage::{Format, TokenCounts};
+use crate::usage::{Format, OutputLimitField, RequestFormat, TokenCounts};
 use std::sync::Arc;
 
 /// The most output tokens that a rule may allow, and the most that an estimate may name.
@@ -27,6 +27,7 @@ pub struct TokenTerms {
     /// The name of the model that unlisted ones are priced as.
     stand_in: Option<Box<str>>,
     output_tokens_max: u64,
+    output_limit_field: Option<OutputLimitField>,
     over_max: OverMax,
     request_body_bytes_max: u64,
     includes_usage: bool,
@@ -87,6 +88,12 @@ impl TokenTerms {
                 return Err(fault(field, "model_unknown", message));
             }
         }
+        let limit = document.output_limit_field;
+        if limit.is_some_and(|field| !field.is_choice_of(&document.format)) {
+            let message = "openai_chat has max_completion_tokens and max_tokens, pointers has max_output_tokens too; in other formats there is no choice";
+            let field = "tokens/output_limit_field";
+            return Err(fault(field, "output_limit_field_invalid", message.into()));
+        }
         let default = EstimateDocument::default();
         let estimate = estimate.unwrap_or(&default);
         let bytes_per_token = match (estimate.bytes_per_token, promise) {
@@ -110,6 +117,7 @@ impl TokenTerms {
                 1,
                 TOKENS_MAX,
             )?,
+            output_limit_field: document.output_limit_field,
             over_max: document.over_max,
             request_body_bytes_max: within(
                 "tokens/request_body_bytes_max",
@@ -137,6 +145,15 @@ impl TokenTerms {
         &self.format
     }
 
+    /// How requests are written.
+    #[must_use]
+    pub const fn request_format(&self) -> RequestFormat<'_> {
+        RequestFormat {
+            format: &self.format,
+            output_limit: self.output_limit_field,
+        }
+    }
+
     /// The longest request body that is read, in bytes.
     #[must_use]
     pub const fn request_body_bytes_max(&self) -> u64 {
@@ -154,7 +171,8 @@ impl TokenTerms {
     #[must_use]
     pub fn needs_body(&self) -> bool {
         let has_model = self.fixed_model().is_some() || self.stand_in.is_some();
-        !(matches!(self.format, Format::Pointers(_)) && has_model)
+        let has_all = has_model && self.output_limit_field.is_none();
+        !(matches!(self.format, Format::Pointers(_)) && has_all)
     }
 
     /// The model whose prices are charged, whatever requests and answers name.
@@ -187,7 +205,11 @@ impl TokenTerms {
     }
 
     const fn has_limit_field(&self) -> bool {
-        !matches!(self.format, Format::OpenAiEmbeddings | Format::Pointers(_))
+        match self.format {
+            Format::OpenAiEmbeddings => false,
+            Format::Pointers(_) => self.output_limit_field.is_some(),
+            _ => true,
+        }
     }
 
     /// What is due for the tokens of an answer.

@@ -9,6 +9,7 @@ mod edit;
 mod fields;
 
 pub use edit::{with_output_max, with_usage};
+pub use fields::OutputLimitField;
 
 use super::format::Format;
 use super::scanner::{Scanner, Value};
@@ -33,6 +34,25 @@ pub struct Asked {
     pub body_bytes: u64,
 }
 
+/// How requests are written.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestFormat<'a> {
+    /// The format of the whole.
+    pub format: &'a Format,
+    /// The one field that limits the output, where the format knows more than one. If `None`,
+    /// each of them does, and the largest counts.
+    pub output_limit: Option<OutputLimitField>,
+}
+
+impl<'a> From<&'a Format> for RequestFormat<'a> {
+    fn from(format: &'a Format) -> Self {
+        Self {
+            format,
+            output_limit: None,
+        }
+    }
+}
+
 /// Reads a complete body. How long it may be is up to the caller.
 ///
 /// Of [`Format::Pointers`] the names that are common elsewhere are looked for: `model`,
@@ -40,9 +60,9 @@ pub struct Asked {
 ///
 /// # Errors
 /// If it can't be relied on that the upstream reads the same.
-pub fn asked(format: &Format, body: &[u8]) -> Result<Asked, Unreadable> {
+pub fn asked<'a>(format: impl Into<RequestFormat<'a>>, body: &[u8]) -> Result<Asked, Unreadable> {
     let body_bytes = body.len() as u64;
-    let body = read(format, body)?;
+    let body = read(format.into(), body)?;
     let mut asked = Asked {
         model: body.model.clone(),
         output_tokens_max: None,
@@ -69,7 +89,7 @@ pub fn asked(format: &Format, body: &[u8]) -> Result<Asked, Unreadable> {
 }
 
 /// Reads a complete body, whatever its fields say.
-fn read<'a>(format: &Format, body: &'a [u8]) -> Result<Body<'a>, Unreadable> {
+fn read<'a>(format: RequestFormat<'_>, body: &'a [u8]) -> Result<Body<'a>, Unreadable> {
     let text = std::str::from_utf8(body).map_err(|_| Unreadable::NotJson)?;
     let mut sink = Body::new(text, format);
     let mut scanner = Scanner::new(sink.watched(), super::scanner::PathSet::NONE, false);

@@ -52,3 +52,22 @@ fn where_the_path_chooses_the_model_the_body_chooses_no_price() {
     }
     assert_eq!(spent(&mut world), (3 * 170, 0));
 }
+
+#[test]
+fn a_limit_that_the_upstream_does_not_know_is_none() {
+    let mut rules = chat();
+    rules[0]["tokens"]["output_limit_field"] = json!("max_tokens");
+    let mut world = world(10_000, READS, rules);
+    let body = json!({ "model": "small", "max_completion_tokens": 1 });
+    let bytes = i64::try_from(body.to_string().len()).unwrap();
+    let id = ask(&mut world, &body);
+    assert_eq!(world.shared.cell().counters.held().get(), bytes + 50 * 2);
+    let sent = world.workers[0].body(id);
+    let sent: serde_json::Value = serde_json::from_str(&sent).unwrap();
+    let expected = json!({ "model": "small", "max_completion_tokens": 1, "max_tokens": 50 });
+    assert_eq!(sent, expected);
+    // The one that it knows is heeded, and may be too large.
+    let id = ask(&mut world, &json!({ "model": "small", "max_tokens": 51 }));
+    let refusal = world.workers[0].refusal(id);
+    assert_eq!(refusal, (400, "output_over_max".into()));
+}

@@ -1,8 +1,10 @@
 //! The fields of a request that matter, and where in the body they stand.
 
+use super::RequestFormat;
 use crate::usage::ModelName;
 use crate::usage::format::Format;
 use crate::usage::scanner::{PathSet, Sink, Value};
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 /// What a field of a request says.
@@ -23,6 +25,44 @@ pub(super) enum Field {
     IncludeUsage,
     /// The object that Gemini's limits stand in.
     Config,
+}
+
+/// A field of requests that limits the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum OutputLimitField {
+    /// OpenAI's today.
+    MaxCompletionTokens,
+    /// OpenAI's before, and that of most of what is compatible.
+    MaxTokens,
+    /// Only of `pointers`.
+    MaxOutputTokens,
+}
+
+impl OutputLimitField {
+    /// Its key in a body.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MaxCompletionTokens => "max_completion_tokens",
+            Self::MaxTokens => "max_tokens",
+            Self::MaxOutputTokens => "max_output_tokens",
+        }
+    }
+
+    /// Whether requests of the format may have it beside others, so that there is a choice.
+    #[must_use]
+    pub const fn is_choice_of(self, format: &Format) -> bool {
+        match format {
+            Format::OpenAiChat => !matches!(self, Self::MaxOutputTokens),
+            Format::Pointers(_) => true,
+            Format::OpenAiResponses
+            | Format::OpenAiEmbeddings
+            | Format::AnthropicMessages
+            | Format::Gemini => false,
+        }
+    }
 }
 
 /// A field's place: its keys, from the top. `*` is every element of a list.
@@ -123,6 +163,7 @@ pub(super) struct Body<'a> {
     pub(super) text: &'a str,
     pub(super) paths: &'static [Path],
     takes_both_spellings: bool,
+    output_limit: Option<OutputLimitField>,
     found: [Option<Found>; FIELDS_MAX],
     /// Of each path, a bit for each level that was entered.
     entered: [u8; FIELDS_MAX],
@@ -166,11 +207,12 @@ impl Prompts {
 }
 
 impl<'a> Body<'a> {
-    pub(super) fn new(text: &'a str, format: &Format) -> Self {
+    pub(super) fn new(text: &'a str, form: RequestFormat<'_>) -> Self {
         Self {
             text,
-            paths: paths(format),
-            takes_both_spellings: matches!(format, Format::Gemini),
+            paths: paths(form.format),
+            takes_both_spellings: matches!(form.format, Format::Gemini),
+            output_limit: form.output_limit,
             found: [const { None }; FIELDS_MAX],
             entered: [0; FIELDS_MAX],
             model: None,
@@ -183,12 +225,18 @@ impl<'a> Body<'a> {
         PathSet::first(self.paths.len())
     }
 
-    /// The fields that stand in the body.
+    /// The fields that stand in the body and that count.
     pub(super) fn told(&self) -> impl Iterator<Item = (Field, &Found)> {
-        let fields = self.paths.iter().map(|path| path.field);
-        fields
-            .zip(&self.found)
-            .filter_map(|(field, found)| Some((field, found.as_ref()?)))
+        let found = self.paths.iter().zip(&self.found);
+        found
+            .filter(|(path, _)| path.field != Field::OutputMax || self.is_limit(path))
+            .filter_map(|(path, found)| Some((path.field, found.as_ref()?)))
+    }
+
+    /// Whether the upstream obeys this limit.
+    fn is_limit(&self, path: &Path) -> bool {
+        let obeyed = self.output_limit.map(OutputLimitField::as_str);
+        obeyed.is_none_or(|name| path.steps == [name])
     }
 
     fn path(&self, path: u32) -> Option<&'static Path> {

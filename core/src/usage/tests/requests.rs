@@ -1,7 +1,8 @@
 //! What requests ask for, and the edits of their bodies.
 
 use super::ModelName;
-use crate::usage::{Asked, Format, Unreadable, asked, with_output_max, with_usage};
+use crate::usage::OutputLimitField::{self, MaxCompletionTokens, MaxOutputTokens, MaxTokens};
+use crate::usage::{Asked, Format, RequestFormat, Unreadable, asked, with_output_max, with_usage};
 
 fn pointers() -> Format {
     serde_json::from_str(r#"{"pointers":{"input":"/in"}}"#).unwrap()
@@ -294,4 +295,62 @@ fn a_limit_is_lowered_or_inserted() {
         let read = text(with_output_max(format, body.as_bytes(), 99));
         assert_eq!(read, Err(error), "{body}");
     }
+}
+
+#[test]
+fn only_the_limit_that_the_upstream_obeys_is_one() {
+    let both = r#"{"max_completion_tokens":1,"max_tokens":700}"#;
+    let (chat, pointers) = (Format::OpenAiChat, pointers());
+    let of = |format, field: OutputLimitField, body: &str| {
+        let form = RequestFormat {
+            format,
+            output_limit: Some(field),
+        };
+        let limit = asked(form, body.as_bytes()).map(|asked| asked.output_tokens_max);
+        (limit, text(with_output_max(form, body.as_bytes(), 99)))
+    };
+    for (format, field, body, limit, edited) in [
+        (
+            &chat,
+            MaxTokens,
+            r#"{"max_completion_tokens":1}"#,
+            None,
+            r#"{"max_tokens":99,"max_completion_tokens":1}"#,
+        ),
+        (
+            &chat,
+            MaxTokens,
+            r#"{"max_completion_tokens":"odd","max_tokens":null}"#,
+            None,
+            r#"{"max_completion_tokens":"odd","max_tokens":99}"#,
+        ),
+        (
+            &chat,
+            MaxTokens,
+            both,
+            Some(700),
+            r#"{"max_completion_tokens":1,"max_tokens":99}"#,
+        ),
+        (&chat, MaxCompletionTokens, both, Some(1), both),
+        (
+            &chat,
+            MaxCompletionTokens,
+            r#"{"max_tokens":1}"#,
+            None,
+            r#"{"max_completion_tokens":99,"max_tokens":1}"#,
+        ),
+        (
+            &pointers,
+            MaxOutputTokens,
+            r#"{"max_tokens":1}"#,
+            None,
+            r#"{"max_output_tokens":99,"max_tokens":1}"#,
+        ),
+    ] {
+        let expected = (Ok(limit), Ok(edited.to_owned()));
+        assert_eq!(of(format, field, body), expected, "{body}");
+    }
+    // In another spelling Go's reader might still take it for the limit.
+    let odd = r#"{"max_tokens":1,"MAX_TOKENS":9}"#;
+    assert_eq!(of(&chat, MaxTokens, odd).0, Err(Unreadable::Ambiguous));
 }
