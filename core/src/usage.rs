@@ -29,7 +29,7 @@ pub use format::pointers::{POINTER_STEPS_MAX, Pointers, PointersDocument, Pointe
 pub use framing::Framing;
 pub use model::{MODEL_NAME_BYTES_MAX, ModelName, model_in_path};
 pub use reader::{Seen, Usage, UsageReader};
-pub use request::{Asked, asked, with_output_max, with_usage};
+pub use request::{Asked, OutputLimitField, RequestFormat, asked, with_output_max, with_usage};
 pub use tokens::{TokenCounts, TokenKind};
 
 /// The largest count that is believed. No answer uses a trillion tokens.
@@ -39,7 +39,7 @@ pub const COUNT_MAX: u64 = 1_000_000_000_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unreadable {
-    /// It told nothing, or broke off before it told everything.
+    /// It told nothing, or no tokens at all, or broke off before it told everything.
     #[error("the body tells no usage")]
     Missing,
     /// It is no JSON, or JSON nested deeper than 128 levels.

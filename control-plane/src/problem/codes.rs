@@ -348,6 +348,11 @@ pub const CODES: &[Code] = &[
     ),
     code(422, "count_too_large", "A count is too large"),
     code(422, "count_out_of_range", "A count is out of range"),
+    code(
+        422,
+        "output_limit_field_invalid",
+        "The format has no choice of such a field",
+    ),
     code(422, "models_missing", "Tokens have no price without models"),
     code(422, "model_invalid", "Not the name of a model"),
     code(422, "model_taken", "Two models have one name"),

@@ -7,7 +7,7 @@ use super::models::{ModelPrices, ModelTable};
 use super::pricing::{Own, OwnModel};
 use super::sum::Sum;
 use super::{Foreseen, Models, RateCardError};
-use crate::usage::{Format, TokenCounts};
+use crate::usage::{Format, OutputLimitField, RequestFormat, TokenCounts};
 use std::sync::Arc;
 
 /// The most output tokens that a rule may allow, and the most that an estimate may name.
@@ -27,6 +27,7 @@ pub struct TokenTerms {
     /// The name of the model that unlisted ones are priced as.
     stand_in: Option<Box<str>>,
     output_tokens_max: u64,
+    output_limit_field: Option<OutputLimitField>,
     over_max: OverMax,
     request_body_bytes_max: u64,
     includes_usage: bool,
@@ -77,14 +78,22 @@ impl TokenTerms {
             let message = "the card has no models to price tokens by";
             return Err(fault("tokens", "models_missing", message.to_owned()));
         }
-        let stand_in = match &document.unknown_model {
-            UnknownModel::Deny => None,
-            UnknownModel::As(model) if models.find(model).is_some() => Some(model.as_str().into()),
-            UnknownModel::As(model) => {
+        let named = [
+            (document.priced_by.model(), "tokens/priced_by/model"),
+            (document.unknown_model.stand_in(), "tokens/unknown_model/as"),
+        ];
+        for (model, field) in named {
+            if let Some(model) = model.filter(|model| models.find(model).is_none()) {
                 let message = format!("{model} is not among the card's models");
-                return Err(fault("tokens/unknown_model/as", "model_unknown", message));
+                return Err(fault(field, "model_unknown", message));
             }
-        };
+        }
+        let limit = document.output_limit_field;
+        if limit.is_some_and(|field| !field.is_choice_of(&document.format)) {
+            let message = "openai_chat has max_completion_tokens and max_tokens, pointers has max_output_tokens too; in other formats there is no choice";
+            let field = "tokens/output_limit_field";
+            return Err(fault(field, "output_limit_field_invalid", message.into()));
+        }
         let default = EstimateDocument::default();
         let estimate = estimate.unwrap_or(&default);
         let bytes_per_token = match (estimate.bytes_per_token, promise) {
@@ -100,14 +109,15 @@ impl TokenTerms {
         let body_max = document.request_body_bytes_max;
         Ok(Self {
             format: document.format.clone(),
-            priced_by: document.priced_by,
-            stand_in,
+            priced_by: document.priced_by.clone(),
+            stand_in: document.unknown_model.stand_in().map(Into::into),
             output_tokens_max: within(
                 "tokens/output_tokens_max",
                 document.output_tokens_max,
                 1,
                 TOKENS_MAX,
             )?,
+            output_limit_field: document.output_limit_field,
             over_max: document.over_max,
             request_body_bytes_max: within(
                 "tokens/request_body_bytes_max",
@@ -135,6 +145,15 @@ impl TokenTerms {
         &self.format
     }
 
+    /// How requests are written.
+    #[must_use]
+    pub const fn request_format(&self) -> RequestFormat<'_> {
+        RequestFormat {
+            format: &self.format,
+            output_limit: self.output_limit_field,
+        }
+    }
+
     /// The longest request body that is read, in bytes.
     #[must_use]
     pub const fn request_body_bytes_max(&self) -> u64 {
@@ -150,8 +169,16 @@ impl TokenTerms {
     /// Whether the request's body must be read: for its model and the limit to its output. Not
     /// if it may be no JSON at all and something is reserved without them.
     #[must_use]
-    pub const fn needs_body(&self) -> bool {
-        !(matches!(self.format, Format::Pointers(_)) && self.stand_in.is_some())
+    pub fn needs_body(&self) -> bool {
+        let has_model = self.fixed_model().is_some() || self.stand_in.is_some();
+        let has_all = has_model && self.output_limit_field.is_none();
+        !(matches!(self.format, Format::Pointers(_)) && has_all)
+    }
+
+    /// The model whose prices are charged, whatever requests and answers name.
+    #[must_use]
+    pub fn fixed_model(&self) -> Option<&str> {
+        self.priced_by.model()
     }
 
     /// How many tokens so many bytes of text are taken for.
@@ -178,7 +205,11 @@ impl TokenTerms {
     }
 
     const fn has_limit_field(&self) -> bool {
-        !matches!(self.format, Format::OpenAiEmbeddings | Format::Pointers(_))
+        match self.format {
+            Format::OpenAiEmbeddings => false,
+            Format::Pointers(_) => self.output_limit_field.is_some(),
+            _ => true,
+        }
     }
 
     /// What is due for the tokens of an answer.
@@ -190,7 +221,7 @@ impl TokenTerms {
     ) -> Result<Due, Unlisted> {
         let answered = match self.priced_by {
             PricedBy::Answered => models.answered.and_then(|model| self.priced(model, own)),
-            PricedBy::Requested => None,
+            PricedBy::Requested | PricedBy::Model(_) => None,
         };
         let asked = self.asked(models.asked, own);
         let due = |priced: Priced<'_>| priced.prices.cost(tokens).due(priced.discount);
@@ -241,9 +272,12 @@ impl TokenTerms {
         Some(prices.cost_plain(0, tokens).due(discount))
     }
 
-    /// How a model that is asked for is priced, or what stands in for it.
+    /// How a model that is asked for is priced, or what stands in its place.
     fn asked<'a>(&'a self, model: Option<&str>, own: Option<&'a Own>) -> Option<Priced<'a>> {
-        let asked = model.and_then(|model| self.priced(model, own));
+        let asked = self
+            .fixed_model()
+            .or(model)
+            .and_then(|model| self.priced(model, own));
         asked.or_else(|| self.priced(self.stand_in.as_deref()?, own))
     }
 
@@ -259,6 +293,24 @@ impl TokenTerms {
             Some(OwnModel::Discount(discount)) => priced(listed, *discount),
             None => priced(listed, own.discount),
         })
+    }
+}
+
+impl PricedBy {
+    fn model(&self) -> Option<&str> {
+        match self {
+            Self::Model(model) => Some(model),
+            Self::Answered | Self::Requested => None,
+        }
+    }
+}
+
+impl UnknownModel {
+    fn stand_in(&self) -> Option<&str> {
+        match self {
+            Self::As(model) => Some(model),
+            Self::Deny => None,
+        }
     }
 }
 

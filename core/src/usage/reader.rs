@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::format::{Field, Format};
 use super::scanner::{PathSet, Scanner};
 use super::sse::{Events, Sse};
-use super::{Framing, ModelName, TokenCounts, TokenKind, Unreadable};
+use super::{Framing, ModelName, TokenCounts, Unreadable};
 
 /// What ends a stream of OpenAI's, and of those that followed it. It is no JSON.
 const DONE: &[u8] = b"[DONE]";
@@ -127,11 +127,9 @@ impl UsageReader {
         if !answer.format().is_whole(told) {
             return Err(Unreadable::Missing);
         }
-        let wrote_tokens = tokens
-            .iter()
-            .any(|(kind, count)| count > 0 && !TokenKind::is_input(kind));
-        if answer.text_bytes > 0 && !wrote_tokens {
-            // Text without tokens: the count is yet to come, or a blank.
+        let wrote_tokens = tokens.total() > tokens.input_total();
+        if tokens.is_zero() || (answer.text_bytes > 0 && !wrote_tokens) {
+            // Nothing was read, or text has no tokens: the count is yet to come, or a blank.
             return Err(Unreadable::Missing);
         }
         Ok(Usage {

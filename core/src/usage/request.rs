@@ -9,6 +9,7 @@ mod edit;
 mod fields;
 
 pub use edit::{with_output_max, with_usage};
+pub use fields::OutputLimitField;
 
 use super::format::Format;
 use super::scanner::{Scanner, Value};
@@ -23,7 +24,7 @@ pub struct Asked {
     pub model: Option<ModelName>,
     /// The limit on tokens of output, for each choice; the largest if there are several.
     pub output_tokens_max: Option<u64>,
-    /// How many answers to make, at least 1.
+    /// How many answers to make, to all prompts together; at least 1.
     pub choices: u64,
     /// Whether the answer shall come as events. Gemini's says that in the path.
     pub is_stream: bool,
@@ -33,16 +34,35 @@ pub struct Asked {
     pub body_bytes: u64,
 }
 
+/// How requests are written.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestFormat<'a> {
+    /// The format of the whole.
+    pub format: &'a Format,
+    /// The one field that limits the output, where the format knows more than one. If `None`,
+    /// each of them does, and the largest counts.
+    pub output_limit: Option<OutputLimitField>,
+}
+
+impl<'a> From<&'a Format> for RequestFormat<'a> {
+    fn from(format: &'a Format) -> Self {
+        Self {
+            format,
+            output_limit: None,
+        }
+    }
+}
+
 /// Reads a complete body. How long it may be is up to the caller.
 ///
 /// Of [`Format::Pointers`] the names that are common elsewhere are looked for: `model`,
-/// `max_tokens`, `max_completion_tokens`, `max_output_tokens`, `n`, `stream`.
+/// `max_tokens`, `max_completion_tokens`, `max_output_tokens`, `n`, `prompt`, `stream`.
 ///
 /// # Errors
 /// If it can't be relied on that the upstream reads the same.
-pub fn asked(format: &Format, body: &[u8]) -> Result<Asked, Unreadable> {
+pub fn asked<'a>(format: impl Into<RequestFormat<'a>>, body: &[u8]) -> Result<Asked, Unreadable> {
     let body_bytes = body.len() as u64;
-    let body = read(format, body)?;
+    let body = read(format.into(), body)?;
     let mut asked = Asked {
         model: body.model.clone(),
         output_tokens_max: None,
@@ -61,13 +81,15 @@ pub fn asked(format: &Format, body: &[u8]) -> Result<Asked, Unreadable> {
             Field::IncludeUsage => asked.includes_usage = found.flag()?,
             Field::Model => found.text()?,
             Field::Options | Field::Config => found.object()?,
+            Field::Prompts | Field::Prompt => {}
         }
     }
+    asked.choices = asked.choices.saturating_mul(body.prompts.answered());
     Ok(asked)
 }
 
 /// Reads a complete body, whatever its fields say.
-fn read<'a>(format: &Format, body: &'a [u8]) -> Result<Body<'a>, Unreadable> {
+fn read<'a>(format: RequestFormat<'_>, body: &'a [u8]) -> Result<Body<'a>, Unreadable> {
     let text = std::str::from_utf8(body).map_err(|_| Unreadable::NotJson)?;
     let mut sink = Body::new(text, format);
     let mut scanner = Scanner::new(sink.watched(), super::scanner::PathSet::NONE, false);

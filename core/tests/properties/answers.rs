@@ -30,7 +30,7 @@ pub(crate) fn any_kind(generator: &mut Generator) -> (Format, Framing) {
     kinds[generator.below(kinds.len() as u64) as usize].clone()
 }
 
-/// Counts that the format can tell; some output at least, since the answer has text.
+/// Counts that the format can tell; some output at least, since the answer has text, or input.
 pub(crate) fn any_counts(format: &Format, generator: &mut Generator) -> TokenCounts {
     use TokenKind::*;
     let kinds: &[TokenKind] = match format {
@@ -62,9 +62,12 @@ pub(crate) fn any_counts(format: &Format, generator: &mut Generator) -> TokenCou
         let bits = generator.below(31);
         counts.set(*kind, generator.below(2) * generator.below(1 << bits));
     }
-    if kinds.contains(&Output) {
-        counts.add(Output, 1);
-    }
+    let least = if kinds.contains(&Output) {
+        Output
+    } else {
+        Input
+    };
+    counts.add(least, 1);
     counts
 }
 

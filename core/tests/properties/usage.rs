@@ -19,6 +19,8 @@ property! {
             let expected = match whole.pointer(&pointer) {
                 None | Some(Value::Null) => Err(Unreadable::Missing),
                 Some(value) => match value.as_u64().filter(|count| *count <= COUNT_MAX) {
+                    // Nothing read, nothing written: no answer costs that.
+                    Some(0) => Err(Unreadable::Missing),
                     Some(count) => Ok(count),
                     None => Err(Unreadable::Absurd),
                 },

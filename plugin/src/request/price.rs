@@ -288,7 +288,7 @@ fn terms_of(question: &Question<'_>, rule: &Rule, mode: Mode) -> Result<Priced, 
             }
             Body::Unread => {}
             Body::Whole(body) => {
-                let read = asked(tokens.format(), body);
+                let read = asked(tokens.request_format(), body);
                 let told = read.map_err(|_| Refusal::BodyUnreadable)?;
                 let limit = tokens.output_limit(told.output_tokens_max);
                 if mode == Mode::Enforce {
@@ -331,13 +331,13 @@ fn edited<'b>(
     told: &Asked,
 ) -> Result<Cow<'b, [u8]>, Refusal> {
     let unreadable = |_| Refusal::BodyUnreadable;
-    let format = tokens.format();
+    let form = tokens.request_format();
     let mut edited = Cow::Borrowed(body);
     if let OutputLimit::Write(max) = limit {
-        edited = Cow::Owned(with_output_max(format, &edited, max).map_err(unreadable)?);
+        edited = Cow::Owned(with_output_max(form, &edited, max).map_err(unreadable)?);
     }
     let is_silent = told.is_stream && !told.includes_usage;
-    if is_silent && tokens.includes_usage() && *format == Format::OpenAiChat {
+    if is_silent && tokens.includes_usage() && *form.format == Format::OpenAiChat {
         edited = Cow::Owned(with_usage(&edited).map_err(unreadable)?);
     }
     Ok(edited)

@@ -8,6 +8,7 @@
 use creditgate_core::amount::Amount;
 use creditgate_core::detail::{Added, Counts, Gathered, Heading, Row, StatusClass};
 use creditgate_core::protocol::{USAGE_ROWS_MAX, UsageAnswer, UsageRequest};
+use creditgate_core::rate_card::TokenTerms;
 
 use super::calls::{Question, Rest};
 use crate::gate::Gate;
@@ -66,12 +67,13 @@ impl Admitted {
     /// What usage detail says this request was.
     pub(crate) fn heading<'a>(&'a self, due: &'a Due) -> Heading<'a> {
         let models = self.models(due.model.as_ref());
+        let fixed = self.terms.rule.tokens().and_then(TokenTerms::fixed_model);
         Heading {
             account: self.credential.account,
             credential: Some(self.credential.hash),
             rule: self.terms.rule.id(),
             card_version: self.terms.card_version,
-            model: models.answered.or(models.asked),
+            model: models.answered.or(fixed).or(models.asked),
             status: StatusClass::of(self.response.status),
             settled_by: due.by,
         }

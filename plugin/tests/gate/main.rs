@@ -18,6 +18,7 @@ mod returning;
 mod routes;
 mod settling;
 mod signals;
+mod tokens;
 mod units;
 mod usage;
 mod waiting;

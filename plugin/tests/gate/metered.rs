@@ -8,20 +8,20 @@ use crate::world::{Fate, Worker, World, key};
 
 const CLIENT_LEFT: u64 = 0x4000;
 const UPSTREAM_CUT: u64 = 0x40;
-const READS: &str = r#", "reads_bodies": true"#;
+pub(crate) const READS: &str = r#", "reads_bodies": true"#;
 
 /// A world with these rules, where an input token costs 1 and one of output 2.
-fn world(purse: i64, config: &str, rules: Value) -> World {
+pub(crate) fn world(purse: i64, config: &str, rules: Value) -> World {
     World::with_rules(purse, config, rules)
 }
 
-fn chat() -> Value {
+pub(crate) fn chat() -> Value {
     json!([{ "id": "chat", "methods": ["POST"], "path": { "exact": "/chat" },
         "tokens": { "format": "openai_chat", "output_tokens_max": 50 } }])
 }
 
 /// A request to /chat, with its body in two pieces.
-fn ask(world: &mut World, body: &Value) -> u32 {
+pub(crate) fn ask(world: &mut World, body: &Value) -> u32 {
     let body = body.to_string();
     let key = key(1);
     let headers = [("x-api-key", key.as_bytes())];
@@ -38,7 +38,7 @@ fn ask(world: &mut World, body: &Value) -> u32 {
     id
 }
 
-fn answer(world: &mut World, id: u32, content_type: &str, pieces: &[&str]) {
+pub(crate) fn answer(world: &mut World, id: u32, content_type: &str, pieces: &[&str]) {
     let worker = &mut world.workers[0];
     worker.set_upstream_header(id, "content-type", content_type);
     worker.respond(id, 200, false);
@@ -47,7 +47,7 @@ fn answer(world: &mut World, id: u32, content_type: &str, pieces: &[&str]) {
     }
 }
 
-fn spent(world: &mut World) -> (i64, i64) {
+pub(crate) fn spent(world: &mut World) -> (i64, i64) {
     world.pass(3_000);
     let account = world.plane.first();
     (account.spent(), account.outstanding())

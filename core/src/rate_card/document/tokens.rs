@@ -1,7 +1,8 @@
 //! How a rule charges the tokens that an answer used.
 
+use super::given;
 use super::is_default;
-use crate::usage::Format;
+use crate::usage::{Format, OutputLimitField};
 use serde::{Deserialize, Serialize};
 
 /// How the tokens of a rule's requests are read, priced and kept within bounds.
@@ -22,6 +23,16 @@ pub struct TokensDocument {
     /// that names none: 1 to 10000000.
     #[serde(default = "default_output_tokens_max")]
     pub output_tokens_max: u64,
+    /// The one field of requests that the upstream obeys as the limit to its output, of
+    /// `openai_chat` and `pointers`: it alone counts as one, and is written. If absent, each that
+    /// is known does, which a client can choose from.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "OutputLimitField"))]
+    pub output_limit_field: Option<OutputLimitField>,
     /// What befalls a request that asks for more than `output_tokens_max`; `refuse` if absent.
     #[serde(default, skip_serializing_if = "is_default")]
     pub over_max: OverMax,
@@ -35,7 +46,7 @@ pub struct TokensDocument {
 }
 
 /// Whose prices are charged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PricedBy {
@@ -45,6 +56,9 @@ pub enum PricedBy {
     Answered,
     /// Those of the model that the request asks for.
     Requested,
+    /// Those of this model, which the card lists, whatever request and answer name: for upstreams
+    /// that choose the model by the path.
+    Model(String),
 }
 
 /// What befalls a request for a model that is not listed.

@@ -1,5 +1,7 @@
 //! What requests cost, reckoned by hand.
 
+mod models;
+
 use super::*;
 use crate::amount::Amount;
 use crate::usage::{TokenCounts, TokenKind};
@@ -102,30 +104,6 @@ fn a_long_context_is_dearer_for_all_tokens_of_the_request() {
         cost(&card, &used(200_001), asked("gemini")),
         Ok(200_001 * 2500 + 15_000)
     );
-}
-
-#[test]
-fn the_model_that_answers_is_charged_but_never_above_a_strict_promise() {
-    let used = tokens(&[(TokenKind::Input, 10)]);
-    let models = |asked, answered| Models {
-        asked: Some(asked),
-        answered: Some(answered),
-    };
-    let strict = metered(json!({"tokens": {"format": CHAT}}));
-    let expected = metered(json!({"tokens": {"format": CHAT}, "promise": "expected"}));
-    let requested = metered(json!({"tokens": {"format": CHAT, "priced_by": "requested"}}));
-    for (card, models, units) in [
-        (&strict, models("gpt-4o", "gpt-4o-mini"), 1500),
-        (&strict, models("gpt-4o-mini", "gpt-4o"), 1500),
-        (&strict, models("gpt-4o", "other"), 25_000),
-        (&expected, models("gpt-4o-mini", "gpt-4o"), 25_000),
-        (&expected, models("other", "gpt-4o"), 25_000),
-        (&requested, models("gpt-4o", "gpt-4o-mini"), 25_000),
-    ] {
-        assert_eq!(cost(card, &used, models), Ok(units), "{models:?}");
-    }
-    let stand_in = json!({"tokens": {"format": CHAT, "unknown_model": {"as": "gpt-4o-x"}}});
-    assert_eq!(cost(&metered(stand_in), &used, asked("other")), Ok(1500));
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Edits of a request's body: a splice of its text, so that all else stays as it came.
 
 use super::fields::{Body, Field, Found, Kind};
-use super::read;
-use crate::usage::Unreadable;
+use super::{RequestFormat, read};
 use crate::usage::format::Format;
+use crate::usage::{OutputLimitField, Unreadable};
 use std::ops::Range;
 
 /// The body with `stream_options.include_usage` set, so that a stream of OpenAI's chat
@@ -12,7 +12,7 @@ use std::ops::Range;
 /// # Errors
 /// As [`asked`](super::asked).
 pub fn with_usage(body: &[u8]) -> Result<Vec<u8>, Unreadable> {
-    let body = read(&Format::OpenAiChat, body)?;
+    let body = read((&Format::OpenAiChat).into(), body)?;
     let find = |wanted| body.told().find(|(field, _)| *field == wanted);
     let options = find(Field::Options).map(|(_, found)| found);
     let edit = match (options, find(Field::IncludeUsage)) {
@@ -25,14 +25,19 @@ pub fn with_usage(body: &[u8]) -> Result<Vec<u8>, Unreadable> {
 }
 
 /// The body with a limit on its output of at most so many tokens: larger limits are
-/// lowered, and where there is none it is inserted, under the name that the format's
-/// documentation gives it today (`max_completion_tokens` of OpenAI's chat).
+/// lowered, and where there is none it is inserted, under the name that was chosen, or that
+/// the format's documentation gives it today (`max_completion_tokens` of OpenAI's chat).
 ///
 /// # Errors
 /// As [`asked`](super::asked); [`Unreadable::Unsupported`] if there is no limit and the
-/// format is [`Format::Pointers`], which doesn't know what it would be called.
-pub fn with_output_max(format: &Format, body: &[u8], max: u64) -> Result<Vec<u8>, Unreadable> {
-    let body = read(format, body)?;
+/// format is [`Format::Pointers`], and nobody said what it would be called.
+pub fn with_output_max<'a>(
+    format: impl Into<RequestFormat<'a>>,
+    body: &[u8],
+    max: u64,
+) -> Result<Vec<u8>, Unreadable> {
+    let form = format.into();
+    let body = read(form, body)?;
     let text = max.to_string();
     let mut edits = Vec::new();
     let mut blank = None;
@@ -48,16 +53,19 @@ pub fn with_output_max(format: &Format, body: &[u8], max: u64) -> Result<Vec<u8>
             None => blank = Some(found),
         }
     }
-    if !has_limit {
-        match (blank, format) {
-            (Some(blank), _) => edits.push(blank.replaced_by(&text)),
-            (None, Format::OpenAiChat) => edits.push(body.at_top("max_completion_tokens", &text)),
-            (None, Format::OpenAiResponses) => edits.push(body.at_top("max_output_tokens", &text)),
-            (None, Format::AnthropicMessages) => edits.push(body.at_top("max_tokens", &text)),
-            (None, Format::Gemini) => edits.push(body.in_config(&text)?),
-            (None, Format::OpenAiEmbeddings) => {}
-            (None, Format::Pointers(_)) => return Err(Unreadable::Unsupported),
-        }
+    if let Some(blank) = blank.filter(|_| !has_limit) {
+        edits.push(blank.replaced_by(&text));
+    } else if !has_limit {
+        use OutputLimitField::{MaxCompletionTokens, MaxOutputTokens, MaxTokens};
+        let name = match form.format {
+            Format::OpenAiChat => form.output_limit.unwrap_or(MaxCompletionTokens),
+            Format::OpenAiResponses => MaxOutputTokens,
+            Format::AnthropicMessages => MaxTokens,
+            Format::Pointers(_) => form.output_limit.ok_or(Unreadable::Unsupported)?,
+            Format::Gemini => return Ok(body.spliced(vec![body.in_config(&text)?])),
+            Format::OpenAiEmbeddings => return Ok(body.text.into()),
+        };
+        edits.push(body.at_top(name.as_str(), &text));
     }
     Ok(body.spliced(edits))
 }

@@ -50,6 +50,43 @@ fn usage_that_is_not_there_is_missing() {
 }
 
 #[test]
+fn an_answer_that_used_nothing_at_all_did_not_tell() {
+    let pointers = serde_json::from_str(r#"{"pointers":{"output":"/out"}}"#).unwrap();
+    for (format, zero, one) in [
+        (
+            Format::OpenAiChat,
+            r#"{"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}"#,
+            r#"{"usage":{"prompt_tokens":1,"completion_tokens":0}}"#,
+        ),
+        (
+            Format::OpenAiResponses,
+            r#"{"usage":{"input_tokens":0,"output_tokens":0}}"#,
+            r#"{"usage":{"input_tokens":0,"output_tokens":1}}"#,
+        ),
+        (
+            Format::OpenAiEmbeddings,
+            r#"{"usage":{"prompt_tokens":0}}"#,
+            r#"{"usage":{"prompt_tokens":1}}"#,
+        ),
+        (
+            Format::AnthropicMessages,
+            r#"{"usage":{"input_tokens":0,"output_tokens":0}}"#,
+            r#"{"usage":{"input_tokens":0,"cache_read_input_tokens":1,"output_tokens":0}}"#,
+        ),
+        (
+            Format::Gemini,
+            r#"{"usageMetadata":{"promptTokenCount":0,"totalTokenCount":0}}"#,
+            r#"{"usageMetadata":{"promptTokenCount":0,"totalTokenCount":1}}"#,
+        ),
+        (pointers, r#"{"out":0}"#, r#"{"out":1}"#),
+    ] {
+        let usage = usage_of(&format, Framing::Json, zero);
+        assert_eq!(usage, Err(Unreadable::Missing), "{zero}");
+        assert!(usage_of(&format, Framing::Json, one).is_ok(), "{one}");
+    }
+}
+
+#[test]
 fn the_last_of_equal_keys_wins() {
     for (body, expected) in [
         (

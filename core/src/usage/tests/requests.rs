@@ -1,7 +1,8 @@
 //! What requests ask for, and the edits of their bodies.
 
 use super::ModelName;
-use crate::usage::{Asked, Format, Unreadable, asked, with_output_max, with_usage};
+use crate::usage::OutputLimitField::{self, MaxCompletionTokens, MaxOutputTokens, MaxTokens};
+use crate::usage::{Asked, Format, RequestFormat, Unreadable, asked, with_output_max, with_usage};
 
 fn pointers() -> Format {
     serde_json::from_str(r#"{"pointers":{"input":"/in"}}"#).unwrap()
@@ -79,6 +80,43 @@ fn each_format_has_its_own_names() {
         ),
     ] {
         assert_eq!(limit(&format, body), expected, "{body}");
+    }
+}
+
+#[test]
+fn each_prompt_of_a_list_is_answered_as_often_as_is_asked() {
+    let thousand = format!(r#"{{"prompt":[{}"x"],"n":2}}"#, r#""x","#.repeat(999));
+    for (body, answers) in [
+        (r#"{"prompt":"abc"}"#, 1),
+        (r#"{"prompt":null,"n":2}"#, 2),
+        (r#"{"prompt":[],"n":2}"#, 2),
+        (r#"{"prompt":["a"],"n":2}"#, 2),
+        (r#"{"prompt":["a","b","c"],"best_of":4,"n":2}"#, 12),
+        (r#"{"n":2,"prompt":[" ]", "\",["]}"#, 4),
+        // One prompt, in tokens; two of them; what nobody should send counts as much as it can.
+        (r#"{"prompt":[1,2,-3,4.5]}"#, 1),
+        (r#"{"prompt":[[1,2],[3]]}"#, 2),
+        (r#"{"prompt":[[]]}"#, 1),
+        (r#"{"prompt":[1,"a",null]}"#, 3),
+        (r#"{"prompt":{"*":["a","b"]}}"#, 1),
+        (r#"{"prompt":"a","prompt_embeds":["eA==","eQ=="]}"#, 3),
+        (&thousand, 2000),
+    ] {
+        let asked = asked(&Format::OpenAiChat, body.as_bytes()).unwrap();
+        assert_eq!(asked.choices, answers, "{body}");
+    }
+    let asked = |format, body: &str| asked(&format, body.as_bytes());
+    assert_eq!(asked(pointers(), &thousand).unwrap().choices, 2000);
+    assert_eq!(
+        asked(Format::AnthropicMessages, &thousand).unwrap().choices,
+        1
+    );
+    for body in [
+        r#"{"prompt":"a","prompt":["a","b"]}"#,
+        r#"{"Prompt":["a","b"]}"#,
+    ] {
+        let read = asked(Format::OpenAiChat, body);
+        assert_eq!(read, Err(Unreadable::Ambiguous), "{body}");
     }
 }
 
@@ -257,4 +295,62 @@ fn a_limit_is_lowered_or_inserted() {
         let read = text(with_output_max(format, body.as_bytes(), 99));
         assert_eq!(read, Err(error), "{body}");
     }
+}
+
+#[test]
+fn only_the_limit_that_the_upstream_obeys_is_one() {
+    let both = r#"{"max_completion_tokens":1,"max_tokens":700}"#;
+    let (chat, pointers) = (Format::OpenAiChat, pointers());
+    let of = |format, field: OutputLimitField, body: &str| {
+        let form = RequestFormat {
+            format,
+            output_limit: Some(field),
+        };
+        let limit = asked(form, body.as_bytes()).map(|asked| asked.output_tokens_max);
+        (limit, text(with_output_max(form, body.as_bytes(), 99)))
+    };
+    for (format, field, body, limit, edited) in [
+        (
+            &chat,
+            MaxTokens,
+            r#"{"max_completion_tokens":1}"#,
+            None,
+            r#"{"max_tokens":99,"max_completion_tokens":1}"#,
+        ),
+        (
+            &chat,
+            MaxTokens,
+            r#"{"max_completion_tokens":"odd","max_tokens":null}"#,
+            None,
+            r#"{"max_completion_tokens":"odd","max_tokens":99}"#,
+        ),
+        (
+            &chat,
+            MaxTokens,
+            both,
+            Some(700),
+            r#"{"max_completion_tokens":1,"max_tokens":99}"#,
+        ),
+        (&chat, MaxCompletionTokens, both, Some(1), both),
+        (
+            &chat,
+            MaxCompletionTokens,
+            r#"{"max_tokens":1}"#,
+            None,
+            r#"{"max_completion_tokens":99,"max_tokens":1}"#,
+        ),
+        (
+            &pointers,
+            MaxOutputTokens,
+            r#"{"max_tokens":1}"#,
+            None,
+            r#"{"max_output_tokens":99,"max_tokens":1}"#,
+        ),
+    ] {
+        let expected = (Ok(limit), Ok(edited.to_owned()));
+        assert_eq!(of(format, field, body), expected, "{body}");
+    }
+    // In another spelling Go's reader might still take it for the limit.
+    let odd = r#"{"max_tokens":1,"MAX_TOKENS":9}"#;
+    assert_eq!(of(&chat, MaxTokens, odd).0, Err(Unreadable::Ambiguous));
 }

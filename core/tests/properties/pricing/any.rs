@@ -34,7 +34,11 @@ pub(super) fn any_document(generator: &mut Generator, promise: &str) -> Value {
         "tokens": {
             "format": generator.pick(&["openai_chat", "anthropic_messages"]), "over_max": over,
             "output_tokens_max": 1 + generator.below(200), "unknown_model": {"as": "o4"},
-            "priced_by": generator.pick(&["answered", "requested"]),
+            "priced_by": match generator.below(3) {
+                0 => json!("answered"),
+                1 => json!("requested"),
+                _ => json!({"model": "gpt*"}),
+            },
         },
     });
     if generator.one_in(2) {

@@ -230,6 +230,21 @@ fn a_fault_in_the_terms_of_a_rule_is_named() {
             "model_unknown",
         ),
         (
+            tokens("priced_by", json!({"model": "none"})),
+            "tokens/priced_by/model",
+            "model_unknown",
+        ),
+        (
+            tokens("output_limit_field", json!("max_tokens")),
+            "tokens/output_limit_field",
+            "output_limit_field_invalid",
+        ),
+        (
+            tokens("output_limit_field", json!("n")),
+            "tokens/output_limit_field",
+            "rate_card_invalid",
+        ),
+        (
             tokens("output_tokens_max", json!(0)),
             "tokens/output_tokens_max",
             "count_out_of_range",

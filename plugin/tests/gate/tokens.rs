@@ -1,0 +1,73 @@
+//! What a request for tokens may cost, however the client asks for it.
+
+use serde_json::json;
+
+use crate::metered::{READS, answer, ask, chat, spent, world};
+
+#[test]
+fn each_prompt_of_a_list_is_reserved_for() {
+    let mut world = world(10_000, READS, chat());
+    let body = json!({ "model": "small", "prompt": vec!["a"; 30], "n": 2, "max_tokens": 20 });
+    let bytes = i64::try_from(body.to_string().len()).unwrap();
+    ask(&mut world, &body);
+    let held = world.shared.cell().counters.held().get();
+    assert_eq!(held, bytes + 30 * 2 * 20 * 2);
+}
+
+#[test]
+fn an_answer_that_says_it_used_nothing_costs_its_estimate() {
+    let mut world = world(1_000, READS, chat());
+    let body = json!({ "model": "small", "max_tokens": 20, "messages": [] });
+    let bytes = body.to_string().len();
+    let id = ask(&mut world, &body);
+    let usage = r#"{"model": "small", "usage": {"prompt_tokens": 0, "completion_tokens": 0}}"#;
+    answer(&mut world, id, "application/json", &[usage]);
+    world.workers[0].finish(id);
+    let log = world.workers[0].access_log(id);
+    let estimate = (bytes + 20 * 2).to_string();
+    assert_eq!(
+        (&log["settled_by"], &log["cost"]),
+        (&json!("estimate"), &json!(estimate))
+    );
+}
+
+#[test]
+fn where_the_path_chooses_the_model_the_body_chooses_no_price() {
+    let mut rules = chat();
+    rules[0]["tokens"]["priced_by"] = json!({ "model": "large" });
+    let mut world = world(10_000, READS, rules);
+    for body in [
+        json!({ "model": "small", "max_tokens": 20 }),
+        json!({ "model": "unheard-of", "max_tokens": 20 }),
+        json!({ "max_tokens": 20 }),
+    ] {
+        let bytes = i64::try_from(body.to_string().len()).unwrap();
+        let id = ask(&mut world, &body);
+        let held = world.shared.cell().counters.held().get();
+        assert_eq!(held, bytes * 10 + 20 * 20, "{body}");
+        let usage = r#"{"model": "small", "usage": {"prompt_tokens": 7, "completion_tokens": 5}}"#;
+        answer(&mut world, id, "application/json", &[usage]);
+        world.workers[0].finish(id);
+        assert_eq!(world.workers[0].access_log(id)["cost"], "170", "{body}");
+    }
+    assert_eq!(spent(&mut world), (3 * 170, 0));
+}
+
+#[test]
+fn a_limit_that_the_upstream_does_not_know_is_none() {
+    let mut rules = chat();
+    rules[0]["tokens"]["output_limit_field"] = json!("max_tokens");
+    let mut world = world(10_000, READS, rules);
+    let body = json!({ "model": "small", "max_completion_tokens": 1 });
+    let bytes = i64::try_from(body.to_string().len()).unwrap();
+    let id = ask(&mut world, &body);
+    assert_eq!(world.shared.cell().counters.held().get(), bytes + 50 * 2);
+    let sent = world.workers[0].body(id);
+    let sent: serde_json::Value = serde_json::from_str(&sent).unwrap();
+    let expected = json!({ "model": "small", "max_completion_tokens": 1, "max_tokens": 50 });
+    assert_eq!(sent, expected);
+    // The one that it knows is heeded, and may be too large.
+    let id = ask(&mut world, &json!({ "model": "small", "max_tokens": 51 }));
+    let refusal = world.workers[0].refusal(id);
+    assert_eq!(refusal, (400, "output_over_max".into()));
+}
