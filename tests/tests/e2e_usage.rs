@@ -186,6 +186,10 @@ async fn a_request_id_leads_from_the_log_to_price_lease_and_entry() -> Result<()
         scene.customer("bob", "100").await?,
     );
     let admin = &scene.admin;
+    let pricing = format!("/v1/customers/{}/pricing", ada.name);
+    let own =
+        json!({"rate_cards": [{"rate_card": CARD, "rules": [{"rule": "report", "price": "4"}]}]});
+    admin.put(&pricing, &own).await?;
     for key in [&ada.key, &bob.key] {
         assert_eq!(envoy.send(get("/v1/report", key)).await?.status, 200);
     }
@@ -195,6 +199,7 @@ async fn a_request_id_leads_from_the_log_to_price_lease_and_entry() -> Result<()
     let mut dearer = card();
     dearer["rules"][1]["price"] = json!(50);
     admin.rate_card(CARD, &dearer).await?;
+    admin.put(&pricing, &json!({})).await?;
     envoy.terminate().await?;
 
     // 1. The line of the request.
@@ -217,7 +222,7 @@ async fn a_request_id_leads_from_the_log_to_price_lease_and_entry() -> Result<()
     let credit: Value = serde_json::from_str(&text(line, "credit")?)?;
     assert_eq!(
         (&credit["customer"], &credit["cost"]),
-        (&json!("ada"), &json!("5"))
+        (&json!("ada"), &json!("4"))
     );
 
     // 2. The price that it was admitted by.
@@ -233,6 +238,12 @@ async fn a_request_id_leads_from_the_log_to_price_lease_and_entry() -> Result<()
     let rules = card["document"]["rules"].as_array().context("rules")?;
     let rule = rules.iter().find(|rule| rule["id"] == credit["rule"]);
     assert_eq!(rule.context("the rule")?["price"], json!("5"));
+    let version = &credit["pricing_version"];
+    let own = admin.get(&format!("{pricing}?version={version}")).await?;
+    assert_eq!(
+        own["rate_cards"][0]["rules"][0],
+        json!({"rule": "report", "price": "4"})
+    );
 
     // 3. The lease that it was paid from.
     let (account, number) = (text(&credit, "account")?, text(&credit, "lease")?);
@@ -241,7 +252,7 @@ async fn a_request_id_leads_from_the_log_to_price_lease_and_entry() -> Result<()
     assert_eq!(leases.len(), 1, "{leases:?}");
     assert_eq!(
         (&leases[0]["account_id"], &leases[0]["settled"]),
-        (&json!(account), &json!("5"))
+        (&json!(account), &json!("4"))
     );
 
     // 4. The entry that booked it, and the lots that paid.
@@ -252,7 +263,7 @@ async fn a_request_id_leads_from_the_log_to_price_lease_and_entry() -> Result<()
     assert_eq!(booked.len(), 1, "{booked:?}");
     assert_eq!(
         (&booked[0]["amount"], &booked[0]["lease_id"]),
-        (&json!("5"), &json!(lease))
+        (&json!("4"), &json!(lease))
     );
     let lots = admin
         .list(&format!("/v1/wallets/{}/lots", ada.wallet))

@@ -198,6 +198,8 @@ pub struct Book {
     pub applications: Vec<Application>,
     /// What the customer pays otherwise than the rate cards say; none if that was never set.
     pub pricing: Option<PricingVersion>,
+    /// Versions of the pricing that were replaced since the book was loaded, oldest first.
+    pub replaced_pricings: Vec<PricingVersion>,
 }
 
 impl Book {
@@ -223,6 +225,7 @@ impl Book {
             schedules: Vec::new(),
             applications: Vec::new(),
             pricing: None,
+            replaced_pricings: Vec::new(),
         }
     }
 

@@ -18,14 +18,34 @@ use crate::refusal::Refusal;
 use crate::registry::Registry;
 use crate::time::Timestamp;
 
-/// A customer's pricing, as it is now.
+/// One version of a customer's pricing. All of them are kept: access logs name them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PricingVersion {
     /// Grows by one with each change.
     pub version: u32,
     /// The discounts and prices; empty if there are none any more.
     pub document: Arc<PricingDocument>,
-    /// When it last changed.
+    /// When it was set.
+    pub changed_at: Timestamp,
+}
+
+impl PricingVersion {
+    /// What there is to know of it without its prices.
+    #[must_use]
+    pub const fn head(&self) -> PricingHead {
+        PricingHead {
+            version: self.version,
+            changed_at: self.changed_at,
+        }
+    }
+}
+
+/// A version of a customer's pricing, without its prices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PricingHead {
+    /// Grows by one with each change.
+    pub version: u32,
+    /// When it was set.
     pub changed_at: Timestamp,
 }
 
@@ -49,7 +69,8 @@ pub fn set(
         document: Arc::new(document),
         changed_at: context.now,
     };
-    book.pricing = Some(pricing.clone());
+    let replaced = book.pricing.replace(pricing.clone());
+    book.replaced_pricings.extend(replaced);
     credential::forget(book, context.now);
     Ok(pricing)
 }

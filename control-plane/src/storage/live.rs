@@ -6,6 +6,7 @@
 
 use creditgate_ledger::claim::Claim;
 use creditgate_ledger::grant::{Application, Grant, GrantScope, Schedule};
+use creditgate_ledger::pricing::PricingVersion;
 use creditgate_ledger::subscription::{Subscription, SubscriptionStatus};
 use creditgate_ledger::{Book, ConsumerKey, Lease, LeaseState, Timestamp};
 
@@ -50,6 +51,15 @@ pub(crate) fn is_live_schedule(schedule: &Schedule) -> bool {
 /// It is tried again.
 pub(crate) fn is_live_application(application: &Application) -> bool {
     application.is_live()
+}
+
+/// The versions of the pricing that came since the book was loaded, oldest first.
+pub(crate) fn new_pricings<'a>(
+    before: &'a Book,
+    after: &'a Book,
+) -> impl Iterator<Item = &'a PricingVersion> {
+    let all = after.replaced_pricings.iter().chain(&after.pricing);
+    all.filter(|row| before.pricing.as_ref() != Some(*row))
 }
 
 /// The instants at which time alone changes something for the customer, of live rows.

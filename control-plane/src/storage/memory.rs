@@ -15,6 +15,7 @@ use creditgate_ledger::id::{
     AccountId, ApplicationId, ClaimId, CustomerId, DeliveryId, EndpointId, EventId, InstanceId,
     KeyId, LeaseId, LotId, WalletId,
 };
+use creditgate_ledger::pricing::{PricingHead, PricingVersion};
 use creditgate_ledger::rate_card::{RateCardHead, RateCardVersion};
 use creditgate_ledger::subscription::Subscription;
 use creditgate_ledger::usage::Total;
@@ -121,6 +122,8 @@ look! {
     registry() -> Arc<Registry>;
     rate_card(name: &str, version: u64) -> Option<RateCardVersion>;
     rate_card_versions(name: &str, page: PageRequest) -> Page<RateCardHead>;
+    pricing(customer: CustomerId, version: u32) -> Option<PricingVersion>;
+    pricing_versions(customer: CustomerId, page: PageRequest) -> Page<PricingHead>;
     book(target: &Target) -> Option<Book>;
     customer(target: &Target) -> Option<Customer>;
     customers(filter: CustomerFilter, page: PageRequest) -> Page<Customer>;

@@ -19,6 +19,7 @@ use creditgate_ledger::id::{
     AccountId, ApplicationId, ClaimId, CustomerId, DeliveryId, EndpointId, EventId, InstanceId,
     KeyId, LeaseId, LotId, WalletId,
 };
+use creditgate_ledger::pricing::{PricingHead, PricingVersion};
 use creditgate_ledger::rate_card::{RateCardHead, RateCardVersion};
 use creditgate_ledger::subscription::Subscription;
 use creditgate_ledger::usage;
@@ -149,6 +150,20 @@ pub trait Reader: Send + Sync + 'static {
         name: &str,
         page: PageRequest,
     ) -> Result<Page<RateCardHead>, StorageError>;
+
+    /// One version of a customer's pricing, also an old one.
+    fn pricing(
+        &self,
+        customer: CustomerId,
+        version: u32,
+    ) -> Result<Option<PricingVersion>, StorageError>;
+
+    /// All versions of a customer's pricing, newest first.
+    fn pricing_versions(
+        &self,
+        customer: CustomerId,
+        page: PageRequest,
+    ) -> Result<Page<PricingHead>, StorageError>;
 
     /// A customer's live rows.
     fn book(&self, target: &Target) -> Result<Option<Book>, StorageError>;

@@ -36,6 +36,7 @@ mod party;
 #[cfg(test)]
 mod plans;
 mod pool;
+mod pricing;
 mod reads;
 mod registry;
 mod subscription;

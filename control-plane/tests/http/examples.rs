@@ -36,6 +36,7 @@ pub(crate) const READS: &str = "
 /v1/rate-cards/{name} /v1/rate-cards/n
 /v1/rate-cards/{name}/versions /v1/rate-cards/edge/versions
 /v1/customers/{id}/pricing /v1/customers/ada/pricing
+/v1/customers/{id}/pricing/versions /v1/customers/ada/pricing/versions
 /v1/gateways
 /v1/gateways/{id} /v1/gateways/edge
 /v1/gateways/{id}/keys /v1/gateways/edge/keys

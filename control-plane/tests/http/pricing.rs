@@ -104,6 +104,51 @@ async fn a_pricing_is_shown_as_it_was_set_also_after_a_restart() {
 }
 
 #[tokio::test]
+async fn every_version_of_a_pricing_is_found_by_the_number_that_access_logs_name() {
+    let (plane, _, _) = furnished().await;
+    let path = "/v1/customers/ada/pricing";
+    let versions = format!("{path}/versions");
+    assert_eq!(plane.get(&versions).await.body["data"], json!([]));
+    let set = [
+        plane.put(path, pricing()).await,
+        plane.put(path, json!({"discount_ppm": 7})).await,
+        plane.put(path, json!({})).await,
+    ];
+    let plane = plane.restart().await;
+    for (set, version) in set.iter().zip(1..) {
+        let found = plane.get(&format!("{path}?version={version}")).await;
+        assert_eq!((found.status, &found.bytes), (200, &set.bytes));
+    }
+    assert_eq!(plane.get(path).await.bytes, set[2].bytes);
+    let listed = plane.get(&format!("{versions}?limit=2")).await;
+    let head = |set: &Value| json!({"version": set["version"], "changed_at": set["changed_at"]});
+    let newest = json!([head(&set[2].body), head(&set[1].body)]);
+    assert_eq!(listed.body["data"], newest);
+    let cursor = listed.text("next_cursor");
+    let rest = plane.get(&format!("{versions}?cursor={cursor}")).await;
+    let oldest = json!({"data": [head(&set[0].body)], "next_cursor": null});
+    assert_eq!(rest.body, oldest);
+    for (path, status, code) in [
+        (format!("{path}?version=0"), 404, "not_found"),
+        (format!("{path}?version=4"), 404, "not_found"),
+        (format!("{path}?version=one"), 400, "query_invalid"),
+        (
+            "/v1/customers/nobody/pricing?version=1".to_owned(),
+            404,
+            "not_found",
+        ),
+        (
+            "/v1/customers/nobody/pricing/versions".to_owned(),
+            404,
+            "not_found",
+        ),
+    ] {
+        let answer = plane.get(&path).await;
+        assert_eq!((answer.status, answer.code()), (status, code), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_customer_with_own_prices_is_looked_up_without_fetching_what_the_listed_price_needs() {
     let (plane, edge, key) = furnished().await;
     let elsewhere = edge.know(&plane, &key, 1, 9_000).await;

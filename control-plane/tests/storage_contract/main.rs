@@ -12,6 +12,7 @@ mod loads;
 mod memory_only;
 mod names;
 mod outbox;
+mod pricings;
 mod reads;
 mod rows;
 mod sqlite_only;

@@ -8,13 +8,14 @@ use creditgate::storage::{
     ChangeSet, EntryFilter, LeaseFilter, LotFilter, PageRequest, Reader, Storage, Target,
 };
 use creditgate_core::key::credential_hash;
-use creditgate_core::rate_card::RateCardDocument;
+use creditgate_core::rate_card::{Discount, PricingDocument, RateCardDocument};
 use creditgate_ledger::chain::{Chain, ChainHash};
 use creditgate_ledger::id::{CustomerId, InstanceId};
 use creditgate_ledger::rate_card::{RateCardHead, RateCardState, RateCardVersion};
 use creditgate_ledger::registry::{Gateway, GatewayKey};
 use creditgate_ledger::{
-    Book, Entry, EntryKind, Fact, Lot, Timestamp, WalletStatus, credential, expiry, top_up, wallet,
+    Book, Entry, EntryKind, Fact, Lot, Timestamp, WalletStatus, credential, expiry, pricing,
+    top_up, wallet,
 };
 use rusqlite::Connection;
 
@@ -304,4 +305,40 @@ fn upgrade_that_fails_leaves_the_database_as_it_was() {
     assert!(error.contains("reason"), "{error}");
     assert_eq!(rows(), before);
     assert_eq!(before.1, 1);
+}
+
+/// As before every version of a pricing was kept.
+const ONE_PRICING: &str = "
+    CREATE TABLE customer_pricing (
+        customer   BLOB PRIMARY KEY REFERENCES customer (id),
+        version    INTEGER NOT NULL,
+        document   TEXT NOT NULL,
+        changed_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO customer_pricing SELECT customer, version, document, changed_at
+        FROM customer_pricing_version WHERE version = 2;
+    DROP TABLE customer_pricing_version;
+    PRAGMA user_version = 6;";
+
+#[test]
+fn a_pricing_of_which_only_the_newest_was_kept_comes_along() {
+    let mut desk = Desk::<Sqlite>::new();
+    let customer = desk.customer("ada").id;
+    for discount in [1, 2] {
+        let document = PricingDocument {
+            discount_ppm: Discount::new(discount).unwrap(),
+            ..PricingDocument::default()
+        };
+        desk.decide(customer, |book, _, context| {
+            pricing::set(book, context, document).unwrap()
+        });
+    }
+    let before = desk.book(customer).pricing;
+    let connection = Connection::open(desk.backend.path()).unwrap();
+    connection.execute_batch(ONE_PRICING).unwrap();
+    drop(connection);
+    let desk = desk.reopen();
+    assert_eq!(desk.book(customer).pricing, before);
+    assert_eq!(desk.reader().pricing(customer, 2).unwrap(), before);
+    assert_eq!(desk.reader().pricing(customer, 1).unwrap(), None);
 }

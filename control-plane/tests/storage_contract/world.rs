@@ -4,6 +4,7 @@ use creditgate::storage::{BookChange, ChangeSet, Reader, Storage, Target};
 use creditgate_ledger::audit::AuditRecord;
 use creditgate_ledger::grant::{Grant, GrantScope};
 use creditgate_ledger::id::CustomerId;
+use creditgate_ledger::pricing::PricingVersion;
 use creditgate_ledger::subscription::SubscriptionStatus;
 use creditgate_ledger::webhook::{Attempt, Delivery};
 use creditgate_ledger::{Book, Entry, Event, Registry};
@@ -268,7 +269,11 @@ fn add_terms(fill: &mut Fill, book: &mut Book, registry: &Registry) {
 fn change_rows(fill: &mut Fill, book: &mut Book) {
     let customer = book.customer.id;
     book.customer.name = fill.maybe(Fill::text);
-    book.pricing = Some(fill.pricing());
+    let version = book.pricing.as_ref().map_or(1, |before| before.version + 1);
+    book.pricing = Some(PricingVersion {
+        version,
+        ..fill.pricing()
+    });
     for row in &mut book.accounts {
         *row = fill.account(customer, Some(row));
     }

@@ -5,9 +5,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use creditgate_core::rate_card::{CardPricingDocument, PricingDocument};
-use creditgate_ledger::pricing::PricingVersion;
-use serde::Serialize;
-use utoipa::ToSchema;
+use creditgate_ledger::pricing::{PricingHead, PricingVersion};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -15,12 +15,15 @@ use super::customer;
 use crate::command::{Command, Outcome};
 use crate::http::Shared;
 use crate::http::answer::write;
-use crate::http::body::{PRICING_MAX, Path, Write};
+use crate::http::body::{PRICING_MAX, Params, Path, Write};
+use crate::http::list::{List, PageQuery};
 use crate::http::openapi;
 use crate::problem::Problem;
 
 pub(super) fn routes() -> OpenApiRouter<Shared> {
-    OpenApiRouter::new().routes(routes!(put_pricing, get_pricing))
+    OpenApiRouter::new()
+        .routes(routes!(put_pricing, get_pricing))
+        .routes(routes!(list_pricing_versions))
 }
 
 /// What a customer pays otherwise than the rate cards say. What is set for a model counts before
@@ -36,7 +39,7 @@ struct PricingView {
     /// What differs by rate card.
     #[schema(schema_with = openapi::card_pricings)]
     rate_cards: Vec<CardPricingDocument>,
-    /// When it last changed.
+    /// When it was set; null if nothing ever was.
     changed_at: Option<String>,
 }
 
@@ -79,19 +82,75 @@ async fn put_pricing(
     .await
 }
 
-/// Shows what a customer pays otherwise than the rate cards say.
+/// Which version.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct PricingQuery {
+    /// The newest, if absent.
+    version: Option<u32>,
+}
+
+/// Shows what a customer pays otherwise than the rate cards say, or once paid.
 #[utoipa::path(get, path = "/v1/customers/{id}/pricing", tag = "prices",
-    params(("id" = String, Path, description = "Id or external id of the customer")),
+    params(("id" = String, Path, description = "Id or external id of the customer"), PricingQuery),
     responses((status = 200, body = PricingView)))]
 async fn get_pricing(
     State(app): State<Shared>,
     Path(named): Path,
+    Params(query): Params<PricingQuery>,
 ) -> Result<Json<PricingView>, Problem> {
-    let book = app
+    let pricing = app
         .read(move |reader| {
-            let found = reader.book(&customer(&named))?;
-            found.ok_or_else(|| Problem::not_found("customer", &named))
+            let missing = || Problem::not_found("customer", &named);
+            let Some(version) = query.version else {
+                let book = reader.book(&customer(&named))?.ok_or_else(missing)?;
+                return Ok(book.pricing);
+            };
+            let owner = reader.customer(&customer(&named))?.ok_or_else(missing)?;
+            let found = reader.pricing(owner.id, version)?;
+            let missing = || Problem::not_found("version of the pricing", &version.to_string());
+            found.map(Some).ok_or_else(missing)
         })
         .await?;
-    Ok(Json(PricingView::of(book.pricing.as_ref())))
+    Ok(Json(PricingView::of(pricing.as_ref())))
+}
+
+/// A version of what a customer pays otherwise, without the prices.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CustomerPricingVersion)]
+struct VersionView {
+    /// Grows by one with each change.
+    version: u32,
+    /// When it was set. It was in force until the next was.
+    changed_at: String,
+}
+
+impl VersionView {
+    fn of(head: PricingHead) -> Self {
+        Self {
+            version: head.version,
+            changed_at: head.changed_at.to_string(),
+        }
+    }
+}
+
+/// Lists the versions of what a customer pays otherwise, newest first, without the prices.
+#[utoipa::path(get, path = "/v1/customers/{id}/pricing/versions", tag = "prices",
+    params(("id" = String, Path, description = "Id or external id of the customer"), PageQuery),
+    responses((status = 200, body = List<VersionView>)))]
+async fn list_pricing_versions(
+    State(app): State<Shared>,
+    Path(named): Path,
+    Params(page): Params<PageQuery>,
+) -> Result<Json<List<VersionView>>, Problem> {
+    let page = page.request()?;
+    let versions = app
+        .read(move |reader| {
+            let owner = reader.customer(&customer(&named))?;
+            let owner = owner.ok_or_else(|| Problem::not_found("customer", &named))?;
+            Ok(reader.pricing_versions(owner.id, page)?)
+        })
+        .await?;
+    Ok(Json(List::of(versions, VersionView::of)))
 }

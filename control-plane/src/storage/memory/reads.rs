@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use creditgate_core::key::CredentialHash;
 use creditgate_ledger::id::{CustomerId, KeyId, WalletId};
+use creditgate_ledger::pricing::{PricingHead, PricingVersion};
 use creditgate_ledger::rate_card::{RateCardHead, RateCardVersion};
 use creditgate_ledger::verify::Finding;
 use creditgate_ledger::{Book, ConsumerKey, Customer, Registry, Wallet};
@@ -31,6 +32,22 @@ impl Tables {
 
     pub(super) fn rate_card(&self, name: &str, version: u64) -> Option<RateCardVersion> {
         self.rate_cards.get(&(name.to_owned(), version)).cloned()
+    }
+
+    pub(super) fn pricing(&self, customer: CustomerId, version: u32) -> Option<PricingVersion> {
+        self.pricings.get(&(customer, version)).cloned()
+    }
+
+    pub(super) fn pricing_versions(
+        &self,
+        customer: CustomerId,
+        page: PageRequest,
+    ) -> Page<PricingHead> {
+        let below = page.cursor.map_or(u128::MAX, |cursor| cursor.0);
+        let versions = self.pricings.range((customer, 0)..=(customer, u32::MAX));
+        let heads = versions.rev().map(|(_, pricing)| pricing.head());
+        let heads = heads.filter(|head| u128::from(head.version) < below);
+        rising(heads, page, |head| head.version.into())
     }
 
     pub(super) fn owned(&self, target: &Target) -> Option<&Book> {

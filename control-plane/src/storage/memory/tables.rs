@@ -11,6 +11,7 @@ use creditgate_ledger::id::{
     AccountId, ApplicationId, AuditId, ClaimId, CustomerId, DeliveryId, EventId, GrantId,
     InstanceId, KeyId, LeaseId, LotId, SubscriptionId, WalletId,
 };
+use creditgate_ledger::pricing::PricingVersion;
 use creditgate_ledger::rate_card::RateCardVersion;
 use creditgate_ledger::subscription::Subscription;
 use creditgate_ledger::usage::{Source, Total, UsageKey, UsageRow};
@@ -28,6 +29,8 @@ pub(super) struct Tables {
     pub(super) registry: Arc<Registry>,
     /// All versions.
     pub(super) rate_cards: BTreeMap<(String, u64), RateCardVersion>,
+    /// All versions.
+    pub(super) pricings: BTreeMap<(CustomerId, u32), PricingVersion>,
     /// Live rows only.
     pub(super) books: BTreeMap<CustomerId, Book>,
     pub(super) answers: HashMap<IdempotencyKey, StoredAnswer>,

@@ -118,6 +118,7 @@ impl Tables {
         }
         for change in &changes.books {
             self.number_changes(change);
+            self.put_pricings(change);
             let before = change.before.iter().flat_map(names::of_book);
             self.names.change(before, names::of_book(&change.after));
             self.put(change.after.clone());
@@ -195,6 +196,13 @@ impl Tables {
         }
     }
 
+    fn put_pricings(&mut self, BookChange { before, after }: &BookChange) {
+        let nothing = Book::of(after.customer.clone());
+        let new = live::new_pricings(before.as_ref().unwrap_or(&nothing), after);
+        let rows = new.map(|row| ((after.customer.id, row.version), row.clone()));
+        self.pricings.extend(rows);
+    }
+
     fn number_changes(&mut self, change: &BookChange) {
         let before = change
             .before
@@ -245,6 +253,7 @@ impl Tables {
             .extract_if(.., |key: &mut ConsumerKey| !live::is_live_key(key));
         self.past_keys.extend(past.map(|key| (key.id, key)));
         self.put_terms(&mut book);
+        book.replaced_pricings.clear();
         live::sort(&mut book);
         self.books.insert(id, book);
     }

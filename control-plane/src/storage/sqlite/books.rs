@@ -14,9 +14,9 @@ use super::grant::{self, application_columns, grant_columns, schedule_columns};
 use super::lease::{lease_columns, read_lease};
 use super::lot::{lot_columns, read_lot};
 use super::party::{
-    account_columns, customer_columns, key_columns, pricing_columns, read_account, read_customer,
-    read_key, read_pricing,
+    account_columns, customer_columns, key_columns, read_account, read_customer, read_key,
 };
+use super::pricing::{self, pricing_columns};
 use super::subscription::{self, subscription_columns};
 use super::wallet::{read_wallet, wallet_columns};
 use crate::storage::{NamedLease, StorageError, live};
@@ -93,9 +93,13 @@ impl Reading<'_> {
         }
         let sql = of_wanted!(key_columns!(), "consumer_key" "revoked_at IS NULL");
         self.add(sql, read_key, |book| &mut book.keys)?;
-        let sql = of_wanted!(pricing_columns!(), "customer_pricing");
+        let sql = of_wanted!(
+            pricing_columns!(),
+            "customer_pricing_version" "version = (SELECT max(newest.version)
+                FROM customer_pricing_version AS newest WHERE newest.customer = customer_pricing_version.customer)"
+        );
         let found = list(self.connection, sql, params![self.wanted], |columns| {
-            let row = read_pricing(columns)?;
+            let row = pricing::read(columns)?;
             Ok((row, CustomerId(columns.id()?)))
         })?;
         for (row, customer) in found {

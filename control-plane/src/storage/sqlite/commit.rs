@@ -7,7 +7,8 @@ use rusqlite::{Connection, params};
 use super::books::last_change;
 use super::columns::write_one;
 use super::{
-    audit, claim, grant, journal, lease, lot, party, registry, subscription, usage, wallet, webhook,
+    audit, claim, grant, journal, lease, lot, party, pricing, registry, subscription, usage,
+    wallet, webhook,
 };
 use crate::storage::diff::changed;
 use crate::storage::{BookChange, ChangeSet, FORGET_MAX, StorageError};
@@ -104,13 +105,7 @@ fn write_book(
     // A customer who is new had a book with nothing in it.
     let nothing = Book::of(after.customer.clone());
     let before = before.unwrap_or(&nothing);
-    if let Some(row) = after
-        .pricing
-        .as_ref()
-        .filter(|_| before.pricing != after.pricing)
-    {
-        party::write_pricing(connection, customer, row)?;
-    }
+    pricing::write(connection, before, after)?;
     for (old, row) in changed(&before.accounts, &after.accounts, |row| row.id) {
         party::write_account(connection, old, row)?;
     }

@@ -1,13 +1,10 @@
 //! Rows of customers, their accounts and keys.
 
-use std::sync::Arc;
-
 use creditgate_core::amount::Scale;
 use creditgate_core::key::CredentialHash;
 use creditgate_ledger::book::Balances;
 use creditgate_ledger::chain::{Chain, ChainHash};
 use creditgate_ledger::id::{AccountId, CustomerId, KeyId};
-use creditgate_ledger::pricing::PricingVersion;
 use creditgate_ledger::{Account, ConsumerKey, Customer, LedgerAccount};
 use rusqlite::{Connection, params};
 
@@ -39,13 +36,7 @@ macro_rules! key_columns {
     };
 }
 
-macro_rules! pricing_columns {
-    () => {
-        "customer_pricing.version, customer_pricing.document, customer_pricing.changed_at"
-    };
-}
-
-pub(super) use {account_columns, customer_columns, key_columns, pricing_columns};
+pub(super) use {account_columns, customer_columns, key_columns};
 
 pub(super) fn read_customer(columns: &mut Columns<'_, '_>) -> Result<Customer, StorageError> {
     Ok(Customer {
@@ -101,31 +92,6 @@ pub(super) fn write_customer(
         json(&row.metadata)?,
         row.created_at.0,
         row.on_unavailable.as_ref().map(word).transpose()?,
-    ];
-    write_one(connection, sql, values)
-}
-
-pub(super) fn read_pricing(columns: &mut Columns<'_, '_>) -> Result<PricingVersion, StorageError> {
-    Ok(PricingVersion {
-        version: columns.value()?,
-        document: Arc::new(columns.json()?),
-        changed_at: columns.time()?,
-    })
-}
-
-pub(super) fn write_pricing(
-    connection: &Connection,
-    customer: CustomerId,
-    row: &PricingVersion,
-) -> Result<(), StorageError> {
-    let sql = "INSERT INTO customer_pricing (customer, version, document, changed_at)
-         VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (customer) DO UPDATE SET version = ?2, document = ?3, changed_at = ?4";
-    let values = params![
-        customer.0.to_be_bytes(),
-        row.version,
-        json(&*row.document)?,
-        row.changed_at.0,
     ];
     write_one(connection, sql, values)
 }

@@ -1,5 +1,6 @@
 //! Tests: every list and every look for what is due walks an index, however many rows there are.
 
+mod pricing;
 mod usage;
 
 use std::cell::RefCell;

@@ -11,6 +11,7 @@ use creditgate_ledger::id::{
     AccountId, ApplicationId, ClaimId, CustomerId, DeliveryId, EndpointId, EventId, InstanceId,
     KeyId, LeaseId, LotId, WalletId,
 };
+use creditgate_ledger::pricing::{PricingHead, PricingVersion};
 use creditgate_ledger::rate_card::{RateCardHead, RateCardVersion};
 use creditgate_ledger::subscription::Subscription;
 use creditgate_ledger::usage::Total;
@@ -27,8 +28,8 @@ use super::party::{customer_columns, key_columns, read_customer, read_key};
 use super::pool::{Pool, Source};
 use super::registry::{self, RegistryCache};
 use super::{
-    audit, books, check, claim, due, grant, journal, lot, owner, party, subscription, usage,
-    wallet, webhook,
+    audit, books, check, claim, due, grant, journal, lot, owner, party, pricing, subscription,
+    usage, wallet, webhook,
 };
 use crate::storage::{
     ApplicationFilter, AuditFilter, ClaimFilter, CustomerFilter, DeliveryFilter, EntryFilter,
@@ -140,6 +141,8 @@ impl Reader for SqliteReader {
         usage(query: &UsageQuery) -> UsagePage = usage::page;
         usage_total(account: AccountId) -> Total = usage::total;
         usage_kept(account: AccountId) -> i128 = usage::kept;
+        pricing(customer: CustomerId, version: u32) -> Option<PricingVersion> = pricing::one;
+        pricing_versions(customer: CustomerId, page: PageRequest) -> Page<PricingHead> = pricing::page;
         customers(filter: CustomerFilter, page: PageRequest) -> Page<Customer> = party::page;
         wallet(id: WalletId) -> Option<Wallet> = wallet::one;
         wallets(customer: CustomerId) -> Vec<Wallet> = wallet::of_customer;
