@@ -258,7 +258,9 @@ fn writes(key: &str, header: &str) -> String {
 /// A card with one rule, at 10 a unit, of which 3 are expected, and a customer may use more.
 async fn by_units(path: &str, meter: &Value) -> Result<Scene> {
     let meter = json!({"meter": meter, "price": 10, "estimate": 3});
-    Scene::priced(json!([{"id": "jobs", "path": {"exact": path}, "meters": [meter]}])).await
+    let rule =
+        json!({"id": "jobs", "path": {"exact": path}, "promise": "expected", "meters": [meter]});
+    Scene::priced(json!([rule])).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

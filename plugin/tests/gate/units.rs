@@ -12,6 +12,8 @@ fn world(meter: &Value) -> World {
         "rules": [{ "id": "jobs", "path": { "exact": "/jobs" },
             "meters": [{ "meter": meter, "price": 10, "estimate": 3 }] }],
     });
+    // Enough is lent for what costs more than was expected.
+    world.plane.ahead = 500;
     world.plane.config_version += 1;
     world.pass(40);
     world
