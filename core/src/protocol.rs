@@ -7,8 +7,12 @@
 //! numbered, so answers may be lost, repeated or overtaken.
 //! Integers of 64 bits travel as decimal text: JSON readers elsewhere round them.
 
+mod config;
+mod lease;
 mod usage;
 
+pub use config::{GatewayConfig, Timing};
+pub use lease::{AccountState, Block, EnforcementMode, LeaseAnswer, Phase, PreviousAnswer};
 pub use usage::{USAGE_ROWS_MAX, UsageAnswer, UsageRequest};
 
 use serde::{Deserialize, Serialize};
@@ -17,8 +21,7 @@ use crate::amount::{Amount, Currency, Scale};
 use crate::id::{AccountId, InstanceId};
 use crate::key::CredentialHash;
 use crate::lease::{Counters, LeaseNumber};
-use crate::outage::OnUnavailable;
-use crate::rate_card::{PricingDocument, RateCardDocument};
+use crate::rate_card::PricingDocument;
 
 /// The version of this protocol; a peer that speaks another is refused.
 pub const PROTOCOL_VERSION: u32 = 1;
@@ -212,131 +215,6 @@ pub struct PreviousReport {
     pub dead: bool,
 }
 
-/// Where a lease stands, as far as the gateway need know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Phase {
-    /// It may be spent from and may get more.
-    Open,
-    /// Give back all that remains; new credit comes under a new number.
-    Turn,
-    /// It is quarantined, fenced or unknown: as [`Phase::Turn`], and nothing more comes.
-    Closed,
-}
-
-/// Why an account may not spend, whatever it has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Block {
-    /// The customer is suspended.
-    CustomerSuspended,
-    /// No wallet of the account is active, and one is frozen.
-    WalletFrozen,
-    /// Every wallet of the account is closed.
-    WalletClosed,
-}
-
-/// Whether refusals are carried out for this customer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EnforcementMode {
-    /// Reserve, settle and refuse.
-    #[default]
-    Enforce,
-    /// Count and log what would be refused; no money moves.
-    Shadow,
-    /// Let through without a look.
-    Off,
-}
-
-/// The control plane's word on one lease and its account.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeaseAnswer {
-    /// Whose.
-    pub account: AccountId,
-    /// Which lease `granted`, `settled` and `phase` speak of.
-    pub lease: LeaseNumber,
-    /// Where it stands.
-    pub phase: Phase,
-    /// All credit ever lent in it.
-    pub granted: Amount,
-    /// How long, from the instant the question was sent, the lease may be spent from.
-    pub use_by_ms: u64,
-    /// What the control plane knows to be settled in it.
-    pub settled: Amount,
-    /// What it knows of the lease before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub previous: Option<PreviousAnswer>,
-    /// A recall: return what remains above this.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub keep: Option<Amount>,
-    /// Whether the need was noted and credit is being recalled for it.
-    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
-    pub waiting: bool,
-    /// Everything that is not a counter.
-    pub state: AccountState,
-}
-
-/// The control plane's word on the lease before.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PreviousAnswer {
-    /// Its number.
-    pub lease: LeaseNumber,
-    /// What is known to be settled in it.
-    pub settled: Amount,
-    /// It is closed; no report of it is needed any more.
-    pub closed: bool,
-}
-
-/// State of an account at a version; applied only over an older one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccountState {
-    /// Grows with every change of the account.
-    #[serde(with = "text_u64")]
-    pub version: u64,
-    /// The largest cost that free and recallable credit could pay. None: not known to be short.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ceiling: Option<Amount>,
-    /// Why it may not spend.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub block: Option<Block>,
-    /// Whether refusals are carried out.
-    #[serde(default)]
-    pub mode: EnforcementMode,
-    /// What the customer's word is on outages; none leaves it to rule and filter.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub on_unavailable: Option<OnUnavailable>,
-    /// It owes something: no offline allowance until that is repaid.
-    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
-    pub owes: bool,
-    /// Grows when a credential of the account is revoked, rotated or moved.
-    pub credential_version: u32,
-    /// available + lent + held.
-    pub balance: Amount,
-    /// What the credit that is left came to when it was issued: all of each lot that is not used
-    /// up. At least the balance.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub issued: Amount,
-}
-
-impl AccountState {
-    /// The state of an account that is not known: nothing may be spent.
-    #[must_use]
-    pub const fn unknown() -> Self {
-        Self {
-            version: 0,
-            ceiling: None,
-            block: None,
-            mode: EnforcementMode::Enforce,
-            on_unavailable: None,
-            owes: false,
-            credential_version: 0,
-            balance: Amount::ZERO,
-            issued: Amount::ZERO,
-        }
-    }
-}
-
 /// Waits for changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PollRequest {
@@ -373,84 +251,7 @@ pub struct PollAnswer {
     pub barred: Option<Barred>,
 }
 
-/// What a gateway needs to know to price and to keep time.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct GatewayConfig {
-    /// Grows with every change of the card or of the settings.
-    #[serde(with = "text_u64")]
-    pub version: u64,
-    /// The name that the control plane knows the rate card by, and customers' pricing too.
-    #[serde(default)]
-    pub rate_card_name: String,
-    /// The version of the rate card.
-    #[serde(with = "text_u64")]
-    pub rate_card_version: u64,
-    /// The rate card.
-    pub rate_card: RateCardDocument,
-    /// Digits after the point of the card's currency.
-    pub scale: Scale,
-    /// Where a customer can buy credit; shown in refusals.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub top_up_url: Option<String>,
-    /// Durations both halves share.
-    pub timing: Timing,
-    /// How much an instance may spend of each account beyond what it was lent while the
-    /// control plane does not answer, where rule or customer allow that.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub offline_allowance: Amount,
-    /// How far the use of a lease may exceed what was lent, where the rule's promise allows
-    /// that: who reports more is broken.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub overrun_max: Amount,
-    /// Who has less left is warned of it in each response; zero for nobody.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub warn_below: Amount,
-}
-
 /// For `skip_serializing_if`.
 fn is_zero(amount: &Amount) -> bool {
     amount.is_zero()
-}
-
-/// Durations, in milliseconds, that both halves must agree on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Timing {
-    /// How long a lease may be spent from after the question it was answered to.
-    pub use_by_ms: u64,
-    /// How often a busy cell is reported.
-    pub sync_ms: u64,
-    /// How long a cell must be unused before it gives back what remains.
-    pub idle_ms: u64,
-    /// How long a request waits for credit that is being recalled.
-    pub wait_ms: u64,
-    /// The longest a stream may last; required to equal the proxy's own limit.
-    pub max_stream_ms: u64,
-}
-
-impl Timing {
-    /// How long a poll is held: a quarter of the use-by.
-    #[must_use]
-    pub const fn poll_hold_ms(&self) -> u64 {
-        self.use_by_ms / 4
-    }
-
-    /// A cell may be given to another account when it was unused this long: longer than any
-    /// call or wait that could still bring credit for it.
-    #[must_use]
-    pub const fn reuse_after_ms(&self) -> u64 {
-        self.use_by_ms.saturating_add(self.wait_ms)
-    }
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Self {
-            use_by_ms: 60_000,
-            sync_ms: 250,
-            idle_ms: 3_000,
-            wait_ms: 1_000,
-            max_stream_ms: 300_000,
-        }
-    }
 }
