@@ -22,7 +22,6 @@ pub mod priced;
 pub mod process;
 pub mod scene;
 pub mod secure;
-pub mod simulation;
 pub mod template;
 pub mod tools;
 pub mod upstream;

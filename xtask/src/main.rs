@@ -28,7 +28,7 @@ cargo xtask <verb>
 
   demo [--once]    Creditgate on this machine, shown step by step; --once: ends then, non-zero if anything was wrong
   test [-- ARGS]   everything that is tested, real Envoy included; ARGS go to cargo-nextest
-  e2e [-- ARGS]    only the tests with real Envoy and the simulation (package creditgate-tests)
+  e2e [-- ARGS]    only the tests with real Envoy (package creditgate-tests) and the simulation
   e2e --oldest-envoy [-- ARGS]
                    those of them that hang on the proxy, with the oldest Envoy that is tested
   bench            what the filter costs the proxy a request, against no filter and one that does nothing

@@ -30,7 +30,7 @@ pub(crate) fn everything(stages: &mut Stages, for_nextest: &[String]) -> Result<
     Ok(())
 }
 
-/// Only the package that starts real Envoys and the simulation.
+/// Only what starts real Envoys, and the simulation.
 pub(crate) fn end_to_end(stages: &mut Stages, for_nextest: &[String]) -> Result<()> {
     let tools = Tools::get(stages)?;
     let built = Built::build(stages)?;
@@ -62,7 +62,12 @@ const ALL: Run = Run {
 };
 
 const END_TO_END: Run = Run {
-    which: &["--package", "creditgate-tests"],
+    which: &[
+        "--package",
+        "creditgate-tests",
+        "--package",
+        "creditgate-simulation",
+    ],
     ..ALL
 };
 

@@ -54,7 +54,7 @@ impl fmt::Display for Failure {
         writeln!(f, "faults that it takes: {}", needed.join(", "))?;
         write!(
             f,
-            "replay: SEED={} FAULTS={} cargo nextest run -p creditgate-tests --no-capture replay",
+            "replay: SEED={} FAULTS={} cargo nextest run -p creditgate-simulation --no-capture replay",
             self.options.seed, self.options.faults
         )
     }

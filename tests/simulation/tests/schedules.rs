@@ -1,10 +1,10 @@
 //! Ten thousand schedules, each from its seed, and the defects that they find.
 //!
-//! `SEED=7 cargo nextest run -p creditgate-tests --no-capture replay` shows one schedule's
+//! `SEED=7 cargo nextest run -p creditgate-simulation --no-capture replay` shows one schedule's
 //! trace; `FAULTS=…` leaves out faults as a failure says.
 
 use creditgate_core::defects::Defect;
-use creditgate_tests::simulation::{self, Options, Tally};
+use creditgate_simulation::{Options, Tally};
 
 /// Schedules in one test; the tests run side by side.
 const SCHEDULES: u64 = 1_250;
@@ -18,7 +18,7 @@ const TRACE_LINES: usize = 400;
 fn run_part(part: u64) {
     let mut sum = Tally::default();
     for seed in part * SCHEDULES..(part + 1) * SCHEDULES {
-        match simulation::run_and_explain(Options::seed(seed)) {
+        match creditgate_simulation::run_and_explain(Options::seed(seed)) {
             Ok(tally) => sum.add(&tally),
             Err(mut failure) => {
                 let skipped = failure.trace.len().saturating_sub(TRACE_LINES);
@@ -63,7 +63,7 @@ parts! {
 #[test]
 fn nothing_is_quarantined_while_nothing_is_lost() {
     for seed in 0..GENTLE_SCHEDULES {
-        if let Err(failure) = simulation::run_and_explain(Options::gentle(seed)) {
+        if let Err(failure) = creditgate_simulation::run_and_explain(Options::gentle(seed)) {
             panic!("seed {seed}\n{failure}");
         }
     }
@@ -80,7 +80,7 @@ fn replay() {
     let faults = number("FAULTS")
         .and_then(|faults| u32::try_from(faults).ok())
         .unwrap_or(u32::MAX);
-    let (outcome, trace) = simulation::play(Options {
+    let (outcome, trace) = creditgate_simulation::play(Options {
         faults,
         trace: true,
         ..Options::seed(seed)
@@ -97,8 +97,9 @@ fn is_found(defect: Defect) {
             defect: Some(defect),
             ..Options::seed(seed)
         };
-        if let Err(failure) = simulation::run(defective) {
-            let sound = simulation::run(Options::seed(seed)).map_err(|failure| failure.broken);
+        if let Err(failure) = creditgate_simulation::run(defective) {
+            let sound =
+                creditgate_simulation::run(Options::seed(seed)).map_err(|failure| failure.broken);
             assert!(
                 sound.is_ok(),
                 "seed {seed} fails without the defect too: {sound:?}"
