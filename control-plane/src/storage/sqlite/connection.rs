@@ -16,7 +16,7 @@ use crate::storage::StorageError;
 type Migration = fn(&Connection) -> Result<(), StorageError>;
 
 /// Each from its place in the list.
-const MIGRATIONS: [Migration; 6] = [
+const MIGRATIONS: [Migration; 7] = [
     |connection| {
         Ok(connection.execute_batch(include_str!("../../../migrations/sqlite/0001_books.sql"))?)
     },
@@ -38,6 +38,11 @@ const MIGRATIONS: [Migration; 6] = [
     },
     |connection| {
         Ok(connection.execute_batch(include_str!("../../../migrations/sqlite/0006_usage.sql"))?)
+    },
+    |connection| {
+        Ok(connection.execute_batch(include_str!(
+            "../../../migrations/sqlite/0008_token_kinds.sql"
+        ))?)
     },
 ];
 
