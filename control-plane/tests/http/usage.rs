@@ -31,7 +31,7 @@ async fn used(plane: &Plane, amount: i64) -> (Edge, AccountId, String) {
 /// A request of a rule, and what it cost.
 pub(crate) fn row(account: AccountId, key: &str, rule: &str, cost: i64) -> Row {
     let mut counts = [0; Counts::KINDS];
-    (counts[0], counts[1], counts[5], counts[8]) = (1, 10, 7, 5);
+    (counts[0], counts[1], counts[5], counts[9]) = (1, 10, 7, 5);
     Row {
         account,
         credential: Some(credential_hash(key)),
