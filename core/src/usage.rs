@@ -29,7 +29,9 @@ pub use format::pointers::{POINTER_STEPS_MAX, Pointers, PointersDocument, Pointe
 pub use framing::Framing;
 pub use model::{MODEL_NAME_BYTES_MAX, ModelName, model_in_path};
 pub use reader::{Seen, Usage, UsageReader};
-pub use request::{Asked, OutputLimitField, RequestFormat, asked, with_output_max, with_usage};
+pub use request::{
+    Asked, OutputLimitField, RequestFormat, asked, asked_model, with_output_max, with_usage,
+};
 pub use tokens::{TokenCounts, TokenKind};
 
 /// The largest count that is believed. No answer uses a trillion tokens.

@@ -6,6 +6,7 @@ use creditgate_core::amount::{Currency, Scale, default_scale};
 use creditgate_core::rate_card::{
     ContextTierDocument, ModelDocument, Per, Price, RateCard, RateCardDocument, Unmatched,
 };
+use creditgate_core::usage::TokenKind;
 
 use super::Decimal;
 use super::list::Entry;
@@ -16,31 +17,24 @@ const WRITING: [&str; 3] = ["chat", "completion", "responses"];
 const EMBEDDING: &str = "embedding";
 
 /// A field that a rate card has a place for: what tokens of a kind cost, each.
-const KINDS: [(&str, Kind); 8] = [
-    ("input_cost_per_token", Kind::Input),
-    ("cache_read_input_token_cost", Kind::CachedInput),
-    ("cache_creation_input_token_cost", Kind::CacheWrite),
-    ("output_cost_per_token", Kind::Output),
-    ("output_cost_per_reasoning_token", Kind::Reasoning),
-    ("input_cost_per_audio_token", Kind::AudioInput),
-    ("output_cost_per_audio_token", Kind::AudioOutput),
-    ("input_cost_per_image_token", Kind::Image),
+const KINDS: [(&str, TokenKind); TokenKind::COUNT] = [
+    ("input_cost_per_token", TokenKind::Input),
+    ("cache_read_input_token_cost", TokenKind::CachedInput),
+    ("cache_creation_input_token_cost", TokenKind::CacheWrite),
+    (
+        "cache_creation_input_token_cost_above_1hr",
+        TokenKind::CacheWrite1h,
+    ),
+    ("output_cost_per_token", TokenKind::Output),
+    ("output_cost_per_reasoning_token", TokenKind::Reasoning),
+    ("input_cost_per_audio_token", TokenKind::AudioInput),
+    ("output_cost_per_audio_token", TokenKind::AudioOutput),
+    ("input_cost_per_image_token", TokenKind::Image),
+    ("output_cost_per_image_token", TokenKind::ImageOutput),
 ];
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
-    Input,
-    CachedInput,
-    CacheWrite,
-    Output,
-    Reasoning,
-    AudioInput,
-    AudioOutput,
-    Image,
-}
-
 /// Prices for a million tokens, by their kinds.
-type Prices = BTreeMap<Kind, Decimal>;
+type Prices = BTreeMap<TokenKind, Decimal>;
 
 /// What an entry of the list became.
 pub(super) struct Row {
@@ -78,7 +72,7 @@ pub(super) fn row(name: &str, entry: &Entry, markup: Decimal) -> Result<Row, Str
                     .map_err(|error| format!("{field} {} {error}", value.get()))?;
                 let price = price.shifted(6).marked_up(markup);
                 let price = price.map_err(|error| format!("{field} {error}"))?;
-                let is_meant = mode == EMBEDDING && kind == Kind::Output;
+                let is_meant = mode == EMBEDDING && kind == TokenKind::Output;
                 if price.is_zero() && !is_meant {
                     zero.push(field.clone());
                 } else {
@@ -103,7 +97,7 @@ pub(super) fn row(name: &str, entry: &Entry, markup: Decimal) -> Result<Row, Str
 }
 
 /// What a field is the price of, and above how many tokens read.
-fn place(field: &str) -> Option<(Kind, u64)> {
+fn place(field: &str) -> Option<(TokenKind, u64)> {
     let mut kinds = KINDS.iter().filter_map(|(name, kind)| {
         let rest = field.strip_prefix(name)?;
         Some((*kind, rest))
@@ -133,10 +127,10 @@ fn is_price(field: &str) -> bool {
 /// Without these nothing could be charged for what every request has.
 fn check_base(base: &Prices, mode: &str) -> Result<(), String> {
     let known = |kind| base.get(&kind).copied().unwrap_or_default();
-    if known(Kind::Input).is_zero() {
+    if known(TokenKind::Input).is_zero() {
         return Err("it has no price of a token read".to_owned());
     }
-    if mode != EMBEDDING && known(Kind::Output).is_zero() {
+    if mode != EMBEDDING && known(TokenKind::Output).is_zero() {
         return Err("it has no price of a token written".to_owned());
     }
     Ok(())
@@ -147,67 +141,53 @@ fn document(
     base: &Prices,
     tiers: BTreeMap<u64, Prices>,
 ) -> Result<ModelDocument, String> {
-    let [
-        input,
-        cached_input,
-        cache_write,
-        output,
-        reasoning,
-        audio_input,
-        audio_output,
-        image,
-    ] = texts(base)?;
+    let whole = tier(0, base)?;
     let mut context_tiers = Vec::new();
     let mut before = base.clone();
     for (above_input_tokens, prices) in tiers {
         // What a tier doesn't name costs what it did before.
         before.extend(prices);
-        let [
-            input,
-            cached_input,
-            cache_write,
-            output,
-            reasoning,
-            audio_input,
-            audio_output,
-            image,
-        ] = texts(&before)?;
-        context_tiers.push(ContextTierDocument {
-            above_input_tokens,
-            input: input.ok_or("it has no price of a token read")?,
-            cached_input,
-            cache_write,
-            output,
-            reasoning,
-            audio_input,
-            audio_output,
-            image,
-        });
+        context_tiers.push(tier(above_input_tokens, &before)?);
     }
     Ok(ModelDocument {
         model: name.to_owned(),
         per: Per::Million,
-        input: input.ok_or("it has no price of a token read")?,
-        cached_input,
-        cache_write,
-        output,
-        reasoning,
-        audio_input,
-        audio_output,
-        image,
+        input: whole.input,
+        cached_input: whole.cached_input,
+        cache_write: whole.cache_write,
+        cache_write_1h: whole.cache_write_1h,
+        output: whole.output,
+        reasoning: whole.reasoning,
+        audio_input: whole.audio_input,
+        audio_output: whole.audio_output,
+        image: whole.image,
+        image_output: whole.image_output,
         context_tiers,
     })
 }
 
-fn texts(prices: &Prices) -> Result<[Option<Price>; 8], String> {
-    let mut texts = [const { None }; 8];
-    for (text, (_, kind)) in texts.iter_mut().zip(KINDS) {
+/// The prices above so many tokens read.
+fn tier(above_input_tokens: u64, prices: &Prices) -> Result<ContextTierDocument, String> {
+    let price = |kind| -> Result<Option<Price>, String> {
         let price = prices.get(&kind).map(|price| price.to_string().parse());
-        *text = price
+        price
             .transpose()
-            .map_err(|error| format!("a price: {error}"))?;
-    }
-    Ok(texts)
+            .map_err(|error| format!("a price: {error}"))
+    };
+    let input = price(TokenKind::Input)?;
+    Ok(ContextTierDocument {
+        above_input_tokens,
+        input: input.ok_or("it has no price of a token read")?,
+        cached_input: price(TokenKind::CachedInput)?,
+        cache_write: price(TokenKind::CacheWrite)?,
+        cache_write_1h: price(TokenKind::CacheWrite1h)?,
+        output: price(TokenKind::Output)?,
+        reasoning: price(TokenKind::Reasoning)?,
+        audio_input: price(TokenKind::AudioInput)?,
+        audio_output: price(TokenKind::AudioOutput)?,
+        image: price(TokenKind::Image)?,
+        image_output: price(TokenKind::ImageOutput)?,
+    })
 }
 
 /// What a rate card would refuse.

@@ -39,7 +39,12 @@ fn prices_of_a_token_become_prices_of_a_million_to_the_last_digit() {
             {"model": "alpha-chat", "per": 1_000_000, "input": "0.15", "cached_input": "0.075", "output": "0.6"},
             {"model": "alpha-embeds", "per": 1_000_000, "input": "0.02", "output": "0"},
             {"model": "alpha-hears", "per": 1_000_000, "input": "2.5", "output": "10", "reasoning": "12",
-                "audio_input": "40", "audio_output": "80", "image": "3"},
+                "audio_input": "40", "audio_output": "80", "image": "3", "image_output": "30",
+                "cache_write_1h": "5", "context_tiers": [
+                    {"above_input_tokens": 200_000, "input": "5", "cache_write_1h": "10", "output": "10",
+                        "reasoning": "12", "audio_input": "40", "audio_output": "80", "image": "3",
+                        "image_output": "30"},
+                ]},
             {"model": "alpha-long", "per": 1_000_000, "input": "1.25", "cached_input": "0.31",
                 "cache_write": "1.5", "output": "10", "context_tiers": [
                     {"above_input_tokens": 200_000, "input": "2.5", "cached_input": "0.31",
@@ -84,7 +89,7 @@ fn what_a_rate_card_can_not_say_is_told_line_by_line_and_left_out() {
     let lines: Vec<&str> = told.lines().collect();
     for (line, expected) in lines.iter().zip([
         "a*star: left out: its name has a * in it",
-        "beta/deluxe: without cache_creation_input_token_cost_above_1hr, input_cost_per_token_priority, \
+        "beta/deluxe: without input_cost_per_token_priority, \
          regional_processing_uplift_multiplier_eu, search_context_cost_per_query, which",
         "by-word: left out: input_cost_per_token \"cheap\" is not a number",
         "cheaper-when-long: left out: context_tiers/0: the price of input tokens is lower",

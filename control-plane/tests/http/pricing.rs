@@ -199,6 +199,7 @@ async fn as_many_models_as_may_be_named_fit_with_every_price_they_can_have() {
     let prices = json!({
         "input": "12.345", "cached_input": "12.345", "cache_write": "12.345", "output": "12.345",
         "reasoning": "12.345", "audio_input": "12.345", "audio_output": "12.345", "image": "12.345",
+        "cache_write_1h": "12.345", "image_output": "12.345",
     });
     let models = (0..256).map(|n| {
         let mut model = prices.clone();

@@ -159,11 +159,13 @@ fn price_list() -> Value {
         "input",
         "cached_input",
         "cache_write",
+        "cache_write_1h",
         "output",
         "reasoning",
         "audio_input",
         "audio_output",
         "image",
+        "image_output",
     ];
     let prices = |base: usize| {
         kinds.iter().enumerate().map(move |(place, kind)| {

@@ -31,7 +31,7 @@ async fn used(plane: &Plane, amount: i64) -> (Edge, AccountId, String) {
 /// A request of a rule, and what it cost.
 pub(crate) fn row(account: AccountId, key: &str, rule: &str, cost: i64) -> Row {
     let mut counts = [0; Counts::KINDS];
-    (counts[0], counts[1], counts[5], counts[8]) = (1, 10, 7, 5);
+    (counts[0], counts[1], counts[5], counts[9]) = (1, 10, 7, 5);
     Row {
         account,
         credential: Some(credential_hash(key)),
@@ -238,8 +238,8 @@ async fn sums_are_asked_for_by_customer_rule_model_key_and_more() {
     assert!(both[0]["customer_id"].as_str().unwrap().starts_with("cus_"));
     assert_eq!(
         both[0]["tokens"],
-        json!({ "input": 14, "cached_input": 0, "cache_write": 0,
-        "output": 10, "reasoning": 0, "audio_input": 0, "audio_output": 0, "image": 0 })
+        json!({ "input": 14, "cached_input": 0, "cache_write": 0, "cache_write_1h": 0,
+        "output": 10, "reasoning": 0, "audio_input": 0, "audio_output": 0, "image": 0, "image_output": 0 })
     );
     assert!(both[0].get("model").is_none());
 }

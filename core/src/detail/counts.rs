@@ -25,11 +25,13 @@ impl Counts {
         "input_tokens",
         "cached_input_tokens",
         "cache_write_tokens",
+        "cache_write_1h_tokens",
         "output_tokens",
         "reasoning_tokens",
         "audio_input_tokens",
         "audio_output_tokens",
         "image_tokens",
+        "image_output_tokens",
     ];
 
     /// These counts, in the order of [`Self::NAMES`].

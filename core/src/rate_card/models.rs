@@ -26,7 +26,7 @@ pub(super) struct ModelPrices {
 
 /// One price for each kind of token.
 #[derive(Debug, Clone, Copy)]
-struct Prices([UnitPrice; 8]);
+struct Prices([UnitPrice; TokenKind::COUNT]);
 
 impl ModelTable {
     pub(super) fn compile(
@@ -134,11 +134,13 @@ struct Listed<'a> {
     input: &'a Price,
     cached_input: Option<&'a Price>,
     cache_write: Option<&'a Price>,
+    cache_write_1h: Option<&'a Price>,
     output: Option<&'a Price>,
     reasoning: Option<&'a Price>,
     audio_input: Option<&'a Price>,
     audio_output: Option<&'a Price>,
     image: Option<&'a Price>,
+    image_output: Option<&'a Price>,
 }
 
 macro_rules! listed {
@@ -147,11 +149,13 @@ macro_rules! listed {
             input: &$source.input,
             cached_input: $source.cached_input.as_ref(),
             cache_write: $source.cache_write.as_ref(),
+            cache_write_1h: $source.cache_write_1h.as_ref(),
             output: $source.output.as_ref(),
             reasoning: $source.reasoning.as_ref(),
             audio_input: $source.audio_input.as_ref(),
             audio_output: $source.audio_output.as_ref(),
             image: $source.image.as_ref(),
+            image_output: $source.image_output.as_ref(),
         }
     };
 }
@@ -167,7 +171,7 @@ impl<'a> Listed<'a> {
 
     /// What is not listed costs what its nearest kin does.
     fn compile(self, per: Per, scale: Scale, pointer: &str) -> Result<Prices, RateCardError> {
-        let mut prices = [UnitPrice::default(); 8];
+        let mut prices = [UnitPrice::default(); TokenKind::COUNT];
         for kind in TokenKind::ALL {
             let (field, price) = self.nearest(kind);
             let price = unit_price(
@@ -190,11 +194,13 @@ impl<'a> Listed<'a> {
             TokenKind::Input => return ("input", self.input),
             TokenKind::CachedInput => (self.cached_input, TokenKind::Input),
             TokenKind::CacheWrite => (self.cache_write, TokenKind::Input),
+            TokenKind::CacheWrite1h => (self.cache_write_1h, TokenKind::CacheWrite),
             TokenKind::Output => (self.output, TokenKind::Input),
             TokenKind::Reasoning => (self.reasoning, TokenKind::Output),
             TokenKind::AudioInput => (self.audio_input, TokenKind::Input),
             TokenKind::AudioOutput => (self.audio_output, TokenKind::Output),
             TokenKind::Image => (self.image, TokenKind::Input),
+            TokenKind::ImageOutput => (self.image_output, TokenKind::Output),
         };
         match own {
             Some(price) => (kind.as_str(), price),

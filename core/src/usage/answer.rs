@@ -171,7 +171,7 @@ impl Answer {
 
     /// Adds a list's element to its sums.
     fn sum_up(&mut self, list: List) {
-        let [tokens, cached_input, cache_write, output] = self.items;
+        let [tokens, cached_input, cache_write, cache_write_1h, output] = self.items;
         let mut add = |slot, number| {
             let sum = self.document.get(slot).plus(number);
             self.document.set(slot, sum);
@@ -181,6 +181,7 @@ impl Answer {
                 add(Slot::RoundsInput, tokens);
                 add(Slot::RoundsCachedInput, cached_input);
                 add(Slot::RoundsCacheWrite, cache_write);
+                add(Slot::RoundsCacheWrite1h, cache_write_1h);
                 add(Slot::RoundsOutput, output);
             }
             (List::Prompt, Modality::Audio) => add(Slot::AudioInput, tokens),
@@ -188,6 +189,7 @@ impl Answer {
             (List::Cache, Modality::Audio) => add(Slot::CachedAudio, tokens),
             (List::Cache, Modality::Image) => add(Slot::CachedImage, tokens),
             (List::Candidates, Modality::Audio) => add(Slot::AudioOutput, tokens),
+            (List::Candidates, Modality::Image) => add(Slot::ImageOutput, tokens),
             _ => {}
         }
     }
@@ -197,11 +199,12 @@ impl Answer {
             Field::Count(slot) => &[slot],
             Field::List(List::Prompt) => &[Slot::AudioInput, Slot::Image],
             Field::List(List::Cache) => &[Slot::CachedAudio, Slot::CachedImage],
-            Field::List(List::Candidates) => &[Slot::AudioOutput],
+            Field::List(List::Candidates) => &[Slot::AudioOutput, Slot::ImageOutput],
             Field::List(List::Rounds) => &[
                 Slot::RoundsInput,
                 Slot::RoundsCachedInput,
                 Slot::RoundsCacheWrite,
+                Slot::RoundsCacheWrite1h,
                 Slot::RoundsOutput,
             ],
             Field::Item(item) => {

@@ -169,11 +169,14 @@ pub(super) enum Slot {
     Input,
     CachedInput,
     CacheWrite,
+    /// Of [`Slot::CacheWrite`], what is kept for an hour.
+    CacheWrite1h,
     Output,
     Reasoning,
     AudioInput,
     AudioOutput,
     Image,
+    ImageOutput,
     Total,
     ToolInput,
     CachedAudio,
@@ -182,11 +185,12 @@ pub(super) enum Slot {
     RoundsInput,
     RoundsCachedInput,
     RoundsCacheWrite,
+    RoundsCacheWrite1h,
     RoundsOutput,
 }
 
 impl Slot {
-    pub(super) const COUNT: usize = 16;
+    pub(super) const COUNT: usize = 19;
 }
 
 /// A list of counts.
@@ -209,11 +213,12 @@ pub(super) enum Item {
     Tokens,
     CachedInput,
     CacheWrite,
+    CacheWrite1h,
     Output,
 }
 
 impl Item {
     /// Of a list of rounds, the first one.
     pub(super) const INPUT: Self = Self::Tokens;
-    pub(super) const COUNT: usize = 4;
+    pub(super) const COUNT: usize = 5;
 }

@@ -88,13 +88,30 @@ pub fn asked<'a>(format: impl Into<RequestFormat<'a>>, body: &[u8]) -> Result<As
     Ok(asked)
 }
 
+/// The model that a complete body names, of whatever API it is: nothing else in it matters.
+///
+/// # Errors
+/// If it can't be relied on that the upstream reads the same.
+pub fn asked_model(body: &[u8]) -> Result<Option<ModelName>, Unreadable> {
+    let text = std::str::from_utf8(body).map_err(|_| Unreadable::NotJson)?;
+    let body = scan(Body::of_model(text))?;
+    for (_, found) in body.told() {
+        found.text()?;
+    }
+    Ok(body.model)
+}
+
 /// Reads a complete body, whatever its fields say.
 fn read<'a>(format: RequestFormat<'_>, body: &'a [u8]) -> Result<Body<'a>, Unreadable> {
     let text = std::str::from_utf8(body).map_err(|_| Unreadable::NotJson)?;
-    let mut sink = Body::new(text, format);
+    scan(Body::new(text, format))
+}
+
+fn scan(mut sink: Body<'_>) -> Result<Body<'_>, Unreadable> {
+    let text = sink.text;
     let mut scanner = Scanner::new(sink.watched(), super::scanner::PathSet::NONE, false);
     scanner
-        .push(body, &mut sink)
+        .push(text.as_bytes(), &mut sink)
         .and_then(|()| scanner.finish(&mut sink))
         .map_err(|_| Unreadable::NotJson)?;
     let is_object = text.trim_ascii_start().starts_with('{');

@@ -11,8 +11,11 @@ pub enum TokenKind {
     Input,
     /// Read from a prompt cache.
     CachedInput,
-    /// Read, and written to a prompt cache.
+    /// Read, and written to a prompt cache for the usual time.
     CacheWrite,
+    /// Read, and written to a prompt cache that is kept for an hour.
+    #[serde(rename = "cache_write_1h")]
+    CacheWrite1h,
     /// Written by the model, and none of the other kinds that are written.
     Output,
     /// Written by the model to itself.
@@ -21,24 +24,28 @@ pub enum TokenKind {
     AudioInput,
     /// Sound that the model made.
     AudioOutput,
-    /// Images that the model read. Images that it made are [`Output`](Self::Output).
+    /// Images that the model read.
     Image,
+    /// Images that the model made.
+    ImageOutput,
 }
 
 impl TokenKind {
     /// How many kinds there are.
-    pub const COUNT: usize = 8;
+    pub const COUNT: usize = 10;
 
     /// Every kind, in the order of declaration.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Input,
         Self::CachedInput,
         Self::CacheWrite,
+        Self::CacheWrite1h,
         Self::Output,
         Self::Reasoning,
         Self::AudioInput,
         Self::AudioOutput,
         Self::Image,
+        Self::ImageOutput,
     ];
 
     /// The word for it in documents and metrics.
@@ -48,11 +55,13 @@ impl TokenKind {
             Self::Input => "input",
             Self::CachedInput => "cached_input",
             Self::CacheWrite => "cache_write",
+            Self::CacheWrite1h => "cache_write_1h",
             Self::Output => "output",
             Self::Reasoning => "reasoning",
             Self::AudioInput => "audio_input",
             Self::AudioOutput => "audio_output",
             Self::Image => "image",
+            Self::ImageOutput => "image_output",
         }
     }
 
@@ -60,10 +69,13 @@ impl TokenKind {
     #[must_use]
     pub const fn is_input(self) -> bool {
         match self {
-            Self::Input | Self::CachedInput | Self::CacheWrite | Self::AudioInput | Self::Image => {
-                true
-            }
-            Self::Output | Self::Reasoning | Self::AudioOutput => false,
+            Self::Input
+            | Self::CachedInput
+            | Self::CacheWrite
+            | Self::CacheWrite1h
+            | Self::AudioInput
+            | Self::Image => true,
+            Self::Output | Self::Reasoning | Self::AudioOutput | Self::ImageOutput => false,
         }
     }
 }
@@ -148,8 +160,8 @@ mod tests {
             .zip(TokenKind::ALL)
             .map(|(n, kind)| (kind, n))
             .collect();
-        assert_eq!(counts.total(), 36);
-        assert_eq!(counts.input_total(), 1 + 2 + 3 + 6 + 8);
+        assert_eq!(counts.total(), 55);
+        assert_eq!(counts.input_total(), 1 + 2 + 3 + 4 + 7 + 9);
         counts.add(TokenKind::Input, u64::MAX);
         assert_eq!(counts.get(TokenKind::Input), u64::MAX);
         assert_eq!(counts.total(), u64::MAX);

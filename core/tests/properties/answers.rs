@@ -6,9 +6,9 @@ use serde_json::json;
 
 pub(crate) fn kinds() -> Vec<(Format, Framing)> {
     let pointers = json!({"pointers": {
-        "input": "/usage/0/in", "cached_input": "/usage/0/cached", "cache_write": "/usage/0/written",
+        "input": "/usage/0/in", "cached_input": "/usage/0/cached", "cache_write": "/usage/0/written", "cache_write_1h": "/usage/0/kept",
         "output": "/usage/1/out", "reasoning": "/usage/1/thought", "audio_input": "/usage/0/heard",
-        "audio_output": "/usage/1/said", "image": "/usage/0/seen", "model": "/model", "stream": true,
+        "audio_output": "/usage/1/said", "image": "/usage/0/seen", "image_output": "/usage/1/drawn", "model": "/model", "stream": true,
     }});
     let formats = [
         Format::OpenAiChat,
@@ -42,10 +42,20 @@ pub(crate) fn any_counts(format: &Format, generator: &mut Generator) -> TokenCou
             Reasoning,
             AudioInput,
             AudioOutput,
+            Image,
+            ImageOutput,
         ],
-        Format::OpenAiResponses => &[Input, CachedInput, CacheWrite, Output, Reasoning],
+        Format::OpenAiResponses => &[
+            Input,
+            CachedInput,
+            CacheWrite,
+            Output,
+            Reasoning,
+            Image,
+            ImageOutput,
+        ],
         Format::OpenAiEmbeddings => &[Input],
-        Format::AnthropicMessages => &[Input, CachedInput, CacheWrite, Output],
+        Format::AnthropicMessages => &[Input, CachedInput, CacheWrite, CacheWrite1h, Output],
         Format::Gemini => &[
             Input,
             CachedInput,
@@ -54,6 +64,7 @@ pub(crate) fn any_counts(format: &Format, generator: &mut Generator) -> TokenCou
             AudioInput,
             AudioOutput,
             Image,
+            ImageOutput,
         ],
         Format::Pointers(_) => &TokenKind::ALL,
     };
@@ -81,7 +92,7 @@ pub(crate) fn answer(
     use TokenKind::*;
     let get = |kind| used.get(kind);
     let input = get(Input) + get(CachedInput) + get(CacheWrite) + get(AudioInput) + get(Image);
-    let output = get(Output) + get(Reasoning) + get(AudioOutput);
+    let output = get(Output) + get(Reasoning) + get(AudioOutput) + get(ImageOutput);
     let streamed = framing == Framing::Sse;
     let text = generator.text(
         &["a", "é", "\n", "\"", "\\", "{", "data: ", "\u{2028}", "😀"],
@@ -94,8 +105,9 @@ pub(crate) fn answer(
             let usage = json!({
                 "prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output,
                 "prompt_tokens_details": {"cached_tokens": get(CachedInput),
-                    "cache_write_tokens": get(CacheWrite), "audio_tokens": get(AudioInput)},
-                "completion_tokens_details": {"reasoning_tokens": get(Reasoning), "audio_tokens": get(AudioOutput)},
+                    "cache_write_tokens": get(CacheWrite), "audio_tokens": get(AudioInput), "image_tokens": get(Image)},
+                "completion_tokens_details": {"reasoning_tokens": get(Reasoning), "audio_tokens": get(AudioOutput),
+                    "image_tokens": get(ImageOutput)},
             });
             let place = if streamed { "delta" } else { "message" };
             let choices = json!([{"index": 0, place: {"content": text}}]);
@@ -112,8 +124,9 @@ pub(crate) fn answer(
             let response = json!({
                 "model": "m", "output": [{"content": [{"text": text}]}], "usage": {
                 "input_tokens": input, "output_tokens": output, "total_tokens": input + output,
-                "input_tokens_details": {"cached_tokens": get(CachedInput), "cache_write_tokens": get(CacheWrite)},
-                "output_tokens_details": {"reasoning_tokens": get(Reasoning)},
+                "input_tokens_details": {"cached_tokens": get(CachedInput), "cache_write_tokens": get(CacheWrite),
+                    "image_tokens": get(Image)},
+                "output_tokens_details": {"reasoning_tokens": get(Reasoning), "image_tokens": get(ImageOutput)},
             }});
             if streamed {
                 vec![
@@ -129,7 +142,9 @@ pub(crate) fn answer(
             let usage = |output: u64| {
                 json!({
                     "input_tokens": get(Input), "cache_read_input_tokens": get(CachedInput),
-                    "cache_creation_input_tokens": get(CacheWrite), "output_tokens": output,
+                    "cache_creation_input_tokens": get(CacheWrite) + get(CacheWrite1h), "output_tokens": output,
+                    "cache_creation": {"ephemeral_5m_input_tokens": get(CacheWrite),
+                        "ephemeral_1h_input_tokens": get(CacheWrite1h)},
                 })
             };
             if streamed {
@@ -147,7 +162,7 @@ pub(crate) fn answer(
             let cached_audio = generator.below(get(CachedInput) + 1);
             let usage = json!({
                 "promptTokenCount": input, "cachedContentTokenCount": get(CachedInput),
-                "candidatesTokenCount": get(Output) + get(AudioOutput), "thoughtsTokenCount": get(Reasoning),
+                "candidatesTokenCount": get(Output) + get(AudioOutput) + get(ImageOutput), "thoughtsTokenCount": get(Reasoning),
                 "promptTokensDetails": [
                     {"modality": "AUDIO", "tokenCount": get(AudioInput)},
                     {"modality": "TEXT", "tokenCount": get(Input)},
@@ -155,7 +170,8 @@ pub(crate) fn answer(
                     {"modality": "IMAGE", "tokenCount": get(Image)},
                 ],
                 "cacheTokensDetails": [{"modality": "AUDIO", "tokenCount": cached_audio}],
-                "candidatesTokensDetails": [{"modality": "AUDIO", "tokenCount": get(AudioOutput)}],
+                "candidatesTokensDetails": [{"modality": "AUDIO", "tokenCount": get(AudioOutput)},
+                    {"modality": "IMAGE", "tokenCount": get(ImageOutput)}],
                 "totalTokenCount": input + output,
             });
             let parts = json!({"parts": [{"text": text}]});
@@ -165,9 +181,9 @@ pub(crate) fn answer(
             ]
         }
         Format::Pointers(_) => vec![json!({"model": "m", "usage": [
-            {"in": get(Input), "cached": get(CachedInput), "written": get(CacheWrite),
+            {"in": get(Input), "cached": get(CachedInput), "written": get(CacheWrite), "kept": get(CacheWrite1h),
                 "heard": get(AudioInput), "seen": get(Image)},
-            {"out": get(Output), "thought": get(Reasoning), "said": get(AudioOutput)},
+            {"out": get(Output), "thought": get(Reasoning), "said": get(AudioOutput), "drawn": get(ImageOutput)},
         ]})],
     };
     let documents: Vec<String> = documents

@@ -14,7 +14,7 @@ use creditgate_core::rate_card::{
     RateCard, Readings, Request, Rule, TokenTerms, normalize, reading,
 };
 use creditgate_core::usage::{
-    Asked, Format, ModelName, asked, model_in_path, with_output_max, with_usage,
+    Asked, Format, ModelName, asked, asked_model, model_in_path, with_output_max, with_usage,
 };
 
 use super::identify::Seen;
@@ -133,10 +133,7 @@ impl<'a> Question<'a> {
         let model = match (self.model_in_path(), self.body) {
             (Some(model), _) => Some(model),
             (None, Body::Unread) => return Ok(first),
-            (None, Body::Whole(body)) => {
-                let told = asked(&Format::OpenAiChat, body);
-                told.map_err(|_| Refusal::BodyUnreadable)?.model
-            }
+            (None, Body::Whole(body)) => asked_model(body).map_err(|_| Refusal::BodyUnreadable)?,
         };
         let model = model.as_ref().map(ModelName::as_str);
         Ok(card.price(Request {

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::metered::{READS, answer, ask, chat, spent, world};
+use crate::world::Fate;
 
 #[test]
 fn each_prompt_of_a_list_is_reserved_for() {
@@ -70,4 +71,23 @@ fn a_limit_that_the_upstream_does_not_know_is_none() {
     let id = ask(&mut world, &json!({ "model": "small", "max_tokens": 51 }));
     let refusal = world.workers[0].refusal(id);
     assert_eq!(refusal, (400, "output_over_max".into()));
+}
+
+#[test]
+fn a_rule_by_model_without_tokens_reads_nothing_else_of_a_body() {
+    let rules = json!([
+        { "id": "large", "path": { "exact": "/chat" }, "match": { "model": "large" }, "price": 5 },
+        { "id": "else", "path": { "exact": "/chat" }, "price": 1 },
+    ]);
+    let mut world = world(1_000, READS, rules);
+    for (body, cost) in [
+        (json!({ "model": "large", "n": "x", "stream": 1 }), 5),
+        (json!({ "n": -1, "max_tokens": "all" }), 1),
+    ] {
+        let id = ask(&mut world, &body);
+        assert_eq!(world.workers[0].fate(id), Fate::Passed, "{body}");
+        assert_eq!(world.shared.cell().counters.held().get(), cost);
+        world.workers[0].end(id, 200);
+    }
+    assert_eq!(spent(&mut world), (6, 0));
 }

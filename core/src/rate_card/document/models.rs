@@ -37,6 +37,15 @@ pub struct ModelDocument {
     )]
     #[cfg_attr(feature = "schema", schemars(with = "Price"))]
     pub cache_write: Option<Price>,
+    /// Tokens read and written to a cache of the provider's that is kept for an hour; if absent,
+    /// as `cache_write`.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Price"))]
+    pub cache_write_1h: Option<Price>,
     /// Tokens written; if absent, as `input`.
     #[serde(
         default,
@@ -77,6 +86,14 @@ pub struct ModelDocument {
     )]
     #[cfg_attr(feature = "schema", schemars(with = "Price"))]
     pub image: Option<Price>,
+    /// Tokens of pictures made; if absent, as `output`.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Price"))]
+    pub image_output: Option<Price>,
     /// Other prices for requests of which the model reads more than so many tokens: at most 8,
     /// in ascending order, none of whose prices is lower than before. They are for all tokens
     /// of the request.
@@ -109,6 +126,15 @@ pub struct ContextTierDocument {
     )]
     #[cfg_attr(feature = "schema", schemars(with = "Price"))]
     pub cache_write: Option<Price>,
+    /// Tokens read and written to a cache of the provider's that is kept for an hour; if absent,
+    /// as `cache_write`.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Price"))]
+    pub cache_write_1h: Option<Price>,
     /// Tokens written; if absent, as `input`.
     #[serde(
         default,
@@ -149,4 +175,12 @@ pub struct ContextTierDocument {
     )]
     #[cfg_attr(feature = "schema", schemars(with = "Price"))]
     pub image: Option<Price>,
+    /// Tokens of pictures made; if absent, as `output`.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Price"))]
+    pub image_output: Option<Price>,
 }

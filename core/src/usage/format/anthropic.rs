@@ -1,7 +1,8 @@
 //! Anthropic's answers.
 //!
 //! Sources: Anthropic API reference, "Messages"; "Streaming messages"; "Prompt caching",
-//! "Compaction". Input, cache reads and cache writes are counted apart. A stream tells the
+//! "Compaction". Input, cache reads and cache writes are counted apart; of the
+//! writes, `cache_creation` tells which are kept for an hour. A stream tells the
 //! input in `message_start`, with a beginning of the output, and the rest in
 //! `message_delta`, whose counts are cumulative. An answer that took several rounds counts
 //! them in `iterations`; what is paid is their sum, of which the counts at the top may
@@ -21,6 +22,10 @@ pub(in crate::usage) static MESSAGES: &[Path] = &[
         &["usage", "cache_creation_input_tokens"],
         Field::Count(Slot::CacheWrite),
     ),
+    Path::at(
+        &["usage", "cache_creation", "ephemeral_1h_input_tokens"],
+        Field::Count(Slot::CacheWrite1h),
+    ),
     Path::at(&["usage", "output_tokens"], Field::Count(Slot::Output)),
     Path::at(&["usage", "iterations"], Field::List(List::Rounds)),
     Path::at(&["usage", "iterations", "*"], Field::Element(List::Rounds)),
@@ -37,6 +42,16 @@ pub(in crate::usage) static MESSAGES: &[Path] = &[
         Field::Item(Item::CacheWrite),
     ),
     Path::at(
+        &[
+            "usage",
+            "iterations",
+            "*",
+            "cache_creation",
+            "ephemeral_1h_input_tokens",
+        ],
+        Field::Item(Item::CacheWrite1h),
+    ),
+    Path::at(
         &["usage", "iterations", "*", "output_tokens"],
         Field::Item(Item::Output),
     ),
@@ -51,6 +66,15 @@ pub(in crate::usage) static MESSAGES: &[Path] = &[
     Path::at(
         &["message", "usage", "cache_creation_input_tokens"],
         Field::Count(Slot::CacheWrite),
+    ),
+    Path::at(
+        &[
+            "message",
+            "usage",
+            "cache_creation",
+            "ephemeral_1h_input_tokens",
+        ],
+        Field::Count(Slot::CacheWrite1h),
     ),
     Path::at(
         &["message", "usage", "output_tokens"],
@@ -74,22 +98,18 @@ pub(in crate::usage) const END: &str = "message_stop";
 
 /// Of each kind what the top says, or the rounds together if that is more.
 pub(super) fn counts(told: &Told) -> Result<TokenCounts, Unreadable> {
-    let mut counts = TokenCounts::ZERO;
-    for (kind, slot, rounds) in [
-        (TokenKind::Input, Slot::Input, Slot::RoundsInput),
-        (
-            TokenKind::CachedInput,
-            Slot::CachedInput,
-            Slot::RoundsCachedInput,
-        ),
-        (
-            TokenKind::CacheWrite,
-            Slot::CacheWrite,
-            Slot::RoundsCacheWrite,
-        ),
-        (TokenKind::Output, Slot::Output, Slot::RoundsOutput),
-    ] {
-        counts.set(kind, told.count(slot)?.max(told.count(rounds)?));
-    }
-    Ok(counts)
+    let most = |slot, rounds| Ok(told.count(slot)?.max(told.count(rounds)?));
+    let input = most(Slot::Input, Slot::RoundsInput)?;
+    let cached = most(Slot::CachedInput, Slot::RoundsCachedInput)?;
+    let written = most(Slot::CacheWrite, Slot::RoundsCacheWrite)?;
+    let for_an_hour = most(Slot::CacheWrite1h, Slot::RoundsCacheWrite1h)?;
+    let output = most(Slot::Output, Slot::RoundsOutput)?;
+    let written = written.checked_sub(for_an_hour);
+    Ok(TokenCounts::from_iter([
+        (TokenKind::Input, input),
+        (TokenKind::CachedInput, cached),
+        (TokenKind::CacheWrite, written.ok_or(Unreadable::Absurd)?),
+        (TokenKind::CacheWrite1h, for_an_hour),
+        (TokenKind::Output, output),
+    ]))
 }

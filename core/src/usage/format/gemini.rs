@@ -134,6 +134,8 @@ pub(super) fn counts(told: &Told) -> Result<TokenCounts, Unreadable> {
     )?;
     let image = part(told.count(Slot::Image)?, told.count(Slot::CachedImage)?)?;
     let audio_output = told.count(Slot::AudioOutput)?;
+    let image_output = told.count(Slot::ImageOutput)?;
+    let written = part(output, audio_output.saturating_add(image_output))?;
 
     // Without the cache's list its sound and images are told of twice: they count as fresh.
     part(prompt, cached)?;
@@ -149,8 +151,9 @@ pub(super) fn counts(told: &Told) -> Result<TokenCounts, Unreadable> {
         (TokenKind::CachedInput, cached),
         (TokenKind::AudioInput, audio),
         (TokenKind::Image, image),
-        (TokenKind::Output, part(output, audio_output)?),
+        (TokenKind::Output, written),
         (TokenKind::AudioOutput, audio_output),
+        (TokenKind::ImageOutput, image_output),
         (TokenKind::Reasoning, thoughts.saturating_add(surplus)),
     ]))
 }

@@ -2,9 +2,9 @@
 //!
 //! Sources: OpenAI API reference, "The chat completion object", "The chat completion chunk
 //! object", "The response object", "Streaming events" of Responses, "Create embeddings".
-//! There the parts are counted in the whole: `cached_tokens`, `cache_write_tokens` and
-//! `audio_tokens` in the prompt's tokens, `reasoning_tokens` and `audio_tokens` in the
-//! completion's. A stream tells its usage once: in a last chunk without choices, if asked
+//! There the parts are counted in the whole: `cached_tokens`, `cache_write_tokens`,
+//! `audio_tokens` and `image_tokens` in the prompt's tokens, `reasoning_tokens`,
+//! `audio_tokens` and `image_tokens` in the completion's. A stream tells its usage once: in a last chunk without choices, if asked
 //! to by `stream_options.include_usage`, or in the event that ends the response.
 //!
 //! xAI's documentation ("Consumption and rate limits") counts reasoning beside the
@@ -29,6 +29,14 @@ pub(in crate::usage) static CHAT: &[Path] = &[
     Path::at(
         &["usage", "prompt_tokens_details", "audio_tokens"],
         Field::Count(Slot::AudioInput),
+    ),
+    Path::at(
+        &["usage", "prompt_tokens_details", "image_tokens"],
+        Field::Count(Slot::Image),
+    ),
+    Path::at(
+        &["usage", "completion_tokens_details", "image_tokens"],
+        Field::Count(Slot::ImageOutput),
     ),
     Path::at(
         &["usage", "completion_tokens_details", "reasoning_tokens"],
@@ -108,6 +116,14 @@ pub(in crate::usage) static RESPONSES: &[Path] = &[
         Field::Count(Slot::CacheWrite),
     ),
     Path::at(
+        &["usage", "input_tokens_details", "image_tokens"],
+        Field::Count(Slot::Image),
+    ),
+    Path::at(
+        &["usage", "output_tokens_details", "image_tokens"],
+        Field::Count(Slot::ImageOutput),
+    ),
+    Path::at(
         &["usage", "output_tokens_details", "reasoning_tokens"],
         Field::Count(Slot::Reasoning),
     ),
@@ -145,6 +161,14 @@ pub(in crate::usage) static RESPONSES: &[Path] = &[
         Field::Count(Slot::CacheWrite),
     ),
     Path::at(
+        &["response", "usage", "input_tokens_details", "image_tokens"],
+        Field::Count(Slot::Image),
+    ),
+    Path::at(
+        &["response", "usage", "output_tokens_details", "image_tokens"],
+        Field::Count(Slot::ImageOutput),
+    ),
+    Path::at(
         &[
             "response",
             "usage",
@@ -178,27 +202,33 @@ pub(super) fn counts(told: &Told) -> Result<TokenCounts, Unreadable> {
     let cached = told.count(Slot::CachedInput)?;
     let written = told.count(Slot::CacheWrite)?;
     let audio = told.count(Slot::AudioInput)?;
+    let image = told.count(Slot::Image)?;
+    let sensed = audio.saturating_add(image);
 
     let mut counts = TokenCounts::ZERO;
     let fresh = part(input, cached.saturating_add(written))?;
-    // Cached sound is told of twice; which of the cached tokens were sound isn't, and so
-    // as many as can be were not.
-    let silent = part(input, audio)?;
-    let cached_silent = cached.min(silent.saturating_sub(written.min(silent)));
+    // Cached sound and images are told of twice; which of the cached tokens were such isn't,
+    // and so as many as can be were not.
+    let text = part(input, sensed)?;
+    let cached_text = cached.min(text.saturating_sub(written.min(text)));
     counts.set(TokenKind::AudioInput, audio);
-    counts.set(TokenKind::CacheWrite, written.min(silent));
-    counts.set(TokenKind::CachedInput, cached_silent);
-    counts.set(TokenKind::Input, fresh.saturating_sub(audio));
+    counts.set(TokenKind::Image, image);
+    counts.set(TokenKind::CacheWrite, written.min(text));
+    counts.set(TokenKind::CachedInput, cached_text);
+    counts.set(TokenKind::Input, fresh.saturating_sub(sensed));
 
     let audio = told.count(Slot::AudioOutput)?;
+    let image = told.count(Slot::ImageOutput)?;
     let reasoning = told.count(Slot::Reasoning)?;
     let outside = beside_output(told, reasoning, cached.saturating_add(written))?;
     let inside = reasoning.saturating_sub(outside);
+    let shown = audio.saturating_add(image);
     counts.set(TokenKind::AudioOutput, audio);
+    counts.set(TokenKind::ImageOutput, image);
     counts.set(TokenKind::Reasoning, outside.saturating_add(inside));
     counts.set(
         TokenKind::Output,
-        part(output, inside.saturating_add(audio))?,
+        part(output, inside.saturating_add(shown))?,
     );
     Ok(counts)
 }

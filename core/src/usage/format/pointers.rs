@@ -28,6 +28,9 @@ pub struct PointersDocument {
     /// Those written to a cache.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_write: Option<String>,
+    /// Those written to a cache that is kept for an hour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_write_1h: Option<String>,
     /// Those that were made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
@@ -43,6 +46,9 @@ pub struct PointersDocument {
     /// Those of images that were read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// Those of images that were made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_output: Option<String>,
     /// The model's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
@@ -70,11 +76,13 @@ impl Pointers {
             (&document.input, Field::Count(Slot::Input)),
             (&document.cached_input, Field::Count(Slot::CachedInput)),
             (&document.cache_write, Field::Count(Slot::CacheWrite)),
+            (&document.cache_write_1h, Field::Count(Slot::CacheWrite1h)),
             (&document.output, Field::Count(Slot::Output)),
             (&document.reasoning, Field::Count(Slot::Reasoning)),
             (&document.audio_input, Field::Count(Slot::AudioInput)),
             (&document.audio_output, Field::Count(Slot::AudioOutput)),
             (&document.image, Field::Count(Slot::Image)),
+            (&document.image_output, Field::Count(Slot::ImageOutput)),
             (&document.model, Field::Model),
         ] {
             if let Some(pointer) = pointer {
@@ -169,11 +177,13 @@ pub(super) fn counts(told: &Told) -> Result<TokenCounts, Unreadable> {
         (TokenKind::Input, Slot::Input),
         (TokenKind::CachedInput, Slot::CachedInput),
         (TokenKind::CacheWrite, Slot::CacheWrite),
+        (TokenKind::CacheWrite1h, Slot::CacheWrite1h),
         (TokenKind::Output, Slot::Output),
         (TokenKind::Reasoning, Slot::Reasoning),
         (TokenKind::AudioInput, Slot::AudioInput),
         (TokenKind::AudioOutput, Slot::AudioOutput),
         (TokenKind::Image, Slot::Image),
+        (TokenKind::ImageOutput, Slot::ImageOutput),
     ] {
         counts.set(kind, told.count(slot)?);
     }

@@ -101,7 +101,7 @@ static OPENAI_RESPONSES: &[Path] = &[
     at(&["stream"], Field::Stream),
 ];
 
-static OPENAI_EMBEDDINGS: &[Path] = &[at(&["model"], Field::Model)];
+static MODEL: &[Path] = &[at(&["model"], Field::Model)];
 
 static ANTHROPIC_MESSAGES: &[Path] = &[
     at(&["model"], Field::Model),
@@ -133,7 +133,7 @@ pub(super) fn paths(format: &Format) -> &'static [Path] {
     match format {
         Format::OpenAiChat => OPENAI_CHAT,
         Format::OpenAiResponses => OPENAI_RESPONSES,
-        Format::OpenAiEmbeddings => OPENAI_EMBEDDINGS,
+        Format::OpenAiEmbeddings => MODEL,
         Format::AnthropicMessages => ANTHROPIC_MESSAGES,
         Format::Gemini => GEMINI,
         Format::Pointers(_) => ANY,
@@ -209,10 +209,23 @@ impl Prompts {
 impl<'a> Body<'a> {
     pub(super) fn new(text: &'a str, form: RequestFormat<'_>) -> Self {
         Self {
-            text,
-            paths: paths(form.format),
             takes_both_spellings: matches!(form.format, Format::Gemini),
             output_limit: form.output_limit,
+            ..Self::watching(text, paths(form.format))
+        }
+    }
+
+    /// One of which nothing but the model is looked for.
+    pub(super) fn of_model(text: &'a str) -> Self {
+        Self::watching(text, MODEL)
+    }
+
+    fn watching(text: &'a str, paths: &'static [Path]) -> Self {
+        Self {
+            text,
+            paths,
+            takes_both_spellings: false,
+            output_limit: None,
             found: [const { None }; FIELDS_MAX],
             entered: [0; FIELDS_MAX],
             model: None,
@@ -345,7 +358,7 @@ mod tests {
 
     #[test]
     fn every_field_has_its_place() {
-        let lists = [OPENAI_CHAT, OPENAI_RESPONSES, OPENAI_EMBEDDINGS];
+        let lists = [OPENAI_CHAT, OPENAI_RESPONSES, MODEL];
         for list in lists.into_iter().chain([ANTHROPIC_MESSAGES, GEMINI, ANY]) {
             assert!(list.len() <= FIELDS_MAX);
             // A bit for each level, that of the whole body included.

@@ -1,7 +1,7 @@
 //! Shapes after Anthropic's API reference.
 
 use super::{read, tokens, usage_of, used};
-use crate::usage::TokenKind::{CacheWrite, CachedInput, Input, Output};
+use crate::usage::TokenKind::{CacheWrite, CacheWrite1h, CachedInput, Input, Output};
 use crate::usage::{Format, Framing, Unreadable};
 
 const MESSAGE: &str = r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude-sonnet-4-5",
@@ -119,4 +119,48 @@ fn an_error_tells_no_usage() {
     let body = r#"{"type":"error","error":{"type":"invalid_request_error","message":"no"}}"#;
     let usage = usage_of(&Format::AnthropicMessages, Framing::Json, body);
     assert_eq!(usage, Err(Unreadable::Missing));
+}
+
+#[test]
+fn a_cache_that_is_kept_for_an_hour_is_a_kind_of_its_own() {
+    let usage = |written: u64| {
+        format!(
+            r#""usage":{{"input_tokens":5,"cache_creation_input_tokens":{written},"output_tokens":7,
+            "cache_creation":{{"ephemeral_5m_input_tokens":100,"ephemeral_1h_input_tokens":300}}}}"#
+        )
+        .replace('\n', "")
+    };
+    let counts = [
+        (Input, 5),
+        (CacheWrite, 100),
+        (CacheWrite1h, 300),
+        (Output, 7),
+    ];
+    let whole = format!("{{\"model\":\"m\",{}}}", usage(400));
+    let read_usage = usage_of(&Format::AnthropicMessages, Framing::Json, &whole);
+    assert_eq!(read_usage, Ok(used("m", &counts)));
+    let stream = [
+        format!(
+            r#"{{"type":"message_start","message":{{"model":"m",{}}}}}"#,
+            usage(400)
+        ),
+        r#"{"type":"message_delta","usage":{"output_tokens":7}}"#.to_owned(),
+        r#"{"type":"message_stop"}"#.to_owned(),
+    ];
+    let stream = stream.map(|event| format!("data: {event}\n\n")).concat();
+    let read_usage = usage_of(&Format::AnthropicMessages, Framing::Sse, &stream);
+    assert_eq!(read_usage, Ok(used("m", &counts)));
+    let rounds = r#"{"model":"m","usage":{"input_tokens":1,"output_tokens":2,"iterations":[
+        {"input_tokens":1,"output_tokens":1,"cache_creation_input_tokens":9,"cache_creation":{"ephemeral_1h_input_tokens":4}},
+        {"input_tokens":1,"output_tokens":1,"cache_creation_input_tokens":3,"cache_creation":{"ephemeral_1h_input_tokens":2}}]}}"#;
+    let read_usage = usage_of(&Format::AnthropicMessages, Framing::Json, rounds);
+    let counts = [(Input, 2), (CacheWrite, 6), (CacheWrite1h, 6), (Output, 2)];
+    assert_eq!(read_usage, Ok(used("m", &counts)));
+    let more = format!("{{{}}}", usage(299));
+    let read_usage = usage_of(&Format::AnthropicMessages, Framing::Json, &more);
+    assert_eq!(
+        read_usage,
+        Err(Unreadable::Absurd),
+        "a part above its whole"
+    );
 }

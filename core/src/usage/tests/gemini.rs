@@ -2,7 +2,7 @@
 
 use super::{read, usage_of, used};
 use crate::usage::TokenKind::{
-    AudioInput, AudioOutput, CachedInput, Image, Input, Output, Reasoning,
+    AudioInput, AudioOutput, CachedInput, Image, ImageOutput, Input, Output, Reasoning,
 };
 use crate::usage::{Format, Framing, Unreadable};
 
@@ -116,6 +116,17 @@ fn cached_sound_without_a_list_counts_as_fresh() {
             "promptTokensDetails":[{"modality":"AUDIO","tokenCount":60},{"modality":"TEXT","tokenCount":40}]}"#,
     );
     let counts = [(AudioInput, 60), (CachedInput, 40), (Output, 1)];
+    assert_eq!(usage, Ok(used("m", &counts)));
+}
+
+#[test]
+fn images_that_were_made_are_no_plain_output() {
+    let usage = answer(
+        r#"{"promptTokenCount":9,"candidatesTokenCount":1300,"totalTokenCount":1309,
+            "promptTokensDetails":[{"modality":"TEXT","tokenCount":9}],
+            "candidatesTokensDetails":[{"modality":"TEXT","tokenCount":10},{"modality":"IMAGE","tokenCount":1290}]}"#,
+    );
+    let counts = [(Input, 9), (Output, 10), (ImageOutput, 1290)];
     assert_eq!(usage, Ok(used("m", &counts)));
 }
 

@@ -2,7 +2,7 @@
 
 use super::{read, tokens, usage_of, used};
 use crate::usage::TokenKind::{
-    AudioInput, AudioOutput, CacheWrite, CachedInput, Input, Output, Reasoning,
+    AudioInput, AudioOutput, CacheWrite, CachedInput, Image, ImageOutput, Input, Output, Reasoning,
 };
 use crate::usage::{Format, Framing, Unreadable};
 
@@ -158,6 +158,40 @@ fn sound_that_was_cached_is_counted_once() {
     );
     let counts = [(AudioInput, 60), (CachedInput, 40), (Output, 1)];
     assert_eq!(usage, Ok(used("m", &counts)));
+}
+
+#[test]
+fn images_are_kinds_of_their_own() {
+    let usage = chat(
+        r#"{"prompt_tokens":100,"completion_tokens":50,
+            "prompt_tokens_details":{"image_tokens":60,"audio_tokens":10,"cached_tokens":20},
+            "completion_tokens_details":{"image_tokens":30,"audio_tokens":1,"reasoning_tokens":5}}"#,
+    );
+    let counts = [
+        (Input, 10),
+        (Image, 60),
+        (AudioInput, 10),
+        (CachedInput, 20),
+        (Output, 14),
+        (ImageOutput, 30),
+        (AudioOutput, 1),
+        (Reasoning, 5),
+    ];
+    assert_eq!(usage, Ok(used("m", &counts)));
+    let usage = r#"{"input_tokens":100,"output_tokens":50,"input_tokens_details":{"image_tokens":60},
+        "output_tokens_details":{"image_tokens":50}}"#;
+    let counts = [(Input, 40), (Image, 60), (ImageOutput, 50)];
+    let whole = format!(r#"{{"model":"m","usage":{usage}}}"#);
+    let event = whole.replace('\n', "");
+    let stream = format!("data: {{\"type\":\"response.completed\",\"response\":{event}}}\n\n");
+    for (framing, body) in [(Framing::Json, whole), (Framing::Sse, stream)] {
+        let usage = usage_of(&Format::OpenAiResponses, framing, &body);
+        assert_eq!(usage, Ok(used("m", &counts)), "{body}");
+    }
+    let usage = chat(
+        r#"{"prompt_tokens":5,"completion_tokens":5,"completion_tokens_details":{"image_tokens":6}}"#,
+    );
+    assert_eq!(usage, Err(Unreadable::Absurd));
 }
 
 /// xAI's way, and Google's behind an interface like OpenAI's.

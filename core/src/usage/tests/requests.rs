@@ -2,7 +2,9 @@
 
 use super::ModelName;
 use crate::usage::OutputLimitField::{self, MaxCompletionTokens, MaxOutputTokens, MaxTokens};
-use crate::usage::{Asked, Format, RequestFormat, Unreadable, asked, with_output_max, with_usage};
+use crate::usage::{
+    Asked, Format, RequestFormat, Unreadable, asked, asked_model, with_output_max, with_usage,
+};
 
 fn pointers() -> Format {
     serde_json::from_str(r#"{"pointers":{"input":"/in"}}"#).unwrap()
@@ -353,4 +355,28 @@ fn only_the_limit_that_the_upstream_obeys_is_one() {
     // In another spelling Go's reader might still take it for the limit.
     let odd = r#"{"max_tokens":1,"MAX_TOKENS":9}"#;
     assert_eq!(of(&chat, MaxTokens, odd).0, Err(Unreadable::Ambiguous));
+}
+
+#[test]
+fn a_body_whose_model_alone_is_asked_for_may_say_anything_else() {
+    for (body, model) in [
+        (
+            r#"{"model":"m","n":"x","stream":1,"max_tokens":{}}"#,
+            Some("m"),
+        ),
+        (r#"{"n":1,"n":2,"stream_options":7}"#, None),
+        (r#"{"model":null}"#, None),
+    ] {
+        let read = asked_model(body.as_bytes());
+        assert_eq!(read, Ok(model.and_then(ModelName::new)), "{body}");
+    }
+    for (body, error) in [
+        (r#"{"model":"a","model":"b"}"#, Unreadable::Ambiguous),
+        (r#"{"Model":"a"}"#, Unreadable::Ambiguous),
+        ("[]", Unreadable::Ambiguous),
+        (r#"{"model":["a"]}"#, Unreadable::Absurd),
+        ("model=a", Unreadable::NotJson),
+    ] {
+        assert_eq!(asked_model(body.as_bytes()), Err(error), "{body}");
+    }
 }

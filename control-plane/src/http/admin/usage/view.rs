@@ -90,6 +90,8 @@ struct TokensView {
     cached_input: u64,
     /// Read, and written to a prompt cache.
     cache_write: u64,
+    /// Read, and written to a prompt cache that is kept for an hour.
+    cache_write_1h: u64,
     /// Written, and of none of the other kinds that are written.
     output: u64,
     /// Written by the model to itself.
@@ -100,6 +102,8 @@ struct TokensView {
     audio_output: u64,
     /// Images that were read.
     image: u64,
+    /// Images that were made.
+    image_output: u64,
 }
 
 impl UsageView {
@@ -136,11 +140,13 @@ impl UsageView {
             input,
             cached_input,
             cache_write,
+            cache_write_1h,
             output,
             reasoning,
             audio_input,
             audio_output,
             image,
+            image_output,
         ] = *counts.get();
         Self {
             requests,
@@ -152,11 +158,13 @@ impl UsageView {
                 input,
                 cached_input,
                 cache_write,
+                cache_write_1h,
                 output,
                 reasoning,
                 audio_input,
                 audio_output,
                 image,
+                image_output,
             },
             ..Self::default()
         }

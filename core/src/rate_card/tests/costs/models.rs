@@ -61,3 +61,37 @@ fn a_model_that_is_known_needs_no_body_of_any_form() {
     assert!(needs_body(json!("requested")));
     assert!(!needs_body(json!({"model": "embed"})));
 }
+
+#[test]
+fn a_kind_without_a_price_costs_what_its_nearest_kin_does() {
+    let card = |more: Value| {
+        let mut model = json!({"model": "m", "per": 1, "input": 1, "output": 10});
+        let more = more.as_object().unwrap().clone();
+        model.as_object_mut().unwrap().extend(more);
+        let rule = json!({"id": "r", "path": {"prefix": "/"}, "tokens": {"format": CHAT}});
+        let card = json!({"name": "n", "currency": "tokens", "scale": 0, "default": "deny",
+            "rules": [rule], "models": [model]});
+        try_card(card).unwrap()
+    };
+    let of = |card: &RateCard, kind| cost(card, &tokens(&[(kind, 1)]), asked("m")).unwrap();
+    let plain = card(json!({}));
+    assert_eq!(of(&plain, TokenKind::CacheWrite1h), 1);
+    assert_eq!(of(&plain, TokenKind::ImageOutput), 10);
+    let written = card(json!({"cache_write": 2}));
+    assert_eq!(of(&written, TokenKind::CacheWrite1h), 2);
+    let all = card(
+        json!({"cache_write": 2, "cache_write_1h": 3, "image_output": 40,
+        "context_tiers": [{"above_input_tokens": 0, "input": 2, "cache_write": 4, "cache_write_1h": 6,
+            "output": 20, "image_output": 80}]}),
+    );
+    assert_eq!(of(&all, TokenKind::ImageOutput), 40);
+    assert_eq!(of(&all, TokenKind::CacheWrite1h), 6);
+    // A strict promise takes each token for the dearest, which these may be.
+    let foreseen = Foreseen {
+        request_bytes: Some(1),
+        model: Some("m"),
+        output_tokens_max: Some(1),
+        ..Foreseen::default()
+    };
+    assert_eq!(rule(&all).estimate(&foreseen).unwrap().get(), 6 + 80);
+}
