@@ -11,7 +11,7 @@
 use creditgate_core::amount::Amount;
 use creditgate_core::cell::Settlement as Outcome;
 pub(crate) use creditgate_core::detail::SettledBy as By;
-use creditgate_core::detail::{Counts, Heading, Row};
+use creditgate_core::detail::{Counted, Heading, Row};
 use creditgate_core::id::AccountId;
 use creditgate_core::lease::LeaseNumber;
 use creditgate_core::rate_card::{
@@ -143,7 +143,8 @@ impl Gate {
         };
         self.count(metric);
         if admitted.is_settled {
-            self.note_usage(&admitted.heading(&due), due.amount, &due.counts());
+            let counted = admitted.counted(&due);
+            self.note_usage(&admitted.heading(&due), due.amount, &counted);
         } else {
             if !self.book_shares(host, &admitted, &due) {
                 fate = Fate::Gone;
@@ -169,14 +170,14 @@ impl Gate {
             actual: due.amount,
         };
         let told = admitted.heading(due);
-        let mut counts = due.counts();
+        let mut counts = admitted.counted(due);
         let mut rest = due.amount;
         let mut is_known = true;
         for part in admitted.parts() {
             settlement.actual = rest.min(settlement.estimate);
             rest = rest.saturating_sub(settlement.actual);
             is_known &= self.book_now(host, settlement, &told, &counts);
-            counts = Counts::default();
+            counts = Counted::default();
             (settlement.lease, settlement.estimate) = *part;
         }
         settlement.actual = rest;
@@ -188,7 +189,7 @@ impl Gate {
         host: &dyn Host,
         settlement: Settlement,
         told: &Heading<'_>,
-        counts: &Counts,
+        counts: &Counted<'_>,
     ) -> bool {
         let cost = settlement.actual;
         match self.book(host, settlement, self.config.limits.cas_attempts) {
@@ -313,7 +314,7 @@ impl Gate {
                 return;
             };
             match self.book(host, settlement, self.config.limits.cas_attempts) {
-                Some(Outcome::Booked) => self.note_usage(&row.heading(), row.cost, &row.counts),
+                Some(Outcome::Booked) => self.note_usage(&row.heading(), row.cost, &row.counted()),
                 Some(Outcome::Gone) => {}
                 None => self.unsettled.push_back((settlement, row)),
             }
