@@ -33,6 +33,7 @@ mod money;
 mod openapi;
 mod service;
 
+pub use admin::KeptSums;
 pub use service::Exposition;
 
 /// What every handler needs.
@@ -45,6 +46,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// SHA-256 of the administrator's key from the environment, if one was given.
     pub admin_key: Option<CredentialHash>,
+    /// Sums of usage whose later pages may be asked for.
+    pub usage_sums: KeptSums,
     /// When each instance last spoke.
     pub presence: Presence,
     /// Where webhooks may go.

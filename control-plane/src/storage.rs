@@ -34,7 +34,9 @@ pub use filter::{
     EventFilter, GrantFilter, LeaseFilter, LotFilter, SubscriptionFilter, WalletFilter,
 };
 pub use read::{Cursor, CursorError, LeaseTotal, OwedTotal, Page, PageRequest, Reader};
-pub use usage::{Dimension, ForgetUsage, Part, UsageFilter, UsageGroup, UsagePage, UsageQuery};
+pub use usage::{
+    Dimension, ForgetUsage, METERS_MAX, Part, UsageFilter, UsageGroup, UsagePage, UsageQuery,
+};
 
 /// What a command is about; storage finds the customer behind it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

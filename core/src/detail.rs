@@ -9,9 +9,11 @@
 
 mod counts;
 mod gathered;
+mod units;
 
 pub use counts::Counts;
 pub use gathered::{Added, Gathered};
+pub use units::{Counted, METER_NAME_BYTES_MAX, Units};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -48,6 +50,18 @@ pub enum SettledBy {
 }
 
 impl SettledBy {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Price,
+        Self::Usage,
+        Self::Passed,
+        Self::Ended,
+        Self::Estimate,
+        Self::Minimum,
+        Self::Nothing,
+        Self::Mixed,
+    ];
+
     /// The word for it in logs, messages and on the API.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -178,6 +192,9 @@ pub struct Row {
     pub cost: Amount,
     /// What was counted of them.
     pub counts: Counts,
+    /// Their units by meter; none in a row for [`OTHER`] things.
+    #[serde(default, rename = "meters", skip_serializing_if = "Units::is_empty")]
+    pub units: Units,
 }
 
 impl Row {
@@ -192,14 +209,15 @@ impl Row {
             settled_by: heading.settled_by,
             cost: Amount::ZERO,
             counts: Counts::default(),
+            units: Units::new(),
         }
     }
 
     /// The row of one request.
     #[must_use]
-    pub fn of(heading: &Heading<'_>, cost: Amount, counts: &Counts) -> Self {
+    pub fn of(heading: &Heading<'_>, cost: Amount, counted: &Counted<'_>) -> Self {
         let mut row = Self::new(heading);
-        row.add(cost, counts);
+        row.add(cost, counted);
         row
     }
 
@@ -217,6 +235,12 @@ impl Row {
         }
     }
 
+    /// What was counted of its requests.
+    #[must_use]
+    pub const fn counted(&self) -> Counted<'_> {
+        Counted::of_row(self.counts, &self.units)
+    }
+
     /// Whether a filter can have made it: names of bounded length, and nothing negative.
     #[must_use]
     pub fn is_sane(&self) -> bool {
@@ -224,11 +248,14 @@ impl Row {
         let model = self.model.as_ref().is_none_or(|model| {
             (1..=MODEL_NAME_BYTES_MAX).contains(&model.len()) && model.is_ascii()
         });
-        rule && self.rule.is_ascii() && model && !self.cost.is_negative()
+        rule && self.rule.is_ascii() && model && self.units.are_sane() && !self.cost.is_negative()
     }
 
-    fn add(&mut self, cost: Amount, counts: &Counts) {
+    fn add(&mut self, cost: Amount, counted: &Counted<'_>) {
         self.cost = self.cost.saturating_add(cost);
-        self.counts.add(counts);
+        self.counts.add(&counted.counts);
+        if self.rule != OTHER {
+            self.units.add_counted(counted);
+        }
     }
 }

@@ -11,7 +11,7 @@ mod total;
 use std::collections::{BTreeSet, HashMap};
 
 use creditgate_core::amount::Amount;
-use creditgate_core::detail::{Counts, OTHER, Row, SettledBy, StatusClass};
+use creditgate_core::detail::{Counts, OTHER, Row, SettledBy, StatusClass, Units};
 use creditgate_core::key::CredentialHash;
 
 pub use day::{Day, DayError};
@@ -85,6 +85,8 @@ pub struct UsageRow {
     pub cost: Amount,
     /// What was counted; no count above [`SUM_MAX`].
     pub counts: Counts,
+    /// Units by meter; none above [`SUM_MAX`].
+    pub units: Units,
 }
 
 impl UsageRow {
@@ -93,6 +95,8 @@ impl UsageRow {
         self.cost = self.cost.saturating_add(other.cost);
         self.counts.add(&other.counts);
         self.counts = bounded(&self.counts);
+        self.units.add_all(&other.units);
+        self.units = std::mem::take(&mut self.units).at_most(SUM_MAX);
     }
 }
 
@@ -189,6 +193,7 @@ impl Known {
             customer,
             cost: row.cost,
             counts: bounded(&row.counts),
+            units: row.units.clone().at_most(SUM_MAX),
         })
     }
 }

@@ -1,4 +1,5 @@
-//! `creditgate drain`: an instance gives back all its credit before it is stopped.
+//! `creditgate drain`: an instance gives back all its credit, and tells what it was used for, before
+//! it is stopped.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,7 +15,11 @@ use super::client::{Client, Service, block_on};
 /// How often the service is asked.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Drains an instance.
+/// How long usage detail of what ended last may take to arrive, once all credit is back.
+const DETAIL: Duration = Duration::from_secs(1);
+
+/// Drains an instance: waits until it holds no credit, and a second for the usage detail that
+/// it then tells.
 #[derive(Args)]
 pub(super) struct Drain {
     /// The instance's id, ins_….
@@ -49,6 +54,7 @@ impl Drain {
             let out = count("open").saturating_add(count("draining"));
             let status = status(&instance);
             if out == 0 {
+                tokio::time::sleep(DETAIL).await;
                 println!("drained: {status}");
                 return Ok(ExitCode::SUCCESS);
             }

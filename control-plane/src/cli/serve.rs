@@ -19,7 +19,7 @@ use tracing_subscriber::EnvFilter;
 use super::restored::random_epoch;
 use crate::clock::{RandomIds, SystemClock, random_bytes};
 use crate::command::Command;
-use crate::http::{App, Exposition, router};
+use crate::http::{App, Exposition, KeptSums, router};
 use crate::jobs::{Jobs, Presence};
 use crate::storage::sqlite;
 use crate::webhooks::{Range, Webhooks};
@@ -101,6 +101,7 @@ impl Serve {
             reader: Arc::new(reader),
             clock: Arc::new(SystemClock),
             admin_key,
+            usage_sums: KeptSums::default(),
             presence: Presence::default(),
             guard: Arc::clone(&webhooks.guard),
             stopping: stopping.clone(),

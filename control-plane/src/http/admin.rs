@@ -35,6 +35,8 @@ mod settings;
 mod subscriptions;
 mod transactions;
 mod usage;
+
+pub use usage::KeptSums;
 mod wallets;
 mod webhook_endpoints;
 

@@ -3,7 +3,7 @@
 use core::fmt;
 
 use creditgate_core::amount::{Currency, Scale};
-use creditgate_core::detail::Counts;
+use creditgate_core::detail::{Counts, OTHER, SettledBy, Units};
 use creditgate_ledger::Timestamp;
 use creditgate_ledger::id::{CustomerId, KeyId};
 use creditgate_ledger::usage::{Day, UsageKey};
@@ -23,19 +23,22 @@ pub enum Dimension {
     Key,
     /// The class of the answers' statuses.
     StatusClass,
+    /// What the charge went by.
+    SettledBy,
     /// The rate card and its version.
     RateCardVersion,
 }
 
 impl Dimension {
     /// All of them, in the order in which groups are sorted.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Customer,
         Self::Day,
         Self::Rule,
         Self::Model,
         Self::Key,
         Self::StatusClass,
+        Self::SettledBy,
         Self::RateCardVersion,
     ];
 
@@ -49,6 +52,7 @@ impl Dimension {
             Self::Model => "model",
             Self::Key => "key",
             Self::StatusClass => "status_class",
+            Self::SettledBy => "settled_by",
             Self::RateCardVersion => "rate_card_version",
         }
     }
@@ -63,6 +67,7 @@ impl Dimension {
             Self::Model => vec![text(key.model.as_deref().unwrap_or_default())],
             Self::Key => vec![key.key.map_or(Part::None, |id| Part::Id(id.0))],
             Self::StatusClass => vec![text(key.status.as_str())],
+            Self::SettledBy => vec![text(key.settled_by.as_str())],
             Self::RateCardVersion => vec![
                 text(&key.rate_card),
                 Part::Number(key.card_version.cast_signed()),
@@ -115,6 +120,8 @@ pub struct UsageFilter {
     pub model: Option<String>,
     /// Of this consumer key.
     pub key: Option<KeyId>,
+    /// Of requests whose charge went by this.
+    pub settled_by: Option<SettledBy>,
     /// Of this day and later ones.
     pub from: Day,
     /// Of days before this one.
@@ -147,9 +154,22 @@ pub struct UsageGroup {
     pub cost: i128,
     /// What was counted.
     pub counts: Counts,
+    /// Units by meter: of at most [`METERS_MAX`], the rest under [`OTHER`].
+    pub units: Units,
 }
 
+/// Most meters that a sum tells apart.
+pub const METERS_MAX: usize = 64;
+
 impl UsageGroup {
+    /// Adds units of a meter. In the order of their names: which are told apart must not depend
+    /// on the storage.
+    pub(crate) fn add_units(&mut self, meter: &str, units: u64) {
+        let is_apart = self.units.len() < METERS_MAX;
+        let name = if is_apart { meter } else { OTHER };
+        self.units.add(name.to_owned(), units);
+    }
+
     /// The group's place in the order of groups.
     #[must_use]
     pub fn place(&self) -> Vec<Part> {

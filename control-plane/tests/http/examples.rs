@@ -28,7 +28,7 @@ pub(crate) const READS: &str = "
 /v1/wallets/{id}/balance /v1/wallets/{wallet}/balance
 /v1/wallets/{id}/lots /v1/wallets/{wallet}/lots
 /v1/wallets/{id}/transactions /v1/wallets/{wallet}/transactions?limit=2
-/v1/usage /v1/usage?group_by=customer,day,rule,model,key,status_class,rate_card_version
+/v1/usage /v1/usage?group_by=customer,day,rule,model,key,status_class,settled_by,rate_card_version
 /v1/customers/{id}/usage /v1/customers/ada/usage
 /v1/lots/{id} /v1/lots/{lot}
 /v1/currencies

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request};
 use creditgate::clock::{Clock, RandomIds, SystemClock};
-use creditgate::http::{App, Exposition, router};
+use creditgate::http::{App, Exposition, KeptSums, router};
 use creditgate::jobs::{Jobs, Presence};
 use creditgate::restored::begin_epoch;
 use creditgate::storage::{Reader, sqlite};
@@ -181,6 +181,7 @@ impl Plane {
             reader,
             clock: Arc::new(hands.clone()),
             admin_key: Some(credential_hash(ADMIN)),
+            usage_sums: KeptSums::default(),
             presence,
             guard: Arc::clone(&webhooks.guard),
             stopping: stopping.clone(),

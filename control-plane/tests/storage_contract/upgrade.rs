@@ -318,6 +318,7 @@ const ONE_PRICING: &str = "
     INSERT INTO customer_pricing SELECT customer, version, document, changed_at
         FROM customer_pricing_version WHERE version = 2;
     DROP TABLE customer_pricing_version;
+    DROP TABLE usage_meter;
     PRAGMA user_version = 6;";
 
 #[test]

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use creditgate::storage::{
-    ChangeSet, Dimension, ForgetUsage, LoadPlan, Part, Reader, Storage, UsageFilter, UsageGroup,
-    UsageQuery,
+    ChangeSet, Dimension, ForgetUsage, LoadPlan, METERS_MAX, Part, Reader, Storage, UsageFilter,
+    UsageGroup, UsageQuery,
 };
 use creditgate::verify::verify;
 use creditgate_core::amount::Amount;
-use creditgate_core::detail::{Counts, OTHER, Row, SettledBy, StatusClass};
+use creditgate_core::detail::{Counts, OTHER, Row, SettledBy, StatusClass, Units};
 use creditgate_core::key::{CredentialHash, credential_hash};
 use creditgate_ledger::id::{AccountId, InstanceId};
 use creditgate_ledger::usage::{Batch, Day, MODELS_A_DAY_MAX, SUM_MAX, Source, UsageRow};
@@ -28,8 +28,11 @@ crate::on_every_backend!(
     further_models_of_a_day_are_counted_as_others,
     sums_stop_at_the_largest_number,
     old_detail_is_forgotten_but_its_total_is_kept,
+    units_are_kept_by_meter_and_forgotten_with_their_rows,
+    a_sum_tells_a_bounded_number_of_meters_apart,
 );
 
+const PAGES: &str = "response_header:x-pages";
 const TODAY: Day = Day(20_000);
 
 fn batch(worker: u64, number: u64, rows: Vec<Row>) -> Batch {
@@ -54,6 +57,7 @@ fn row(account: AccountId, rule: &str, cost: i64) -> Row {
         settled_by: SettledBy::Price,
         cost: Amount::new(cost),
         counts: Counts::new(std::array::from_fn(|place| 1 + place as u64)),
+        units: Units::new(),
     }
 }
 
@@ -87,6 +91,7 @@ fn all() -> UsageFilter {
         rule: None,
         model: None,
         key: None,
+        settled_by: None,
         from: TODAY.plus(-99),
         before: TODAY.plus(99),
     }
@@ -179,6 +184,11 @@ fn fill<B: Backend>(desk: &mut Desk<B>) -> Vec<UsageRow> {
         row.card_version = 1 + (number as u64 / 20);
         row.status = StatusClass::of([200, 404, 503, 0][number / 3 % 4]);
         row.settled_by = [SettledBy::Price, SettledBy::Usage][number / 7 % 2];
+        if number % 5 < 2 {
+            let meters = [PAGES, "filter_state:wasm.n", "request_header:x"];
+            row.units.add(meters[number % 3].to_owned(), number as u64);
+            row.units.add(meters[(number + 1) % 3].to_owned(), u64::MAX);
+        }
         rows.push(row);
     }
     let mut booked = Vec::new();
@@ -206,6 +216,7 @@ fn parts(row: &UsageRow, by: &[Dimension]) -> Vec<Part> {
         Dimension::Model => vec![text(row.key.model.as_deref().unwrap_or(""))],
         Dimension::Key => vec![row.key.key.map_or(Part::None, |key| Part::Id(key.0))],
         Dimension::StatusClass => vec![text(row.key.status.as_str())],
+        Dimension::SettledBy => vec![text(row.key.settled_by.as_str())],
         Dimension::RateCardVersion => {
             let version = i64::try_from(row.key.card_version).unwrap();
             vec![text(&row.key.rate_card), Part::Number(version)]
@@ -237,22 +248,25 @@ fn groups_are_the_sums_of_their_rows_and_come_in_pages<B: Backend>(mut desk: Des
             rule: (place % 3 == 0).then(|| "chat".to_owned()),
             model: (place % 5 == 0).then(|| "small".to_owned()),
             key: known.filter(|_| place % 4 == 3),
+            settled_by: (place % 7 == 2).then_some(SettledBy::Usage),
             from: TODAY.plus((place % 2) as i32),
             before: TODAY.plus(3),
         };
-        let mut expected: BTreeMap<(String, Vec<Part>), (i128, Counts)> = BTreeMap::new();
+        let mut expected: BTreeMap<(String, Vec<Part>), (i128, Counts, Units)> = BTreeMap::new();
         for row in &rows {
             let fits = filter.customer.is_none_or(|of| of == row.customer)
                 && filter.rule.as_ref().is_none_or(|of| *of == row.key.rule)
                 && (filter.model.is_none() || filter.model == row.key.model)
                 && filter.key.is_none_or(|of| row.key.key == Some(of))
+                && filter.settled_by.is_none_or(|of| row.key.settled_by == of)
                 && row.key.day >= filter.from
                 && row.key.day < filter.before;
             if fits {
                 let place = (account(row).currency.to_string(), parts(row, &by));
-                let (cost, counts) = expected.entry(place).or_default();
+                let (cost, counts, units) = expected.entry(place).or_default();
                 *cost += i128::from(row.cost.get());
                 counts.add(&row.counts);
+                units.add_all(&row.units);
             }
         }
         let expected: Vec<_> = expected.into_iter().collect();
@@ -263,13 +277,71 @@ fn groups_are_the_sums_of_their_rows_and_come_in_pages<B: Backend>(mut desk: Des
                 .map(|group| {
                     (
                         (group.currency.to_string(), group.parts),
-                        (group.cost, group.counts),
+                        (group.cost, group.counts, group.units),
                     )
                 })
                 .collect();
             assert_eq!(got, expected, "{by:?} of {filter:?}");
         }
     }
+}
+
+fn with_units(row: Row, units: &[(&str, u64)]) -> Row {
+    let mut row = row;
+    for (meter, count) in units {
+        row.units.add((*meter).to_owned(), *count);
+    }
+    row
+}
+
+fn told(group: &UsageGroup) -> Vec<(&str, u64)> {
+    group.units.iter().collect()
+}
+
+fn units_are_kept_by_meter_and_forgotten_with_their_rows<B: Backend>(mut desk: Desk<B>) {
+    let account = desk.funded("ada").account;
+    let pages = |units| with_units(row(account, "job", 1), &[(PAGES, units)]);
+    let other = with_units(row(account, "job", 1), &[("request_header:x", 5)]);
+    let mut old = batch(2, 1, vec![pages(7)]);
+    old.day = TODAY.plus(-2);
+    let rows = vec![pages(3), pages(u64::MAX), other, row(account, "ping", 1)];
+    book(&mut desk, vec![old, batch(1, 1, rows)]);
+    let desk = desk.reopen();
+    let by_rule = groups(&desk, all(), &[Dimension::Day, Dimension::Rule], 9);
+    let found: Vec<_> = by_rule.iter().map(told).collect();
+    let today = vec![("request_header:x", 5), (PAGES, SUM_MAX)];
+    assert_eq!(found, [vec![(PAGES, 7)], today.clone(), vec![]]);
+    let mut desk = desk;
+    let forget = ForgetUsage {
+        rows_before: TODAY,
+        sources_before: Timestamp(1),
+    };
+    desk.load(&[]);
+    let changes = ChangeSet {
+        forget_usage: Some(forget),
+        ..ChangeSet::default()
+    };
+    desk.backend.writer().commit(&changes).unwrap();
+    let left = groups(&desk, all(), &[], 9);
+    assert_eq!(told(&left[0]), today);
+    assert_eq!(verify(desk.reader()).unwrap(), []);
+}
+
+fn a_sum_tells_a_bounded_number_of_meters_apart<B: Backend>(mut desk: Desk<B>) {
+    let account = desk.funded("ada").account;
+    let of = |number: usize| {
+        let meter = format!("request_header:x-{number:03}");
+        let rule = format!("rule-{number}");
+        with_units(row(account, &rule, 1), &[(&meter, 2)])
+    };
+    let rows = (0..METERS_MAX + 6).map(of).collect();
+    book(&mut desk, vec![batch(1, 1, rows)]);
+    let groups = groups(&desk, all(), &[], 9);
+    let units = &groups[0].units;
+    assert_eq!(units.len(), METERS_MAX + 1);
+    let others = units.iter().find(|(meter, _)| *meter == OTHER);
+    assert_eq!(others, Some((OTHER, 12)));
+    assert_eq!(told(&groups[0])[1], ("request_header:x-000", 2));
 }
 
 fn a_credential_becomes_its_key_also_a_revoked_one<B: Backend>(mut desk: Desk<B>) {

@@ -40,8 +40,8 @@ impl Counts {
         Self(counts)
     }
 
-    /// One request, and what was measured of it. Its units are the sum of what headers and
-    /// trailers told.
+    /// One request, and what was measured of it. Its units are the sum of what headers,
+    /// trailers and filter state told.
     #[must_use]
     pub fn of_request(measures: &Measures) -> Self {
         let units = measures.readings.iter().flatten();
@@ -84,6 +84,13 @@ impl Counts {
         requests
     }
 
+    /// How many units, of all meters together.
+    #[must_use]
+    pub const fn units(&self) -> u64 {
+        let [_, _, _, _, units, ..] = self.0;
+        units
+    }
+
     fn named(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let all = Self::NAMES.into_iter().zip(self.0);
         all.filter(|(_, count)| *count > 0)
@@ -96,7 +103,7 @@ impl Serialize for Counts {
     }
 }
 
-struct TextCount(u64);
+pub(super) struct TextCount(pub(super) u64);
 
 impl Serialize for TextCount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Counts, Heading, Row};
+use super::{Counted, Heading, Row};
 use crate::amount::Amount;
 use crate::id::AccountId;
 
@@ -38,22 +38,22 @@ impl Gathered {
     }
 
     /// Adds a request.
-    pub fn add(&mut self, heading: &Heading<'_>, cost: Amount, counts: &Counts) -> Added {
+    pub fn add(&mut self, heading: &Heading<'_>, cost: Amount, counted: &Counted<'_>) -> Added {
         let place = match self.place(heading) {
-            Ok(place) => return self.add_to(place, cost, counts, Added::Apart),
+            Ok(place) => return self.add_to(place, cost, counted, Added::Apart),
             Err(place) => place,
         };
         let own = self.rows_of(heading.account).len();
         if self.rows.len() < self.rows_max && own < (self.rows_max / SHARES).max(1) {
             self.rows.insert(place, Row::new(heading));
-            return self.add_to(place, cost, counts, Added::Apart);
+            return self.add_to(place, cost, counted, Added::Apart);
         }
         let other = Heading::other(heading.account);
         match self.place(&other) {
-            Ok(place) => self.add_to(place, cost, counts, Added::Merged),
+            Ok(place) => self.add_to(place, cost, counted, Added::Merged),
             Err(place) if self.rows.len() < self.rows_max.saturating_mul(2) => {
                 self.rows.insert(place, Row::new(&other));
-                self.add_to(place, cost, counts, Added::Merged)
+                self.add_to(place, cost, counted, Added::Merged)
             }
             Err(_) => Added::Dropped,
         }
@@ -68,9 +68,9 @@ impl Gathered {
         first..self.rows.partition_point(|row| row.account <= account)
     }
 
-    fn add_to(&mut self, place: usize, cost: Amount, counts: &Counts, added: Added) -> Added {
+    fn add_to(&mut self, place: usize, cost: Amount, counted: &Counted<'_>, added: Added) -> Added {
         if let Some(row) = self.rows.get_mut(place) {
-            row.add(cost, counts);
+            row.add(cost, counted);
         }
         added
     }

@@ -8,7 +8,7 @@
 
 use creditgate_core::amount::Amount;
 use creditgate_core::cell::Settlement as Outcome;
-use creditgate_core::detail::{Counts, Heading, Row};
+use creditgate_core::detail::{Counted, Heading, Row};
 use creditgate_core::id::AccountId;
 use creditgate_core::lease::LeaseNumber;
 use creditgate_core::rate_card::Promise;
@@ -84,7 +84,7 @@ impl Gate {
             overrun_max: self.overrun_max(admitted),
         };
         let told = admitted.heading(due);
-        let mut counts = due.counts();
+        let mut counts = admitted.counted(due);
         let mut rest = due.amount;
         let mut booked = Booked {
             is_gone: true,
@@ -95,7 +95,7 @@ impl Gate {
             share.actual = rest.min(share.estimate);
             rest = rest.saturating_sub(share.actual);
             self.book_share(host, share, &told, &counts, &mut booked);
-            counts = Counts::default();
+            counts = Counted::default();
             (share.lease, share.estimate) = *part;
         }
         share.actual = rest;
@@ -122,7 +122,7 @@ impl Gate {
         host: &dyn Host,
         share: Share,
         told: &Heading<'_>,
-        counts: &Counts,
+        counts: &Counted<'_>,
         booked: &mut Booked,
     ) {
         let amount = match self.try_to_book(host, share) {
@@ -187,7 +187,7 @@ impl Gate {
                 return;
             };
             match self.try_to_book(host, share) {
-                Attempt::Booked(amount) => self.note_usage(&row.heading(), amount, &row.counts),
+                Attempt::Booked(amount) => self.note_usage(&row.heading(), amount, &row.counted()),
                 Attempt::Gone => {}
                 Attempt::Lost => self.unsettled.push_back((share, row)),
             }

@@ -155,7 +155,8 @@ impl Gate {
         self.count(metric);
         let mut shares = Vec::new();
         if admitted.is_settled {
-            self.note_usage(&admitted.heading(&due), due.amount, &due.counts());
+            let counted = admitted.counted(&due);
+            self.note_usage(&admitted.heading(&due), due.amount, &counted);
         } else {
             let booked = self.book(host, &admitted, &due);
             if booked.is_gone {

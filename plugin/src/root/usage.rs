@@ -6,8 +6,8 @@
 //! gathered is not told: it was settled all the same, and is shown as unattributed.
 
 use creditgate_core::amount::Amount;
-use creditgate_core::detail::{Added, Counts, Gathered, Heading, Row, StatusClass};
-use creditgate_core::protocol::{USAGE_ROWS_MAX, UsageAnswer, UsageRequest};
+use creditgate_core::detail::{Added, Counted, Gathered, Heading, Row, StatusClass};
+use creditgate_core::protocol::{Barred, USAGE_ROWS_MAX, UsageAnswer, UsageRequest};
 use creditgate_core::rate_card::TokenTerms;
 
 use super::calls::{Question, Rest};
@@ -51,19 +51,35 @@ impl Usage {
 
     /// Makes the next batch of what is outgoing.
     fn next_batch(&mut self) {
-        let after = self.outgoing.len().saturating_sub(USAGE_ROWS_MAX);
-        self.batch = self.outgoing.split_off(after);
+        self.batch = self.next_rows();
         self.number = self.number.saturating_add(1);
+    }
+
+    /// As many rows as fit a message, however long the names of their meters are.
+    fn next_rows(&mut self) -> Vec<Row> {
+        let mut room = USAGE_ROWS_MAX;
+        let fits = |row: &&Row| {
+            let left = room.checked_sub(row_weight(row));
+            room = left.unwrap_or(room);
+            left.is_some()
+        };
+        let rows = self.outgoing.iter().rev().take_while(fits).count();
+        let after = self.outgoing.len().saturating_sub(rows);
+        self.outgoing.split_off(after)
     }
 }
 
-impl Due {
-    pub(crate) fn counts(&self) -> Counts {
-        Counts::of_request(&self.measures)
-    }
+/// How many plain rows are as long as this, at most.
+fn row_weight(row: &Row) -> usize {
+    row.units.len().div_ceil(3).saturating_add(1)
 }
 
 impl Admitted {
+    /// What usage detail counts of this request.
+    pub(crate) fn counted<'a>(&'a self, due: &'a Due) -> Counted<'a> {
+        Counted::of_request(&self.terms.rule, &due.measures)
+    }
+
     /// What usage detail says this request was.
     pub(crate) fn heading<'a>(&'a self, due: &'a Due) -> Heading<'a> {
         let models = self.models(due.model.as_ref());
@@ -82,8 +98,13 @@ impl Admitted {
 
 impl Gate {
     /// Adds a request whose settlement is booked to what is told.
-    pub(crate) fn note_usage(&mut self, heading: &Heading<'_>, cost: Amount, counts: &Counts) {
-        match self.usage.gathered.add(heading, cost, counts) {
+    pub(crate) fn note_usage(
+        &mut self,
+        heading: &Heading<'_>,
+        cost: Amount,
+        counted: &Counted<'_>,
+    ) {
+        match self.usage.gathered.add(heading, cost, counted) {
             Added::Apart => {}
             Added::Merged => self.count(Metric::UsageMerged),
             Added::Dropped => self.count(Metric::UsageDropped),
@@ -93,13 +114,16 @@ impl Gate {
     /// Sends the batch that is not acknowledged, or the next when it is time.
     pub(crate) fn tell_usage(&mut self, host: &dyn Host, now_ms: u64) {
         let sync_ms = self.timing().sync_ms.max(1);
+        // The process is about to end: what was used is told at once.
+        let is_draining = self.barred == Some(Barred::Draining);
         let usage = &mut self.usage;
         if usage.is_under_way || !usage.rest.is_over(now_ms) {
             return;
         }
         if usage.batch.is_empty() {
             if usage.outgoing.is_empty() {
-                if now_ms < usage.next_round_ms || usage.gathered.is_empty() {
+                let is_time = now_ms >= usage.next_round_ms || is_draining;
+                if !is_time || usage.gathered.is_empty() {
                     return;
                 }
                 usage.outgoing = usage.gathered.take();
@@ -111,18 +135,31 @@ impl Gate {
     }
 
     fn send_batch(&mut self, host: &dyn Host, now_ms: u64) {
-        let number = self.usage.number;
+        let (number, rows) = (self.usage.number, std::mem::take(&mut self.usage.batch));
+        let (rows, is_sent) = self.send_rows(host, now_ms, (self.me, number), rows);
+        self.usage.is_under_way = is_sent;
+        self.usage.batch = rows;
+    }
+
+    /// Answers the rows, and whether they went out.
+    fn send_rows(
+        &mut self,
+        host: &dyn Host,
+        now_ms: u64,
+        (source, number): (u64, u64),
+        rows: Vec<Row>,
+    ) -> (Vec<Row>, bool) {
         let request = UsageRequest {
             hello: self.hello(),
-            source: self.me,
+            source,
             number,
-            rows: std::mem::take(&mut self.usage.batch),
+            rows,
         };
         let timeout_ms = self.config.control_plane.timeout_ms;
-        let question = Question::Usage(number);
+        // What another source tells acknowledges no batch of this one.
+        let question = Question::Usage(if source == self.me { number } else { 0 });
         let sent = self.send(host, now_ms, PATH, &request, question, timeout_ms);
-        self.usage.is_under_way = sent.is_ok();
-        self.usage.batch = request.rows;
+        (request.rows, sent.is_ok())
     }
 
     pub(crate) fn on_usage_told(
@@ -147,7 +184,9 @@ impl Gate {
         }
     }
 
-    /// Tells all there is, as far as it goes without an answer: the gate closes.
+    /// Tells all there is, as far as it goes without an answer: the gate closes. What was in no
+    /// batch yet goes out at once, in messages that may overtake each other; so each comes from
+    /// a source of its own, and none is refused for the number of another.
     pub(crate) fn tell_last_usage(&mut self, host: &dyn Host, now_ms: u64) {
         if !self.usage.batch.is_empty() && !self.usage.is_under_way {
             self.send_batch(host, now_ms);
@@ -155,9 +194,9 @@ impl Gate {
         let gathered = self.usage.gathered.take();
         self.usage.outgoing.extend(gathered);
         while !self.usage.outgoing.is_empty() {
-            self.usage.next_batch();
-            self.send_batch(host, now_ms);
-            if !self.usage.is_under_way {
+            let rows = self.usage.next_rows();
+            let source = (host.random(), 1);
+            if !self.send_rows(host, now_ms, source, rows).1 {
                 return;
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use creditgate_core::detail::{OTHER, SettledBy, StatusClass};
 use creditgate_core::key::credential_hash;
-use creditgate_core::protocol::USAGE_ROWS_MAX;
+use creditgate_core::protocol::{Barred, USAGE_ROWS_MAX};
 use creditgate_plugin::metrics::Metric;
 use serde_json::json;
 
@@ -101,6 +101,82 @@ fn what_was_measured_is_counted_by_the_model_that_answered() {
     assert_eq!(counts, expected);
 }
 
+/// A rule with meters of each place that tells units.
+fn metered() -> World {
+    let mut world = World::new(1, 10_000);
+    let meter = |place: &str, name: &str| {
+        let source = json!({ place: name });
+        json!({ "meter": source, "price": 1, "estimate": 5 })
+    };
+    world.plane.card["rules"] = json!([{ "id": "job", "path": { "exact": "/job" }, "meters": [
+        meter("request_header", "x-asked"), meter("response_header", "X-Pages"),
+        { "meter": "response_bytes", "price": 0 },
+        meter("response_trailer", "x-words"), meter("filter_state", "wasm.other"),
+    ] }]);
+    world.plane.config_version += 1;
+    world.pass(40);
+    world
+}
+
+#[test]
+fn units_are_told_apart_by_the_meter_that_read_them() {
+    let mut world = metered();
+    for pages in ["3", "4", "none"] {
+        let key = key(1);
+        let headers = [("x-api-key", key.as_str()), ("x-asked", "2")];
+        let id = world.workers[0].begin(&headers, "/job");
+        world.settle();
+        world.workers[0].set_upstream_header(id, "x-pages", pages);
+        world.workers[0].respond(id, 200, false);
+        world.workers[0].trailer(id, "x-words", "100");
+        world.workers[0].set_property(id, "filter_state.wasm.other", b"30");
+        world.workers[0].finish(id);
+    }
+    world.pass(2_000);
+    let mut sums = BTreeMap::new();
+    for row in &world.plane.used {
+        for (meter, units) in row.units.iter() {
+            *sums.entry(meter.to_owned()).or_insert(0) += units;
+        }
+    }
+    let units = world.plane.used.iter().map(|row| {
+        let counts = serde_json::to_value(row.counts).unwrap();
+        counts["units"].as_str().unwrap().parse::<u64>().unwrap()
+    });
+    assert_eq!(units.sum::<u64>(), 6 + 7 + 300 + 90);
+    let expected = [
+        ("filter_state:wasm.other", 90),
+        ("request_header:x-asked", 6),
+        ("response_header:x-pages", 7),
+        ("response_trailer:x-words", 300),
+    ];
+    let expected = expected.map(|(meter, units)| (meter.to_owned(), units));
+    assert_eq!(sums, BTreeMap::from(expected));
+}
+
+#[test]
+fn rows_of_many_meters_go_out_in_smaller_batches() {
+    let mut world = metered();
+    world.plane.unheard = Some(PATH);
+    for customer in 2..150 {
+        world.plane.add_customer(customer, 10_000);
+        let key = key(customer);
+        let headers = [("x-api-key", key.as_str()), ("x-asked", "2")];
+        let id = world.workers[0].begin(&headers, "/job");
+        world.settle();
+        world.workers[0].set_upstream_header(id, "x-pages", "3");
+        world.workers[0].respond(id, 200, false);
+        world.workers[0].trailer(id, "x-words", "100");
+        world.workers[0].set_property(id, "filter_state.wasm.other", b"30");
+        world.workers[0].finish(id);
+    }
+    world.plane.unheard = None;
+    world.pass(4_000);
+    assert_eq!(world.plane.used.len(), 148);
+    let sizes = world.plane.batches.iter().map(|batch| batch.rows.len());
+    assert_eq!(sizes.max(), Some(USAGE_ROWS_MAX / 3));
+}
+
 #[test]
 fn a_batch_is_sent_again_as_it_is_until_it_is_acknowledged() {
     let mut world = World::new(1, 1_000);
@@ -185,6 +261,50 @@ fn a_worker_that_closes_tells_what_it_has() {
     world.workers[0].close();
     world.settle();
     assert_eq!(told(&world)[&1], (3, 3));
+}
+
+#[test]
+fn a_process_that_is_drained_tells_at_once_what_ends_meanwhile() {
+    let mut world = World::new(2, 1_000);
+    requests(&mut world, 1);
+    world.pass(2_000);
+    // A round has just begun, so the next is a second away.
+    requests(&mut world, 1);
+    let ids: Vec<_> = (0..2).map(|worker| world.get(worker, "/one")).collect();
+    world.plane.barred = Some(Barred::Draining);
+    world.pass(200);
+    assert_eq!(told(&world)[&1], (2, 2));
+    for (worker, id) in ids.into_iter().enumerate() {
+        world.workers[worker].end(id, 200);
+        world.pass(40);
+        let ended = 3 + worker as u64;
+        assert_eq!(told(&world)[&1], (ended, ended as i64));
+    }
+}
+
+#[test]
+fn batches_that_overtake_each_other_when_a_worker_closes_are_all_counted() {
+    let mut world = World::new(1, 10);
+    for customer in 2..200 {
+        world.plane.add_customer(customer, 10);
+    }
+    for customer in 2..200 {
+        for path in ["/one", "/five"] {
+            let id = world.workers[0].begin(&[("x-api-key", &key(customer))], path);
+            world.settle();
+            world.workers[0].end(id, 200);
+        }
+    }
+    world.workers[0].close();
+    let calls = world.workers[0].take_calls();
+    let told_last = calls.iter().filter(|call| call.path.ends_with(PATH));
+    assert!(told_last.count() > 1);
+    for call in calls.into_iter().rev() {
+        world.workers[0].put_back(call);
+    }
+    world.settle();
+    assert_eq!(told(&world).len(), 198);
+    assert!(told(&world).values().all(|sums| *sums == (2, 6)));
 }
 
 #[test]

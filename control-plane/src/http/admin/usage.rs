@@ -1,9 +1,12 @@
 //! What credit was used for: sums of usage detail, and what of an account's spending is in it.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
-use creditgate_ledger::Account;
+use creditgate_core::detail::SettledBy;
 use creditgate_ledger::usage::{Attribution, Day, Total};
+use creditgate_ledger::{Account, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -15,12 +18,16 @@ use crate::http::body::{Params, Path};
 use crate::http::list::{List, PageQuery};
 use crate::http::money::wide_decimal;
 use crate::problem::Problem;
-use crate::storage::{UsageFilter, UsageQuery};
+use crate::storage::{Reader, UsageFilter, UsagePage, UsageQuery};
 use cursor::{place_of, text_of};
+use kept::GROUPS_MAX;
 use view::UsageView;
 
 mod cursor;
+mod kept;
 mod view;
+
+pub use kept::KeptSums;
 
 /// The days that are summed up if none are named.
 const DAYS_DEFAULT: i32 = 31;
@@ -48,6 +55,9 @@ struct UsageParams {
     model: Option<String>,
     /// Of this consumer key, by its id.
     key: Option<String>,
+    /// Of requests whose charge went by this: `price`, `usage`, `passed`, `ended`, `estimate`,
+    /// `minimum`, `nothing`, `mixed`.
+    settled_by: Option<String>,
     /// The first day, of UTC; 31 days before `to` if absent.
     #[param(format = Date, example = "2026-01-01")]
     from: Option<String>,
@@ -55,7 +65,7 @@ struct UsageParams {
     #[param(format = Date, example = "2026-02-01")]
     to: Option<String>,
     /// One sum for each of these, separated by commas: `customer`, `day`, `rule`, `model`, `key`,
-    /// `status_class`, `rate_card_version`. One sum for each currency if absent.
+    /// `status_class`, `settled_by`, `rate_card_version`. One sum for each currency if absent.
     #[param(example = "customer,rule")]
     group_by: Option<String>,
     /// `next_cursor` of the page before; none for the first page.
@@ -65,8 +75,9 @@ struct UsageParams {
     limit: Option<u32>,
 }
 
-/// Sums usage detail up, by days of UTC. Groups come in the order of currency, customer, day,
-/// rule, model, key, class of statuses, rate card and version, as far as they are asked for.
+/// Sums usage detail up, by days of UTC. Pages that are fetched within a minute of the first are
+/// of its sums, up to 5,000; later ones are summed up anew from their cursor on. Groups come in the order of currency, customer, day,
+/// rule, model, key, class of statuses, what charges went by, rate card and version, as far as they are asked for.
 #[utoipa::path(get, path = "/v1/usage", tag = "usage", params(UsageParams),
     responses((status = 200, body = List<UsageView>)))]
 async fn list_usage(
@@ -90,6 +101,7 @@ async fn list_usage(
                 .as_deref()
                 .map(|text| id("key", text))
                 .transpose()?,
+            settled_by: settled_by(params.settled_by.as_deref())?,
             from,
             before,
         },
@@ -97,6 +109,7 @@ async fn list_usage(
         by,
         limit: page.request()?.limit,
     };
+    let (sums, now) = (Arc::clone(&app), app.clock.now());
     let list = app
         .read(move |reader| {
             if let Some(named) = &params.customer {
@@ -104,7 +117,7 @@ async fn list_usage(
                 let owner = owner.ok_or_else(|| Problem::not_found("customer", named))?;
                 query.filter.customer = Some(owner.id);
             }
-            let found = reader.usage(&query)?;
+            let found = summed_page(reader, &sums.usage_sums, query.clone(), now)?;
             let last = found.groups.last().filter(|_| found.has_more);
             let next_cursor = last.map(|group| text_of(&group.place()));
             let groups = found.groups.iter();
@@ -115,6 +128,24 @@ async fn list_usage(
         })
         .await?;
     Ok(Json(list))
+}
+
+/// A page of sums. One look sums up as much as a question may want of its pages.
+fn summed_page(
+    reader: &dyn Reader,
+    sums: &KeptSums,
+    query: UsageQuery,
+    now: Timestamp,
+) -> Result<UsagePage, Problem> {
+    if let Some(page) = sums.find(&query, now) {
+        return Ok(page);
+    }
+    let all = UsageQuery {
+        limit: GROUPS_MAX,
+        ..query.clone()
+    };
+    let all = reader.usage(&all)?;
+    Ok(sums.keep(query, all, now))
 }
 
 fn invalid(parameter: &str, problem: impl std::fmt::Display) -> Problem {
@@ -138,6 +169,16 @@ fn days(params: &UsageParams, today: Day) -> Result<(Day, Day), Problem> {
         ));
     }
     Ok((from, before))
+}
+
+fn settled_by(word: Option<&str>) -> Result<Option<SettledBy>, Problem> {
+    let Some(word) = word else { return Ok(None) };
+    let mut all = SettledBy::ALL.into_iter();
+    let found = all.find(|by| by.as_str() == word);
+    found.map(Some).ok_or_else(|| {
+        let words = SettledBy::ALL.map(SettledBy::as_str).join(", ");
+        invalid("settled_by", format!("{word:?} is none of {words}"))
+    })
 }
 
 fn name(parameter: &str, name: Option<String>) -> Result<Option<String>, Problem> {

@@ -61,7 +61,7 @@ fn check(message: &UsageRequest) -> Result<(), Problem> {
     }
     match message.rows.iter().position(|row| !row.is_sane()) {
         Some(place) => {
-            let detail = "a name is too long, or the cost is negative";
+            let detail = "a name is too long, there are too many meters, or the cost is negative";
             Err(Problem::new("body_invalid", detail).at(format!("/rows/{place}")))
         }
         None => Ok(()),

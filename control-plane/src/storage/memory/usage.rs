@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use creditgate_core::detail::Counts;
+use creditgate_core::detail::{Counts, Units};
 use creditgate_ledger::id::{AccountId, CustomerId};
 use creditgate_ledger::usage::{
     Batch, Booked, Day, Known, MODELS_A_DAY_MAX, Models, Total, UsageRow,
@@ -84,7 +84,8 @@ impl Tables {
             .filter(|row| filter.customer.is_none_or(|of| of == row.customer))
             .filter(|row| filter.key.is_none_or(|of| row.key.key == Some(of)))
             .filter(|row| filter.rule.as_ref().is_none_or(|of| *of == row.key.rule))
-            .filter(|row| filter.model.is_none() || filter.model == row.key.model);
+            .filter(|row| filter.model.is_none() || filter.model == row.key.model)
+            .filter(|row| filter.settled_by.is_none_or(|of| of == row.key.settled_by));
         let mut groups: BTreeMap<Vec<Part>, UsageGroup> = BTreeMap::new();
         for row in rows {
             let Some(account) = self.account_of(row) else {
@@ -100,10 +101,18 @@ impl Tables {
                 parts: parts.collect(),
                 cost: 0,
                 counts: Counts::default(),
+                units: Units::new(),
             };
             let group = groups.entry(fresh.place()).or_insert(fresh);
             group.cost = group.cost.saturating_add(i128::from(row.cost.get()));
             group.counts.add(&row.counts);
+            group.units.add_all(&row.units);
+        }
+        for group in groups.values_mut() {
+            let units = std::mem::take(&mut group.units);
+            units
+                .iter()
+                .for_each(|(meter, units)| group.add_units(meter, units));
         }
         let later = groups.into_iter().filter(|(place, _)| {
             let after = query.after.as_ref();

@@ -16,7 +16,7 @@ use crate::storage::StorageError;
 type Migration = fn(&Connection) -> Result<(), StorageError>;
 
 /// Each from its place in the list.
-const MIGRATIONS: [Migration; 8] = [
+const MIGRATIONS: [Migration; 9] = [
     |connection| {
         Ok(connection.execute_batch(include_str!("../../../migrations/sqlite/0001_books.sql"))?)
     },
@@ -42,6 +42,11 @@ const MIGRATIONS: [Migration; 8] = [
     |connection| {
         Ok(connection.execute_batch(include_str!(
             "../../../migrations/sqlite/0007_pricing_versions.sql"
+        ))?)
+    },
+    |connection| {
+        Ok(connection.execute_batch(include_str!(
+            "../../../migrations/sqlite/0008_usage_meters.sql"
         ))?)
     },
     |connection| {

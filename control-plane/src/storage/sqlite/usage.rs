@@ -13,11 +13,18 @@ use creditgate_ledger::usage::{
 use rusqlite::types::Value;
 use rusqlite::{Connection, params, params_from_iter};
 
-use super::columns::{Columns, first, ids, list};
-use super::party::read_scale;
-use crate::storage::{
-    Dimension, FORGET_MAX, ForgetUsage, Part, StorageError, UsageGroup, UsagePage, UsageQuery,
-};
+use super::columns::{first, ids, list};
+use crate::storage::{FORGET_MAX, ForgetUsage, StorageError};
+
+mod sums;
+
+#[cfg(test)]
+pub(super) use sums::add_units;
+pub(super) use sums::page;
+use sums::read_sum;
+
+/// What tells rows apart.
+const ROW: &str = "account, day, model, rule, key, rate_card, card_version, status, settled_by";
 
 /// The columns that are summed up.
 fn sums() -> impl Iterator<Item = &'static str> {
@@ -39,12 +46,20 @@ static ADD: LazyLock<String> = LazyLock::new(|| {
         .collect();
     let grown: Vec<String> = sums().map(grown).collect();
     format!(
-        "INSERT INTO usage_detail (account, day, model, rule, key, rate_card, card_version, status, settled_by, customer, {})
+        "INSERT INTO usage_detail ({ROW}, customer, {})
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, {})
          ON CONFLICT DO UPDATE SET {}",
         columns.join(", "),
         places.join(", "),
         grown.join(", ")
+    )
+});
+
+static ADD_UNITS: LazyLock<String> = LazyLock::new(|| {
+    let grown = grown("metered");
+    format!(
+        "INSERT INTO usage_meter ({ROW}, meter, metered) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+         ON CONFLICT DO UPDATE SET {grown}"
     )
 });
 
@@ -112,6 +127,21 @@ fn add(connection: &Connection, row: &UsageRow) -> Result<(), StorageError> {
     connection
         .prepare_cached(&ADD_TO_TOTAL)?
         .execute(params![account, row.cost.get()])?;
+    for (meter, units) in row.units.iter() {
+        connection.prepare_cached(&ADD_UNITS)?.execute(params![
+            account,
+            key.day.0,
+            key.model.as_deref().unwrap_or_default(),
+            key.rule,
+            key_of(key.key),
+            key.rate_card,
+            key.card_version.cast_signed(),
+            key.status.as_str(),
+            key.settled_by.as_str(),
+            meter,
+            units.cast_signed(),
+        ])?;
+    }
     Ok(())
 }
 
@@ -193,119 +223,6 @@ fn models(
         found.insert((account, day), models);
     }
     Ok(found)
-}
-
-/// The columns by which rows of a dimension are told apart.
-const fn columns_of(dimension: Dimension) -> &'static [&'static str] {
-    match dimension {
-        Dimension::Customer => &["usage_detail.customer"],
-        Dimension::Day => &["day"],
-        Dimension::Rule => &["rule"],
-        Dimension::Model => &["model"],
-        Dimension::Key => &["key"],
-        Dimension::StatusClass => &["status"],
-        Dimension::RateCardVersion => &["rate_card", "card_version"],
-    }
-}
-
-fn value_of(part: &Part) -> Value {
-    match part {
-        Part::None => Value::Blob(Vec::new()),
-        Part::Id(id) => Value::Blob(id.to_be_bytes().to_vec()),
-        Part::Number(number) => Value::Integer(*number),
-        Part::Text(text) => Value::Text(text.clone()),
-    }
-}
-
-fn read_part(columns: &mut Columns<'_, '_>) -> Result<Part, StorageError> {
-    Ok(match columns.value()? {
-        Value::Blob(bytes) => match <[u8; 16]>::try_from(bytes) {
-            Ok(id) => Part::Id(u128::from_be_bytes(id)),
-            Err(_) => Part::None,
-        },
-        Value::Integer(number) => Part::Number(number),
-        Value::Text(text) => Part::Text(text),
-        Value::Null | Value::Real(_) => Part::None,
-    })
-}
-
-/// Sums of a page of groups.
-pub(super) fn page(connection: &Connection, query: &UsageQuery) -> Result<UsagePage, StorageError> {
-    let mut by = vec!["account.currency", "account.scale"];
-    by.extend(query.by.iter().flat_map(|dimension| columns_of(*dimension)));
-    let by = by.join(", ");
-    // In two parts, so that no sum of them leaves 64 bits.
-    let sums = sums().map(|column| format!("sum({column} >> 31), sum({column} & 0x7fffffff)"));
-    let sums: Vec<String> = sums.collect();
-    // CROSS JOIN: the rows that are asked for lead to their accounts, never the other way round.
-    let mut sql = format!(
-        "SELECT {by}, {} FROM usage_detail CROSS JOIN account ON account.id = usage_detail.account
-         WHERE day >= ?1 AND day < ?2",
-        sums.join(", ")
-    );
-    let filter = &query.filter;
-    let mut values: Vec<Value> = vec![
-        i64::from(filter.from.0).into(),
-        i64::from(filter.before.0).into(),
-    ];
-    let id = |id: u128| Value::Blob(id.to_be_bytes().to_vec());
-    let conditions = [
-        ("usage_detail.customer", filter.customer.map(|of| id(of.0))),
-        ("key", filter.key.map(|of| id(of.0))),
-        ("rule", filter.rule.clone().map(Value::Text)),
-        ("model", filter.model.clone().map(Value::Text)),
-    ];
-    let wanted = conditions.into_iter();
-    let wanted = wanted.filter_map(|(column, value)| Some((column, value?)));
-    // The first has the fewest rows; a sign before a column keeps its index out of it.
-    for (place, (column, value)) in wanted.enumerate() {
-        values.push(value);
-        let sign = if place == 0 { "" } else { "+" };
-        sql.push_str(&format!(" AND {sign}{column} = ?{}", values.len()));
-    }
-    if let Some(after) = &query.after {
-        let places: Vec<String> = after
-            .iter()
-            .map(|part| {
-                values.push(value_of(part));
-                format!("?{}", values.len())
-            })
-            .collect();
-        sql.push_str(&format!(" AND ({by}) > ({})", places.join(", ")));
-    }
-    values.push(i64::from(query.limit).saturating_add(1).into());
-    sql.push_str(&format!(
-        " GROUP BY {by} ORDER BY {by} LIMIT ?{}",
-        values.len()
-    ));
-    let width = query.by.iter().map(|dimension| dimension.width()).sum();
-    let groups = list(connection, &sql, params_from_iter(values), |columns| {
-        read_group(columns, width)
-    })?;
-    Ok(UsagePage::cut(groups, query.limit))
-}
-
-fn read_group(columns: &mut Columns<'_, '_>, width: usize) -> Result<UsageGroup, StorageError> {
-    let (currency, scale) = (columns.parsed()?, read_scale(columns)?);
-    let parts: Result<Vec<Part>, _> = (0..width).map(|_| read_part(columns)).collect();
-    let parts = parts?;
-    let cost = read_sum(columns)?;
-    let mut counts = [0_u64; Counts::KINDS];
-    for place in &mut counts {
-        *place = u64::try_from(read_sum(columns)?).unwrap_or(u64::MAX);
-    }
-    Ok(UsageGroup {
-        currency,
-        scale,
-        parts,
-        cost,
-        counts: Counts::new(counts),
-    })
-}
-
-fn read_sum(columns: &mut Columns<'_, '_>) -> Result<i128, StorageError> {
-    let (high, low): (i64, i64) = (columns.value()?, columns.value()?);
-    Ok((i128::from(high) << 31).saturating_add(i128::from(low)))
 }
 
 /// All detail that was ever booked for an account.

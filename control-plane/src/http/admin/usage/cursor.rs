@@ -72,7 +72,9 @@ fn kinds(by: &[Dimension]) -> impl Iterator<Item = Kind> {
     let of = |dimension: &Dimension| match dimension {
         Dimension::Customer | Dimension::Key => vec![Kind::Id],
         Dimension::Day => vec![Kind::Number],
-        Dimension::Rule | Dimension::Model | Dimension::StatusClass => vec![Kind::Text],
+        Dimension::Rule | Dimension::Model | Dimension::StatusClass | Dimension::SettledBy => {
+            vec![Kind::Text]
+        }
         Dimension::RateCardVersion => vec![Kind::Text, Kind::Number],
     };
     [Kind::Text, Kind::Number]

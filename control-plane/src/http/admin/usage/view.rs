@@ -1,5 +1,7 @@
 //! A sum of usage detail, as clients read it.
 
+use std::collections::BTreeMap;
+
 use creditgate_core::detail::Counts;
 use creditgate_ledger::id::{CustomerId, KeyId};
 use creditgate_ledger::usage::Day;
@@ -56,6 +58,10 @@ pub(super) struct UsageView {
     /// `mixed` for what gateways did not tell apart.
     #[serde(skip_serializing_if = "Option::is_none")]
     status_class: Option<String>,
+    /// What the charges went by: `price`, `usage`, `passed`, `ended`, `estimate`, `minimum`,
+    /// `nothing`; `mixed` for what gateways did not tell apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settled_by: Option<String>,
     /// The name of the rate card.
     #[serde(skip_serializing_if = "Option::is_none")]
     rate_card: Option<String>,
@@ -74,8 +80,12 @@ pub(super) struct UsageView {
     response_bytes: u64,
     /// How long they took, where the price depends on it, in milliseconds.
     duration_ms: u64,
-    /// What headers and trailers told that meters read.
+    /// What headers, trailers and filter state told that meters read, of all meters together.
     units: u64,
+    /// The same by meter: `request_header:`, `response_header:`, `response_trailer:` or
+    /// `filter_state:` and the name there. `all other` beyond 64 meters. What gateways did not
+    /// tell apart is in `units` alone.
+    meters: BTreeMap<String, u64>,
     /// Tokens, as answers told them.
     tokens: TokensView,
 }
@@ -111,6 +121,10 @@ impl UsageView {
         let mut view = Self::counted(&group.counts);
         view.currency = group.currency.to_string();
         view.cost = wide_decimal(group.cost, group.scale);
+        let meters = group.units.iter();
+        view.meters = meters
+            .map(|(meter, units)| (meter.to_owned(), units))
+            .collect();
         let mut parts = group.parts.iter();
         for dimension in by {
             let Some(part) = parts.next() else { break };
@@ -120,6 +134,7 @@ impl UsageView {
                 Dimension::Rule => view.rule = text(part),
                 Dimension::Model => view.model = Some(text(part).filter(|name| !name.is_empty())),
                 Dimension::Key => view.key_id = Some(id(part, KeyId)),
+                Dimension::SettledBy => view.settled_by = text(part),
                 Dimension::StatusClass => view.status_class = text(part),
                 Dimension::RateCardVersion => {
                     view.rate_card = text(part);

@@ -1,5 +1,7 @@
 //! Sums of usage detail read only rows that are asked for, and what a batch needs is looked up.
 
+use creditgate_core::amount::{Currency, Scale};
+use creditgate_core::detail::{Counts, SettledBy, Units};
 use creditgate_ledger::Timestamp;
 use creditgate_ledger::id::{AccountId, CustomerId, KeyId};
 use creditgate_ledger::usage::Day;
@@ -7,7 +9,7 @@ use rusqlite::Connection;
 
 use super::super::usage;
 use super::{database, plans};
-use crate::storage::{Dimension, ForgetUsage, Part, UsageFilter, UsageQuery};
+use crate::storage::{Dimension, ForgetUsage, Part, UsageFilter, UsageGroup, UsageQuery};
 
 #[test]
 fn sums_of_usage_walk_the_index_of_what_is_asked_for() {
@@ -17,6 +19,7 @@ fn sums_of_usage_walk_the_index_of_what_is_asked_for() {
         rule: None,
         model: None,
         key: None,
+        settled_by: None,
         from: Day(1),
         before: Day(9),
     };
@@ -54,6 +57,7 @@ fn sums_of_usage_walk_the_index_of_what_is_asked_for() {
                 rule,
                 model,
                 key,
+                settled_by: Some(SettledBy::Usage),
                 ..all
             },
         ),
@@ -72,7 +76,26 @@ fn sums_of_usage_walk_the_index_of_what_is_asked_for() {
             };
             let plans = plans(&connection, |connection| usage::page(connection, &query));
             assert!(plans[0].contains(index), "not by {index}: {}", plans[0]);
+            assert_eq!(plans.len(), 1, "there are no units");
+            let groups = &mut [any_group(&query)];
+            let look = |connection: &_| usage::add_units(connection, &query, groups);
+            let plans = self::plans(&connection, look);
+            assert!(plans[0].contains(index), "not by {index}: {}", plans[0]);
+            let lookup = "SEARCH usage_meter USING PRIMARY KEY (account=? AND day=? AND model=?";
+            assert!(plans[0].contains(lookup), "{}", plans[0]);
         }
+    }
+}
+
+fn any_group(query: &UsageQuery) -> UsageGroup {
+    let parts = query.by.iter().map(|_| Part::Text(String::new()));
+    UsageGroup {
+        currency: Currency::new("usd").unwrap(),
+        scale: Scale::new(2).unwrap(),
+        parts: parts.collect(),
+        cost: 0,
+        counts: Counts::new([1; Counts::KINDS]),
+        units: Units::new(),
     }
 }
 
