@@ -228,6 +228,7 @@ impl Gate {
             measures,
             answered,
             told,
+            misread,
         } = meter.end(host, &terms.rule, admitted.response.is_complete);
         let models = admitted.models(answered.as_ref());
         let cost = terms.rule.cost(&measures, &models);
@@ -242,6 +243,11 @@ impl Gate {
                 self.at_estimate(host, admitted, "absurd")
             }
         };
+        if let Some(misread) = misread.filter(|_| due.by != By::Estimate) {
+            // All else is charged by what was measured.
+            self.note_unread(host, admitted, misread.as_str());
+            due.by = By::Estimate;
+        }
         if due.amount > admitted.reserved() {
             self.count(Metric::Overruns);
             let units = due.amount.saturating_sub(admitted.reserved());
@@ -252,9 +258,15 @@ impl Gate {
         due
     }
 
-    /// What is due for an answer that didn't tell its usage. It is counted, and the log has each
-    /// kind of it once a rule.
+    /// What is due for an answer that didn't tell its usage.
     fn at_estimate(&mut self, host: &dyn Host, admitted: &Admitted, fault: &'static str) -> Due {
+        self.note_unread(host, admitted, fault);
+        Due::of(admitted.unread_cost(), By::Estimate)
+    }
+
+    /// An answer didn't tell what it is charged by. It is counted, and the log has each kind of it
+    /// once a rule.
+    fn note_unread(&mut self, host: &dyn Host, admitted: &Admitted, fault: &'static str) {
         self.count(Metric::UsageUnreadable);
         self.count(Metric::SettledAtEstimate);
         let rule = admitted.terms.rule.id();
@@ -265,7 +277,6 @@ impl Gate {
                 &format!("creditgate: an answer priced by rule {rule} did not tell its usage ({fault}); it is settled at its estimate. This is said once"),
             );
         }
-        Due::of(admitted.unread_cost(), By::Estimate)
     }
 
     /// Books a settlement in the cell. `None` if every race was lost.

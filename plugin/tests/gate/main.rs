@@ -17,6 +17,7 @@ mod routes;
 mod settling;
 mod signals;
 mod tokens;
+mod unread;
 mod usage;
 mod waiting;
 mod watching;
