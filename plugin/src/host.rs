@@ -131,6 +131,10 @@ pub trait Host {
     fn set_response_header(&self, name: &str, value: &str);
     /// Removes every response header of the name.
     fn remove_response_header(&self, name: &str);
+    /// Every response header.
+    fn response_headers(&self) -> Option<Pairs>;
+    /// Every response trailer.
+    fn response_trailers(&self) -> Option<Pairs>;
     /// One response trailer.
     fn response_trailer(&self, name: &str) -> Option<Vec<u8>>;
     /// A property of the request.

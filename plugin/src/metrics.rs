@@ -45,9 +45,10 @@ metrics! {
     Settled = "settled_total",
     /// Requests whose reservation was given back.
     Released = "released_total",
-    /// Requests that were settled at what was reserved, since the answer didn't tell its usage.
+    /// Requests that were settled at an estimate, in whole or for one of their meters, since the
+    /// answer didn't tell what it used.
     SettledAtEstimate = "settled_at_estimate_total",
-    /// Answers whose usage could not be read, whatever was charged for them.
+    /// Answers that didn't tell what they are charged by, in whole or for one of their meters.
     UsageUnreadable = "usage_unreadable_total",
     /// Prices of a customer without effect: the rate card has no rule that they are for.
     PricesIgnored = "prices_ignored_total",

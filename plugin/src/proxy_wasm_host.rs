@@ -244,6 +244,12 @@ fn header(map: u32, name: &str) -> Option<Vec<u8>> {
     })
 }
 
+fn headers(map: u32) -> Option<Pairs> {
+    // SAFETY: see `taken`.
+    taken(|bytes, length| unsafe { proxy_get_header_map_pairs(map, bytes, length) })
+        .map(Pairs::from_block)
+}
+
 fn set_header(map: u32, name: &str, value: &str) {
     // SAFETY: pointers to live slices, lengths theirs.
     unsafe {
@@ -301,11 +307,7 @@ impl Host for ProxyWasmHost {
     }
 
     fn request_headers(&self) -> Option<Pairs> {
-        // SAFETY: see `taken`.
-        taken(|bytes, length| unsafe {
-            proxy_get_header_map_pairs(MAP_REQUEST_HEADERS, bytes, length)
-        })
-        .map(Pairs::from_block)
+        headers(MAP_REQUEST_HEADERS)
     }
 
     fn remove_request_header(&self, name: &str) {
@@ -358,6 +360,14 @@ impl Host for ProxyWasmHost {
     fn remove_response_header(&self, name: &str) {
         // SAFETY: a pointer to a live slice, its length.
         unsafe { proxy_remove_header_map_value(MAP_RESPONSE_HEADERS, name.as_ptr(), name.len()) };
+    }
+
+    fn response_headers(&self) -> Option<Pairs> {
+        headers(MAP_RESPONSE_HEADERS)
+    }
+
+    fn response_trailers(&self) -> Option<Pairs> {
+        headers(MAP_RESPONSE_TRAILERS)
     }
 
     fn response_trailer(&self, name: &str) -> Option<Vec<u8>> {

@@ -70,6 +70,17 @@ impl Rule {
         self.rounded(self.bounded(due)).ok_or(CostError::Absurd)
     }
 
+    /// Whether a meter is charged by its estimate, since the end of the request didn't tell what it
+    /// counts.
+    #[must_use]
+    pub fn has_to_guess(&self, readings: &Readings) -> bool {
+        let mut meters = self.meters().iter().zip(readings);
+        meters.any(|(meter, reading)| {
+            let price = self.own_price(meter).unwrap_or(meter.price());
+            reading.is_none() && meter.is_told_last() && !price.is_zero()
+        })
+    }
+
     /// What a request costs for which the rule's `minimum` is due.
     #[must_use]
     pub fn minimum_cost(&self) -> Amount {

@@ -99,6 +99,26 @@ impl Meter {
         &self.source
     }
 
+    /// Whether the end of a request must tell it, and what it then doesn't is charged as
+    /// estimated.
+    #[must_use]
+    pub const fn is_told_last(&self) -> bool {
+        match self.source {
+            MeterSource::ResponseHeader(_)
+            | MeterSource::ResponseTrailer(_)
+            | MeterSource::FilterState(_) => true,
+            MeterSource::RequestBytes
+            | MeterSource::ResponseBytes
+            | MeterSource::Seconds
+            | MeterSource::RequestHeader(_) => false,
+        }
+    }
+
+    /// What one of it costs.
+    pub(super) const fn price(&self) -> UnitPrice {
+        self.price
+    }
+
     /// What it adds to the cost of a request, at a customer's own price if it has one. A reading
     /// that is missing counts as estimated.
     pub(super) fn cost(

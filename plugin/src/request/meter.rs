@@ -1,13 +1,14 @@
 //! What is measured of a request while it passes: bytes, time, and what its answer says it
 //! used. Only requests whose price depends on it have a meter; it holds no body.
 
-use creditgate_core::rate_card::{Measures, MeterSource, Models, Rule, reading};
+use creditgate_core::rate_card::{self, Measures, MeterSource, Models, Rule, reading};
 use creditgate_core::usage::{
     Framing, ModelName, Seen, TokenCounts, TokenKind, Unreadable, UsageReader,
 };
 
 use super::{Admitted, Terms};
 use crate::host::Host;
+use crate::pairs::Pairs;
 
 /// What is measured of one request.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(crate) struct Meter {
     reader: Option<UsageReader>,
     /// The answer tells piece by piece what it has made so far.
     is_stream: bool,
+    /// The first that was amiss with what meters read.
+    misread: Option<Misread>,
 }
 
 /// What settling learns from a meter.
@@ -26,6 +29,27 @@ pub(crate) struct Measured {
     pub(crate) measures: Measures,
     pub(crate) answered: Option<ModelName>,
     pub(crate) told: Told,
+    /// Why a meter's estimate takes the place of what it should have read.
+    pub(crate) misread: Option<Misread>,
+}
+
+/// Why a header, a trailer or filter state is no reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Misread {
+    Missing,
+    NoNumber,
+    Twice,
+}
+
+impl Misread {
+    /// A stable word for it, for logs.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "meter_missing",
+            Self::NoNumber => "meter_unreadable",
+            Self::Twice => "meter_ambiguous",
+        }
+    }
 }
 
 /// How much is known of what the answer used.
@@ -52,16 +76,15 @@ impl Meter {
             since_ms: now_ms,
             reader: None,
             is_stream: false,
+            misread: None,
         }))
     }
 
     /// Response headers come by. Those that meters read go no further.
     pub(crate) fn begin_answer(&mut self, host: &dyn Host, rule: &Rule, status: u16) {
-        for (place, meter) in self.measures.readings.iter_mut().zip(rule.meters()) {
-            if let MeterSource::ResponseHeader(name) = meter.source() {
-                *place = host.response_header(name).as_deref().and_then(reading);
-                host.remove_response_header(name);
-            }
+        self.read(rule, header_of, || host.response_headers());
+        for name in rule.meters().iter().filter_map(header_of) {
+            host.remove_response_header(name);
         }
         // Only an answer that is one tells what it used.
         if let Some(format) = rule.format().filter(|_| (200..300).contains(&status)) {
@@ -115,11 +138,27 @@ impl Meter {
         measures
     }
 
-    /// Response trailers come by, which `read` reads.
-    pub(crate) fn end_answer(&mut self, rule: &Rule, read: impl Fn(&str) -> Option<Vec<u8>>) {
+    /// Response trailers come by.
+    pub(crate) fn end_answer(&mut self, rule: &Rule, trailers: impl FnOnce() -> Option<Pairs>) {
+        self.read(rule, trailer_of, trailers);
+    }
+
+    /// Reads what meters look for among the pairs, which are asked for only if there are such.
+    fn read(
+        &mut self,
+        rule: &Rule,
+        name_of: fn(&rate_card::Meter) -> Option<&str>,
+        pairs: impl FnOnce() -> Option<Pairs>,
+    ) {
+        if !rule.meters().iter().any(|meter| name_of(meter).is_some()) {
+            return;
+        }
+        let pairs = pairs().unwrap_or_default();
         for (place, meter) in self.measures.readings.iter_mut().zip(rule.meters()) {
-            if let MeterSource::ResponseTrailer(name) = meter.source() {
-                *place = read(name).as_deref().and_then(reading);
+            if let Some(name) = name_of(meter) {
+                let read = only_reading(&pairs, name);
+                *place = read.ok();
+                self.misread = self.misread.or(read.err());
             }
         }
     }
@@ -132,13 +171,19 @@ impl Meter {
         for (place, meter) in self.measures.readings.iter_mut().zip(rule.meters()) {
             if let MeterSource::FilterState(name) = meter.source() {
                 let state = host.property(&["filter_state", name]);
-                *place = state.as_deref().and_then(reading);
+                let read = state.ok_or(Misread::Missing);
+                let read = read.and_then(|state| reading(&state).ok_or(Misread::NoNumber));
+                *place = read.ok();
+                self.misread = self.misread.or(read.err());
             }
         }
+        let has_to_guess = rule.has_to_guess(&self.measures.readings);
+        let misread = self.misread.unwrap_or(Misread::Missing);
         let mut measured = Measured {
             measures: self.measures,
             answered: None,
             told: Told::All,
+            misread: has_to_guess.then_some(misread),
         };
         let Some(tokens) = rule.tokens() else {
             return measured;
@@ -163,6 +208,31 @@ impl Meter {
             Err(fault) => measured.told = Told::Nothing(fault),
         }
         measured
+    }
+}
+
+fn header_of(meter: &rate_card::Meter) -> Option<&str> {
+    match meter.source() {
+        MeterSource::ResponseHeader(name) => Some(name),
+        _ => None,
+    }
+}
+
+fn trailer_of(meter: &rate_card::Meter) -> Option<&str> {
+    match meter.source() {
+        MeterSource::ResponseTrailer(name) => Some(name),
+        _ => None,
+    }
+}
+
+/// What the only value of this name says. One that is sent twice is not believed.
+fn only_reading(pairs: &Pairs, name: &str) -> Result<u64, Misread> {
+    let named = pairs.iter().filter(|(own, _)| *own == name.as_bytes());
+    let mut values = named.map(|(_, value)| value);
+    match (values.next(), values.next()) {
+        (None, _) => Err(Misread::Missing),
+        (Some(value), None) => reading(value).ok_or(Misread::NoNumber),
+        (Some(_), Some(_)) => Err(Misread::Twice),
     }
 }
 

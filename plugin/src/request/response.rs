@@ -86,7 +86,7 @@ impl Gate {
         let price = admitted.terms.cost();
         if let Some(meter) = &mut admitted.meter {
             if has_trailers {
-                meter.end_answer(rule, |name| host.response_header(name));
+                meter.end_answer(rule, || host.response_headers());
             }
             meter.begin_answer(host, rule, seen.status);
             if rule.promise() == Promise::Metered && verdict == Verdict::Charge {
@@ -135,7 +135,7 @@ impl Gate {
         };
         admitted.response.is_complete = true;
         if let Some(meter) = &mut admitted.meter {
-            meter.end_answer(&admitted.terms.rule, |name| host.response_trailer(name));
+            meter.end_answer(&admitted.terms.rule, || host.response_trailers());
         }
         if admitted.is_grpc {
             admitted.response.grpc_status = number(host.response_trailer("grpc-status"));

@@ -234,6 +234,7 @@ impl Gate {
             measures,
             answered,
             told,
+            misread,
         } = meter.end(host, &terms.rule, admitted.response.is_complete);
         let models = admitted.models(answered.as_ref());
         let cost = terms.rule.cost(&measures, &models);
@@ -247,20 +248,30 @@ impl Gate {
                 self.at_estimate(host, admitted, "absurd")
             }
         };
+        if let Some(misread) = misread.filter(|_| due.by != By::Estimate) {
+            // All else is charged by what was measured.
+            self.note_unread(host, admitted, misread.as_str());
+            due.by = By::Estimate;
+        }
         due.measures = measures;
         due.model = answered;
         due
     }
 
-    /// What is due for an answer that didn't tell its usage. It is counted, and the log has each
-    /// kind of it once a rule.
+    /// What is due for an answer that didn't tell its usage.
     fn at_estimate(&mut self, host: &dyn Host, admitted: &Admitted, fault: &'static str) -> Due {
+        self.note_unread(host, admitted, fault);
+        Due::of(admitted.unread_cost(), By::Estimate)
+    }
+
+    /// An answer didn't tell what it is charged by. It is counted, and the log has each kind of it
+    /// once a rule.
+    fn note_unread(&mut self, host: &dyn Host, admitted: &Admitted, fault: &'static str) {
         self.count(Metric::UsageUnreadable);
         self.count(Metric::SettledAtEstimate);
         self.tell_once(host, admitted.terms.rule.id(), fault, || {
             format!("an answer did not tell its usage ({fault}); it is settled at its estimate")
         });
-        Due::of(admitted.unread_cost(), By::Estimate)
     }
 
     /// Logs what is wrong with answers of a rule, each kind of it once.

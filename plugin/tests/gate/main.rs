@@ -20,6 +20,7 @@ mod settling;
 mod signals;
 mod tokens;
 mod units;
+mod unread;
 mod usage;
 mod waiting;
 mod watching;

@@ -122,9 +122,9 @@ pub struct EstimateDocument {
     /// under a strict promise, since no tokenizer makes more tokens than bytes; else 4.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_per_token: Option<u64>,
-    /// Tokens the model reads besides those of the request body: pictures by their address,
-    /// stored conversations, instructions that the provider adds for tools. 0 if absent; without
-    /// it a strict promise counts on there being none.
+    /// Tokens the model reads beyond the bytes of the request body: pictures, PDFs, sound and
+    /// video, files and conversations by their id, what the provider's own tools find, instructions
+    /// that it adds. 0 if absent; without it a strict promise counts on there being none.
     #[serde(skip_serializing_if = "is_default")]
     pub input_tokens_extra: u64,
     /// Tokens that an answer is expected to have, if the request allows as many; each choice

@@ -58,6 +58,9 @@ pub(crate) struct FakeHost {
     pub(super) memory: Memory,
 }
 
+/// Between the values of a response header or trailer that is sent more than once.
+pub(crate) const AGAIN: char = '\u{0}';
+
 impl FakeHost {
     pub(super) fn set_response_header_of(&self, id: u32, name: &str, value: &str) {
         let mut headers = self.memory.response_headers.borrow_mut();
@@ -186,9 +189,31 @@ impl Host for FakeHost {
     fn response_header(&self, name: &str) -> Option<Vec<u8>> {
         self.tally();
         let headers = self.memory.response_headers.borrow();
-        headers
-            .get(&(self.memory.effective.get(), name.to_owned()))
-            .map(|value| value.clone().into_bytes())
+        let values = headers.get(&(self.memory.effective.get(), name.to_owned()))?;
+        // As the proxy does: the first of several.
+        values.split(AGAIN).next().map(|value| value.into())
+    }
+
+    fn response_headers(&self) -> Option<Pairs> {
+        self.tally();
+        let headers = self.memory.response_headers.borrow();
+        let own = headers
+            .iter()
+            .filter(|((id, _), _)| *id == self.memory.effective.get());
+        let pairs = own.flat_map(|((_, name), values)| {
+            let values = values.split(AGAIN);
+            values.map(|value| (name.as_bytes(), value.as_bytes()))
+        });
+        Some(Pairs::of(pairs))
+    }
+
+    fn response_trailers(&self) -> Option<Pairs> {
+        let all = self.response_headers()?;
+        let trailers = all.iter().filter_map(|(name, value)| {
+            let name = name.strip_prefix(b"trailer:")?;
+            Some((name, value))
+        });
+        Some(Pairs::of(trailers))
     }
 
     fn set_response_header(&self, name: &str, value: &str) {

@@ -5,6 +5,7 @@ mod host;
 mod plane;
 mod worker;
 
+pub(crate) use host::AGAIN;
 pub(crate) use plane::{Account, Plane, account};
 pub(crate) use worker::{Fate, Worker};
 

@@ -47,7 +47,7 @@ pub(super) struct UsageView {
     /// The id of the rule; `all other` for what gateways did not tell apart.
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<String>,
-    /// The model that answered, or was asked for; null for rules that are not about models;
+    /// The model that answered, else the one that the rule fixes or that was asked for; null for rules that are not about models;
     /// `all other` beyond 256 models of an account and day.
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<Option<String>>,

@@ -1,0 +1,106 @@
+//! What answers should have told and didn't: charged as estimated, and never in silence.
+
+use creditgate_plugin::metrics::Metric;
+use serde_json::{Value, json};
+
+use crate::metered::{READS, answer, ask, chat, world};
+use crate::world::{AGAIN, World};
+
+fn jobs(source: &Value) -> Value {
+    json!([{ "id": "jobs", "path": { "exact": "/jobs" }, "promise": "expected", "meters": [
+        { "meter": source, "price": 10, "estimate": 3 },
+        { "meter": "response_bytes", "price": 1, "estimate": 0 } ] }])
+}
+
+fn log_of(world: &World, word: &str) -> usize {
+    let log = world.workers[0].log();
+    log.iter().filter(|line| line.contains(word)).count()
+}
+
+/// Two bytes of an answer, and what a meter reads of it, or several values.
+fn run(world: &mut World, place: &str, value: Option<&str>) -> Value {
+    let id = world.get(0, "/jobs");
+    let worker = &mut world.workers[0];
+    match (place, value) {
+        ("header", Some(value)) => worker.set_upstream_header(id, "x-units", value),
+        ("state", Some(value)) => {
+            worker.set_property(id, "filter_state.wasm.units", value.as_bytes());
+        }
+        _ => {}
+    }
+    worker.respond(id, 200, false);
+    worker.answer(id, b"ab", place != "trailer");
+    if let ("trailer", Some(value)) = (place, value) {
+        worker.trailer(id, "x-units", value);
+    }
+    worker.finish(id);
+    worker.access_log(id)
+}
+
+#[test]
+fn a_meter_that_could_not_be_read_is_estimated_counted_and_told() {
+    let twice = format!("2{AGAIN}2");
+    for (place, source) in [
+        ("header", json!({ "response_header": "x-units" })),
+        ("trailer", json!({ "response_trailer": "x-units" })),
+        ("state", json!({ "filter_state": "wasm.units" })),
+    ] {
+        let mut world = world(10_000, "", jobs(&source));
+        let mut unread = 0;
+        for (value, settled_by, cost, reason) in [
+            (Some("2"), "usage", "22", ""),
+            (None, "estimate", "32", "meter_missing"),
+            (Some("many"), "estimate", "32", "meter_unreadable"),
+            (Some(twice.as_str()), "estimate", "32", "meter_ambiguous"),
+        ] {
+            if place == "state" && reason == "meter_ambiguous" {
+                continue;
+            }
+            let log = run(&mut world, place, value);
+            assert_eq!(
+                (&log["settled_by"], &log["cost"]),
+                (&json!(settled_by), &json!(cost)),
+                "{place} {value:?}"
+            );
+            world.pass(3_000);
+            unread += u64::from(!reason.is_empty());
+            for metric in [Metric::UsageUnreadable, Metric::SettledAtEstimate] {
+                assert_eq!(world.workers[0].count(metric), unread, "{place} {value:?}");
+            }
+            if !reason.is_empty() {
+                assert_eq!(log_of(&world, reason), 1, "{place} {reason}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_meter_that_costs_nothing_is_not_missed() {
+    let mut rules = jobs(&json!({ "response_header": "x-units" }));
+    rules[0]["meters"][0]["price"] = json!(0);
+    let mut world = world(10_000, "", rules);
+    let log = run(&mut world, "header", None);
+    assert_eq!(
+        (&log["settled_by"], &log["cost"]),
+        (&json!("usage"), &json!("2"))
+    );
+    world.pass(3_000);
+    assert_eq!(world.workers[0].count(Metric::SettledAtEstimate), 0);
+}
+
+#[test]
+fn each_reason_is_logged_once_a_rule() {
+    let mut world = world(100_000, READS, chat());
+    let bad = |world: &mut World, body: &str| {
+        let id = ask(world, &json!({ "model": "small", "max_tokens": 1 }));
+        answer(world, id, "application/json", &[body]);
+        world.workers[0].finish(id);
+        log_of(world, "did not tell its usage")
+    };
+    assert_eq!(bad(&mut world, "{}"), 1);
+    assert_eq!(bad(&mut world, "{}"), 1, "the same again");
+    assert_eq!(bad(&mut world, "oops"), 2, "another reason");
+    assert_eq!(bad(&mut world, "{}"), 2);
+    world.pass(3_000);
+    assert_eq!(world.workers[0].count(Metric::UsageUnreadable), 4);
+}
