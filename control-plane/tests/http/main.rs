@@ -35,5 +35,6 @@ mod scheduled_cards;
 mod settings;
 mod time;
 mod usage;
+mod usage_sums;
 mod wallets;
 mod well_known_models;

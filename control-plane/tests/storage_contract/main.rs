@@ -19,6 +19,7 @@ mod sqlite_only;
 mod tampering;
 mod upgrade;
 mod usage;
+mod usage_meters;
 mod verify;
 mod world;
 mod writes;

@@ -319,6 +319,8 @@ const ONE_PRICING: &str = "
         FROM customer_pricing_version WHERE version = 2;
     DROP TABLE customer_pricing_version;
     DROP TABLE usage_meter;
+    ALTER TABLE usage_detail DROP COLUMN cache_write_1h_tokens;
+    ALTER TABLE usage_detail DROP COLUMN image_output_tokens;
     PRAGMA user_version = 6;";
 
 #[test]

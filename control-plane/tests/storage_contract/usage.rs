@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use creditgate::storage::{
-    ChangeSet, Dimension, ForgetUsage, LoadPlan, METERS_MAX, Part, Reader, Storage, UsageFilter,
-    UsageGroup, UsageQuery,
+    ChangeSet, Dimension, ForgetUsage, LoadPlan, Part, Reader, Storage, UsageFilter, UsageGroup,
+    UsageQuery,
 };
 use creditgate::verify::verify;
 use creditgate_core::amount::Amount;
@@ -28,14 +28,12 @@ crate::on_every_backend!(
     further_models_of_a_day_are_counted_as_others,
     sums_stop_at_the_largest_number,
     old_detail_is_forgotten_but_its_total_is_kept,
-    units_are_kept_by_meter_and_forgotten_with_their_rows,
-    a_sum_tells_a_bounded_number_of_meters_apart,
 );
 
-const PAGES: &str = "response_header:x-pages";
-const TODAY: Day = Day(20_000);
+pub(crate) const PAGES: &str = "response_header:x-pages";
+pub(crate) const TODAY: Day = Day(20_000);
 
-fn batch(worker: u64, number: u64, rows: Vec<Row>) -> Batch {
+pub(crate) fn batch(worker: u64, number: u64, rows: Vec<Row>) -> Batch {
     let instance = InstanceId(7);
     Batch {
         source: Source { instance, worker },
@@ -46,7 +44,7 @@ fn batch(worker: u64, number: u64, rows: Vec<Row>) -> Batch {
     }
 }
 
-fn row(account: AccountId, rule: &str, cost: i64) -> Row {
+pub(crate) fn row(account: AccountId, rule: &str, cost: i64) -> Row {
     Row {
         account,
         credential: None,
@@ -62,7 +60,7 @@ fn row(account: AccountId, rule: &str, cost: i64) -> Row {
 }
 
 /// Books batches in one transaction, as the writer does; answers how many were new.
-fn book<B: Backend>(desk: &mut Desk<B>, batches: Vec<Batch>) -> usize {
+pub(crate) fn book<B: Backend>(desk: &mut Desk<B>, batches: Vec<Batch>) -> usize {
     let batches: Vec<_> = batches.into_iter().map(Arc::new).collect();
     let plan = LoadPlan {
         usage: batches.clone(),
@@ -85,7 +83,7 @@ fn book<B: Backend>(desk: &mut Desk<B>, batches: Vec<Batch>) -> usize {
     new
 }
 
-fn all() -> UsageFilter {
+pub(crate) fn all() -> UsageFilter {
     UsageFilter {
         customer: None,
         rule: None,
@@ -97,7 +95,7 @@ fn all() -> UsageFilter {
     }
 }
 
-fn groups<B: Backend>(
+pub(crate) fn groups<B: Backend>(
     desk: &Desk<B>,
     filter: UsageFilter,
     by: &[Dimension],
@@ -284,64 +282,6 @@ fn groups_are_the_sums_of_their_rows_and_come_in_pages<B: Backend>(mut desk: Des
             assert_eq!(got, expected, "{by:?} of {filter:?}");
         }
     }
-}
-
-fn with_units(row: Row, units: &[(&str, u64)]) -> Row {
-    let mut row = row;
-    for (meter, count) in units {
-        row.units.add((*meter).to_owned(), *count);
-    }
-    row
-}
-
-fn told(group: &UsageGroup) -> Vec<(&str, u64)> {
-    group.units.iter().collect()
-}
-
-fn units_are_kept_by_meter_and_forgotten_with_their_rows<B: Backend>(mut desk: Desk<B>) {
-    let account = desk.funded("ada").account;
-    let pages = |units| with_units(row(account, "job", 1), &[(PAGES, units)]);
-    let other = with_units(row(account, "job", 1), &[("request_header:x", 5)]);
-    let mut old = batch(2, 1, vec![pages(7)]);
-    old.day = TODAY.plus(-2);
-    let rows = vec![pages(3), pages(u64::MAX), other, row(account, "ping", 1)];
-    book(&mut desk, vec![old, batch(1, 1, rows)]);
-    let desk = desk.reopen();
-    let by_rule = groups(&desk, all(), &[Dimension::Day, Dimension::Rule], 9);
-    let found: Vec<_> = by_rule.iter().map(told).collect();
-    let today = vec![("request_header:x", 5), (PAGES, SUM_MAX)];
-    assert_eq!(found, [vec![(PAGES, 7)], today.clone(), vec![]]);
-    let mut desk = desk;
-    let forget = ForgetUsage {
-        rows_before: TODAY,
-        sources_before: Timestamp(1),
-    };
-    desk.load(&[]);
-    let changes = ChangeSet {
-        forget_usage: Some(forget),
-        ..ChangeSet::default()
-    };
-    desk.backend.writer().commit(&changes).unwrap();
-    let left = groups(&desk, all(), &[], 9);
-    assert_eq!(told(&left[0]), today);
-    assert_eq!(verify(desk.reader()).unwrap(), []);
-}
-
-fn a_sum_tells_a_bounded_number_of_meters_apart<B: Backend>(mut desk: Desk<B>) {
-    let account = desk.funded("ada").account;
-    let of = |number: usize| {
-        let meter = format!("request_header:x-{number:03}");
-        let rule = format!("rule-{number}");
-        with_units(row(account, &rule, 1), &[(&meter, 2)])
-    };
-    let rows = (0..METERS_MAX + 6).map(of).collect();
-    book(&mut desk, vec![batch(1, 1, rows)]);
-    let groups = groups(&desk, all(), &[], 9);
-    let units = &groups[0].units;
-    assert_eq!(units.len(), METERS_MAX + 1);
-    let others = units.iter().find(|(meter, _)| *meter == OTHER);
-    assert_eq!(others, Some((OTHER, 12)));
-    assert_eq!(told(&groups[0])[1], ("request_header:x-000", 2));
 }
 
 fn a_credential_becomes_its_key_also_a_revoked_one<B: Backend>(mut desk: Desk<B>) {

@@ -119,7 +119,7 @@ impl Units {
     ) {
         if let Some((_, sum)) = self.0.iter_mut().find(|(known, _)| is_it(known)) {
             *sum = sum.saturating_add(units);
-        } else if self.0.len() < METERS_MAX {
+        } else if units > 0 && self.0.len() < METERS_MAX {
             self.add(name(), units);
         }
     }

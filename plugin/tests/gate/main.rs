@@ -22,6 +22,7 @@ mod tokens;
 mod units;
 mod unread;
 mod usage;
+mod usage_meters;
 mod waiting;
 mod watching;
 mod world;
