@@ -11,7 +11,7 @@ use serde_json::json;
 async fn bytes_seconds_and_units_of_the_request_are_charged_as_they_were() -> Result<()> {
     let scene = Scene::priced(json!([
         {"id": "sent", "path": {"exact": "/sent"}, "meters": [{"meter": "request_bytes", "price": 1}]},
-        {"id": "got", "path": {"exact": "/got"}, "meters": [{"meter": "response_bytes", "price": 2, "estimate": 9}]},
+        {"id": "got", "path": {"exact": "/got"}, "promise": "expected", "meters": [{"meter": "response_bytes", "price": 2, "estimate": 9}]},
         {"id": "told", "path": {"exact": "/told"}, "meters": [
             {"meter": {"request_header": "x-units"}, "price": 5, "estimate": 3}]},
         {"id": "timed", "path": {"exact": "/timed"}, "meters": [
