@@ -93,7 +93,7 @@ impl Cell {
         {
             // Lent before the turn was known: it goes back unused.
             previous.counters.granted = previous.counters.granted.max(answer.granted);
-            super::return_remaining(&mut previous.counters, Amount::ZERO);
+            super::spend::return_remaining(&mut previous.counters, Amount::ZERO);
         }
     }
 

@@ -437,3 +437,32 @@ property! {
         assert_eq!(cell.admit(amount(9), 6), Err(NotAdmitted::Short), "nobody raises the old one's ceiling");
     }
 }
+
+property! {
+    // Whatever an answer says that it used: a strict rule books nothing beyond what is lent, and
+    // no gateway reports more than the control plane takes.
+    fn what_is_booked_within_the_room_overruns_a_lease_no_further_than_it_may(generator) {
+        let (mut cell, now_ms) = any_cell(generator);
+        let overrun_max = amount(generator.below(3) * generator.below(50));
+        let (lease, estimate) = (cell.lease, amount(generator.below(20)));
+        if cell.admit(estimate, now_ms).is_err() {
+            return;
+        }
+        if generator.one_in(2) {
+            cell.turn(LeaseNumber(cell.lease.0 + (1 << 22)), now_ms);
+        }
+        let counters = |cell: &Cell| match cell.previous {
+            Some(previous) if previous.lease == lease => previous.counters,
+            _ => cell.counters,
+        };
+        let before = counters(&cell).overrun();
+        let room = cell.overrun_room(lease, overrun_max);
+        let actual = estimate.saturating_add(room.min(amount(generator.below(500))));
+        if cell.settle(lease, estimate, actual) == Settlement::Gone {
+            return;
+        }
+        let after = counters(&cell).overrun();
+        assert!(after <= before.max(overrun_max), "{before} {after} {overrun_max}");
+        assert_eq!(counters(&cell).check(), Ok(()));
+    }
+}
