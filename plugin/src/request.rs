@@ -29,6 +29,7 @@ pub(crate) mod reply;
 pub(crate) mod response;
 pub(crate) mod settle;
 mod stream;
+mod stream_end;
 mod who;
 
 use std::rc::Rc;

@@ -1,38 +1,20 @@
 //! An answer that is paid for while it passes, piece by piece.
 //!
 //! A piece that is not paid for is held back, and the request waits for credit like one that is
-//! not admitted yet. If none comes, the answer ends, and what was held back is dropped: between
-//! two events and with one more that says why, where the answer is made of events; else it is
-//! cut off. So nothing passes that is not paid for but the rest of an event that had begun.
-//!
-//! The proxy loses what is put into a piece in the callback that cuts the stream off. So the
-//! last event passes first, and the next piece, or the tick, cuts.
-
-use creditgate_core::rate_card::OnEmpty;
+//! not admitted yet. If none comes, the answer [ends](super::stream_end), and what was held back is
+//! dropped. So nothing passes that is not paid for but the rest of an event that had begun.
 
 use super::burn::{More, State};
 use super::line::Place;
 use super::refusal::Refusal;
-use super::{Action, Admitted, Stage, reply};
+use super::{Action, Admitted, Stage};
 use crate::gate::Gate;
 use crate::host::Host;
 use crate::metrics::Metric;
 
 /// How much of an answer is held back at most, in bytes: an answer of which more waits is ended.
 /// The proxy's own buffer must be larger, or it cuts answers off.
-const HELD_BYTES_MAX: usize = 256 * 1024;
-
-/// What can be done with an answer that is to end.
-enum Ending {
-    /// It does not end: it goes on unpaid.
-    Unpaid,
-    /// It ends with the event that says why.
-    Said,
-    /// It can only be cut off.
-    Cut,
-    /// The event that has begun must end first.
-    Later,
-}
+pub(super) const HELD_BYTES_MAX: usize = 256 * 1024;
 
 impl Gate {
     /// A piece of the response's body comes by. `bytes`: of all that is held back by now.
@@ -170,72 +152,6 @@ impl Gate {
         }
     }
 
-    /// The credit is used up, and a callback is running in which what is held back comes by.
-    fn end_now(
-        &mut self,
-        host: &dyn Host,
-        id: u32,
-        admitted: &mut Admitted,
-        reason: Refusal,
-    ) -> Action {
-        match self.end_stream(host, id, admitted, reason) {
-            Ending::Unpaid => self.pass_answer(host, id, admitted),
-            Ending::Said if admitted.drips() => self.pass_answer(host, id, admitted),
-            Ending::Said => {
-                self.cut_later(id, admitted);
-                Action::Continue
-            }
-            Ending::Cut => {
-                host.reset_response();
-                Action::Pause
-            }
-            Ending::Later => Action::Pause,
-        }
-    }
-
-    /// The same, from the root.
-    fn end_held(&mut self, host: &dyn Host, id: u32, admitted: &mut Admitted, reason: Refusal) {
-        if host.enter(id) {
-            match self.end_stream(host, id, admitted, reason) {
-                Ending::Unpaid | Ending::Said => self.release_answer(host, id, admitted),
-                Ending::Cut => host.reset_response(),
-                Ending::Later => {}
-            }
-        }
-        host.enter(self.root);
-    }
-
-    /// Brings an answer to its end, whose credit is used up, or lets it go on, as its rule says.
-    fn end_stream(
-        &mut self,
-        host: &dyn Host,
-        id: u32,
-        admitted: &mut Admitted,
-        reason: Refusal,
-    ) -> Ending {
-        self.sate(id, admitted);
-        if admitted.terms.rule.on_empty() == OnEmpty::Finish {
-            admitted.set_state(State::Unpaid);
-            return Ending::Unpaid;
-        }
-        let ending = admitted.last_words(host, reason);
-        if let Ending::Later = ending {
-            let deadline_ms = match admitted.state() {
-                Some(State::Ending { deadline_ms, .. }) => deadline_ms,
-                _ => host.now_ms().saturating_add(self.timing().wait_ms),
-            };
-            self.line.set_deadline(id, deadline_ms);
-            admitted.set_state(State::Ending {
-                reason,
-                deadline_ms,
-            });
-            return ending;
-        }
-        self.count(Metric::StreamsEnded);
-        admitted.set_state(State::Ended);
-        ending
-    }
-
     /// What is held back of an answer goes to the client, unless it has to wait. From the root only.
     pub(super) fn release_answer(&mut self, host: &dyn Host, id: u32, admitted: &mut Admitted) {
         let Some(burning) = &mut admitted.burning else {
@@ -250,13 +166,6 @@ impl Gate {
         if has_held && host.enter(id) {
             admitted.begin_to_drip();
             host.resume_response();
-        }
-    }
-
-    /// It has said its last: what comes now is cut off.
-    fn cut_later(&mut self, id: u32, admitted: &Admitted) {
-        if !admitted.has_end() {
-            self.cut.push(id);
         }
     }
 
@@ -302,39 +211,6 @@ impl Gate {
         true
     }
 
-    /// An answer's time to wait is over. From the root only.
-    pub(crate) fn end_overdue_stream(&mut self, host: &dyn Host, id: u32) {
-        self.with_stream(id, (), |gate, admitted| {
-            let state = admitted.state();
-            if let Some(State::Waiting {
-                place, since_ms, ..
-            }) = state
-            {
-                let reason = gate.why_none_came(place, since_ms);
-                gate.end_held(host, id, admitted, reason);
-            } else {
-                // The event that had begun did not end in time.
-                gate.count(Metric::StreamsEnded);
-                admitted.set_state(State::Ended);
-                if host.enter(id) {
-                    host.reset_response();
-                }
-                host.enter(gate.root);
-            }
-        });
-    }
-
-    fn why_none_came(&mut self, place: Place, since_ms: u64) -> Refusal {
-        let Place::Credit { slot, .. } = place else {
-            return Refusal::ControlPlaneUnreachable;
-        };
-        let queue = self.line.credit(slot);
-        match queue.is_some_and(|queue| queue.answered_at_ms >= since_ms) {
-            true => Refusal::CreditExhausted,
-            false => Refusal::ControlPlaneUnreachable,
-        }
-    }
-
     /// Time burns, too: looks at the answers that are paid for by it. From the tick.
     pub(crate) fn burn_time(&mut self, host: &dyn Host) {
         for id in self.timed.iter().copied().collect::<Vec<_>>() {
@@ -355,24 +231,14 @@ impl Gate {
         }
         host.enter(self.root);
     }
-
-    /// Cuts off the answers that have said their last. From the tick.
-    pub(crate) fn cut_streams(&mut self, host: &dyn Host) {
-        for id in std::mem::take(&mut self.cut) {
-            if self.requests.contains_key(&id) && host.enter(id) {
-                host.reset_response();
-            }
-        }
-        host.enter(self.root);
-    }
 }
 
 impl Admitted {
-    fn state(&self) -> Option<State> {
+    pub(super) fn state(&self) -> Option<State> {
         self.burning.as_ref().map(|burning| burning.state)
     }
 
-    fn set_state(&mut self, state: State) {
+    pub(super) fn set_state(&mut self, state: State) {
         if let Some(burning) = &mut self.burning {
             burning.state = state;
         }
@@ -392,35 +258,6 @@ impl Admitted {
     fn begin_to_drip(&mut self) {
         if let Some(burning) = &mut self.burning {
             burning.drips = true;
-        }
-    }
-
-    fn has_end(&self) -> bool {
-        self.burning.as_ref().is_some_and(|burning| burning.has_end)
-    }
-
-    /// Puts the event that says why in the place of what is held back, behind the event that has
-    /// begun.
-    fn last_words(&mut self, host: &dyn Host, reason: Refusal) -> Ending {
-        let is_stream = self.meter.as_ref().is_some_and(|meter| meter.is_stream());
-        let Some(burning) = self.burning.as_mut().filter(|_| is_stream) else {
-            return Ending::Cut;
-        };
-        if burning.held == 0 {
-            // Nothing to put it into.
-            return Ending::Cut;
-        }
-        let mut body = host.response_body(0, burning.held);
-        match burning.passed.event.rest(&body) {
-            Some(rest) => {
-                body.truncate(rest);
-                body.extend_from_slice(reply::last_event(reason).as_bytes());
-                host.replace_response_body(burning.held, &body);
-                burning.held = body.len();
-                Ending::Said
-            }
-            None if burning.has_end || burning.held > HELD_BYTES_MAX => Ending::Cut,
-            None => Ending::Later,
         }
     }
 }
