@@ -73,7 +73,7 @@ enum Attempt {
 
 impl Gate {
     /// Books what a request costs under each lease that it reserved under: what exceeds all that
-    /// was reserved goes to the last, what was counted to the first.
+    /// was reserved goes to the last, what was counted to the first that is there.
     pub(crate) fn book(&mut self, host: &dyn Host, admitted: &Admitted, due: &Due) -> Booked {
         let mut share = Share {
             slot: admitted.slot,
@@ -94,8 +94,9 @@ impl Gate {
         for part in admitted.parts() {
             share.actual = rest.min(share.estimate);
             rest = rest.saturating_sub(share.actual);
-            self.book_share(host, share, &told, &counts, &mut booked);
-            counts = Counted::default();
+            if self.book_share(host, share, &told, &counts, &mut booked) {
+                counts = Counted::default();
+            }
             (share.lease, share.estimate) = *part;
         }
         share.actual = rest;
@@ -117,6 +118,7 @@ impl Gate {
         }
     }
 
+    /// Answers whether it was booked, or will be.
     fn book_share(
         &mut self,
         host: &dyn Host,
@@ -124,25 +126,26 @@ impl Gate {
         told: &Heading<'_>,
         counts: &Counted<'_>,
         booked: &mut Booked,
-    ) {
+    ) -> bool {
         let amount = match self.try_to_book(host, share) {
             Attempt::Booked(amount) => {
                 self.note_usage(told, amount, counts);
                 amount
             }
-            Attempt::Gone => return,
+            Attempt::Gone => return false,
             Attempt::Lost => {
                 // Whatever room there is then: the log says now what it will be.
                 let amount = share.actual.min(share.estimate);
                 let row = Row::of(told, amount, counts);
                 let actual = amount;
                 if !self.book_later(Share { actual, ..share }, row) {
-                    return;
+                    return false;
                 }
                 amount
             }
         };
         booked.add(share, amount);
+        true
     }
 
     fn try_to_book(&mut self, host: &dyn Host, share: Share) -> Attempt {

@@ -42,6 +42,11 @@ impl Seen {
         self.status >= 500 || grpc_failed
     }
 
+    /// Whether the upstream began to answer.
+    pub(crate) const fn is_answer(self) -> bool {
+        self.status > 0 && !self.is_local
+    }
+
     /// How it looks to rules that settle by that.
     pub(crate) fn ending(self) -> Ending {
         Ending {

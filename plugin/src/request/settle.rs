@@ -250,8 +250,12 @@ impl Gate {
         };
         if let Some(misread) = misread.filter(|_| due.by != By::Estimate) {
             // All else is charged by what was measured.
-            self.note_unread(host, admitted, misread.as_str());
-            due.by = By::Estimate;
+            due.by = if !admitted.response.is_answer() || admitted.response.is_complete {
+                self.note_unread(host, admitted, misread.as_str());
+                By::Estimate
+            } else {
+                By::Passed
+            };
         }
         due.measures = measures;
         due.model = answered;
@@ -265,10 +269,13 @@ impl Gate {
     }
 
     /// An answer didn't tell what it is charged by. It is counted, and the log has each kind of it
-    /// once a rule.
+    /// once a rule. Where the upstream did not answer there is nobody to blame.
     fn note_unread(&mut self, host: &dyn Host, admitted: &Admitted, fault: &'static str) {
-        self.count(Metric::UsageUnreadable);
         self.count(Metric::SettledAtEstimate);
+        if !admitted.response.is_answer() {
+            return;
+        }
+        self.count(Metric::UsageUnreadable);
         self.tell_once(host, admitted.terms.rule.id(), fault, || {
             format!("an answer did not tell its usage ({fault}); it is settled at its estimate")
         });

@@ -29,7 +29,7 @@ fn run(world: &mut World, place: &str, value: Option<&str>) -> Value {
         _ => {}
     }
     worker.respond(id, 200, false);
-    worker.answer(id, b"ab", place != "trailer");
+    worker.answer(id, b"ab", place != "trailer" || value.is_none());
     if let ("trailer", Some(value)) = (place, value) {
         worker.trailer(id, "x-units", value);
     }
@@ -72,6 +72,36 @@ fn a_meter_that_could_not_be_read_is_estimated_counted_and_told() {
             }
         }
     }
+}
+
+#[test]
+fn an_answer_that_never_came_or_broke_off_is_blamed_for_nothing() {
+    const CLIENT_LEFT: u64 = 0x4000;
+    let mut rules = jobs(&json!({ "response_trailer": "x-units" }));
+    rules[0]["charge"] = json!("always");
+    let mut world = world(10_000, "", rules);
+    let mut settled_by = |end: fn(&mut World, u32)| {
+        let id = world.get(0, "/jobs");
+        end(&mut world, id);
+        world.workers[0].finish(id);
+        let unread = world.workers[0].count(Metric::UsageUnreadable);
+        assert_eq!((unread, log_of(&world, "meter_missing")), (0, 0));
+        world.workers[0].access_log(id)["settled_by"].clone()
+    };
+    let left_midway = |world: &mut World, id| {
+        world.workers[0].respond(id, 200, false);
+        world.workers[0].answer(id, b"ab", false);
+        world.workers[0].break_off(id, CLIENT_LEFT);
+    };
+    assert_eq!(settled_by(left_midway), "passed");
+    let left_before = |world: &mut World, id| world.workers[0].break_off(id, CLIENT_LEFT);
+    assert_eq!(settled_by(left_before), "estimate");
+    let unreachable = |world: &mut World, id| {
+        let details = b"upstream_reset_before_response_started";
+        world.workers[0].set_property(id, "response.code_details", details);
+        world.workers[0].respond(id, 503, true);
+    };
+    assert_eq!(settled_by(unreachable), "estimate");
 }
 
 #[test]
