@@ -77,9 +77,16 @@ impl Priced {
     pub async fn with(card: &Value) -> Result<Self> {
         let mut settings = fast_settings();
         settings["overrun_max"] = json!("1000000000");
-        let scene = Scene::with(&settings, card, false).await?;
-        let setup = Setup::default().logging().reading_bodies();
-        let envoy = scene.envoy_with("edge", &setup).await?;
+        Self::set_up(&settings, card, &setup()).await
+    }
+
+    /// With other settings and another Envoy, too.
+    ///
+    /// # Errors
+    /// If something does not come up.
+    pub async fn set_up(settings: &Value, card: &Value, setup: &Setup) -> Result<Self> {
+        let scene = Scene::with(settings, card, false).await?;
+        let envoy = scene.envoy_with("edge", setup).await?;
         Ok(Self {
             scene,
             envoy,
@@ -119,6 +126,12 @@ impl Priced {
         ensure!(logged == spent, "logged {logged:?}, spent {spent:?}");
         Ok((entries, spent))
     }
+}
+
+/// An Envoy that reads bodies, and logs.
+#[must_use]
+pub fn setup() -> Setup {
+    Setup::default().logging().reading_bodies()
 }
 
 /// A request to a model; `id` is how the upstream remembers it.

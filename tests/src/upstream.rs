@@ -1,10 +1,11 @@
 //! A real upstream that counts what reaches it and behaves as a request asks.
 //!
-//! The header `x-behave` says how: `status=503`, `slow=200` (ms before the answer), `hang`,
+//! The header `x-behave` says how: `status=503`, `status=404,50` (the same, in 100 chunks, ms between),
+//! `slow=200` (ms before the answer), `hang`,
 //! `reset` (no answer), `reset-after=1000` (bytes of the body, then the connection breaks), `cut=3` (chunks, then
 //! it breaks),
 //! `stream=20,50` (chunks, ms between), `echo`, `fail-first` (503 for the first request of
-//! an `x-test-id`). Without it: 200. Paths that begin with `/healthz` are not counted. At the
+//! an `x-test-id`), `redirect-first` (302 to the same place for it). Without it: 200. Paths that begin with `/healthz` are not counted. At the
 //! paths of language models it answers like one, see [`llm`]; to gRPC calls by gRPC. It speaks HTTP/1.1,
 //! and HTTP/2 with those who begin with it.
 
@@ -24,9 +25,10 @@ use anyhow::Result;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use hyper::body::{Frame, Incoming};
-use hyper::header::HeaderMap;
+use hyper::header::{HeaderMap, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpListener;
@@ -180,6 +182,11 @@ async fn answer(
         std::future::pending::<()>().await;
     }
     let received = receive(&counts, test_id.as_deref(), attempt, body).await?;
+    if attempt <= 1
+        && let Some(answer) = first_answer(&head, &behave)
+    {
+        return Ok(answer);
+    }
     if is_call {
         return Ok(grpc::answer(verb, first, second));
     }
@@ -188,7 +195,6 @@ async fn answer(
     }
     let status = match verb {
         "status" => u16::try_from(first).unwrap_or(500),
-        "fail-first" if attempt <= 1 => 503,
         _ => 200,
     };
     let body = match verb {
@@ -198,12 +204,13 @@ async fn answer(
         }
         "echo" => full(received),
         "stream" => chunks(first, ms(second), false),
+        "status" if second > 0 => chunks(100, ms(second), false),
         "cut" => chunks(first, Duration::ZERO, true),
         "reset-after" => chunks(first.div_ceil(100), Duration::ZERO, true),
         _ => full("hello\n"),
     };
     let mut response = Response::new(body);
-    *response.status_mut() = hyper::StatusCode::from_u16(status).unwrap_or_default();
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
     Ok(response)
 }
 
@@ -246,14 +253,32 @@ async fn receive(
     Ok(whole)
 }
 
+/// The answer to a request that is to be sent once more.
+fn first_answer(head: &Parts, behave: &str) -> Option<Response<Body>> {
+    let mut response = Response::new(full("once more\n"));
+    match behave.split_whitespace().next()? {
+        "fail-first" => *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE,
+        "redirect-first" => {
+            *response.status_mut() = StatusCode::FOUND;
+            let host = head.headers.get("host").and_then(|host| host.to_str().ok());
+            let host = host.or_else(|| Some(head.uri.authority()?.as_str()))?;
+            let place = format!("http://{host}{}", head.uri.path());
+            let place = HeaderValue::from_str(&place).ok()?;
+            response.headers_mut().insert("location", place);
+        }
+        _ => return None,
+    }
+    Some(response)
+}
+
 /// What a language model says, piece by piece.
 fn model_answer(answer: llm::Answer) -> Response<Body> {
     let (status, headers, gap) = (answer.status, answer.headers.clone(), answer.gap);
     let cut = answer.cut;
     let mut response = Response::new(pieces(answer.into_pieces(), gap, cut));
-    *response.status_mut() = hyper::StatusCode::from_u16(status).unwrap_or_default();
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
     for (name, value) in headers {
-        if let Ok(value) = hyper::header::HeaderValue::from_str(&value) {
+        if let Ok(value) = HeaderValue::from_str(&value) {
             response.headers_mut().insert(name, value);
         }
     }

@@ -1,7 +1,7 @@
 //! Answers to gRPC calls: messages, and a status in the trailers.
 //!
 //! `x-behave` says how: `grpc=13` (the status, without it 0), `units=7` (0, and a trailer
-//! `x-units` beside it), `alone=7` (the same, but no message, so that both are headers),
+//! `x-units` beside it), `alone=7` (the same, but no message, so that both are headers), `bare=13` (a status without a message),
 //! `stream=20,50` (messages, ms between), `cut=3` (messages, then the stream breaks).
 
 use std::time::Duration;
@@ -34,9 +34,14 @@ pub(super) fn is_call<B>(request: &Request<B>) -> bool {
 
 /// The answer to a call.
 pub(super) fn answer(verb: &str, first: u64, second: u64) -> Response<Body> {
-    if verb == "alone" {
+    let alone: &[(&'static str, u64)] = match verb {
+        "alone" => &[("grpc-status", 0), ("x-units", first)],
+        "bare" => &[("grpc-status", first)],
+        _ => &[],
+    };
+    if !alone.is_empty() {
         let mut response = Response::new(full(Bytes::new()));
-        *response.headers_mut() = numbers(&[("grpc-status", 0), ("x-units", first)]);
+        *response.headers_mut() = numbers(alone);
         return as_grpc(response);
     }
     let (messages, gap, end) = match verb {

@@ -4,7 +4,7 @@
 //! `x-behave` holds words: `input=7`, `cached=2` (of the input), `output=5` (tokens), `events=3`
 //! (pieces of text in a stream), `gap=20` (ms between pieces), `split=7` (pieces of up to so many
 //! bytes, whatever an event is), `cut=3` (pieces, then the connection breaks), `silent` (tells no usage), `gzip`, `status=429`, `units=3`,
-//! `bytes=1000`. Like the real ones it keeps to the limit that the request names, and tells the
+//! `bytes=1000`. Like the real ones it keeps to the limit that the request names, unless it `lies`, and tells the
 //! usage of an OpenAI stream only if asked to.
 
 use std::time::Duration;
@@ -74,6 +74,9 @@ impl Asked<'_> {
 
     /// Tokens of output: no more than the request allows.
     fn output(&self) -> u64 {
+        if self.is("lies") {
+            return self.number("output", 5);
+        }
         let limits = ["max_completion_tokens", "max_tokens"];
         let limits = limits
             .iter()
@@ -153,7 +156,7 @@ impl Answer {
         Self {
             status: 200,
             headers: vec![("content-type", "application/octet-stream".to_owned())],
-            gap: Duration::ZERO,
+            gap: ms(asked.number("gap", 0)),
             cut: None,
             content: Content::Bulk(asked.number("bytes", 0).div_ceil(BULK_BYTES)),
         }
