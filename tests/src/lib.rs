@@ -22,6 +22,7 @@ pub mod priced;
 pub mod process;
 pub mod scene;
 pub mod secure;
+pub mod sums;
 pub mod template;
 pub mod tools;
 pub mod upstream;

@@ -68,7 +68,7 @@ async fn a_wallet_that_tops_itself_up_serves_every_request_and_pays_once_a_cross
     let lots = scene.admin.list(&format!("{path}/lots")).await?;
     assert_eq!(lots.len(), 2, "one top-up for one crossing: {lots:?}");
     assert_eq!(balance.available, 2_000 + 20_000 - 9_000);
-    scene.plane.verify().await
+    scene.adds_up([envoy]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -105,7 +105,7 @@ async fn a_grant_unblocks_an_exhausted_customer_when_its_instant_comes() -> Resu
     }
     assert_eq!(status(&envoy, &ada).await?, 402);
     at_rest(&scene, &ada).await?;
-    scene.plane.verify().await
+    scene.adds_up([envoy]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -161,7 +161,7 @@ async fn a_debit_of_lent_credit_gets_what_is_unused_and_the_customer_the_rest() 
     assert_eq!(number("asked")?, done + short);
     assert_eq!(balance.spent, i128::from(traffic.status(200)));
     assert_eq!(balance.available + balance.spent + done, 10_000);
-    scene.plane.verify().await
+    scene.adds_up([envoy]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -192,7 +192,7 @@ async fn a_post_paid_customer_is_served_to_the_limit_and_not_a_request_further()
     let tally = send_all(&gateway, 8, 60, move |_| get("/v1/ping", &key)).await;
     assert_eq!((tally.status(200), tally.status(402)), (30, 30), "{tally}");
     at_rest(&scene, &ada).await?;
-    scene.plane.verify().await
+    scene.adds_up([envoy]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -215,7 +215,7 @@ async fn wallets_of_one_currency_burn_by_their_priority() -> Result<()> {
     }
     // The one without a priority comes last.
     assert_eq!(spent, [40, 20, 0]);
-    scene.plane.verify().await
+    scene.adds_up([envoy]).await
 }
 
 /// Debits, top-ups, voids, transfers, grants, limits and freezes from many connections, while
@@ -303,7 +303,7 @@ async fn everything_at_once_while_two_gateways_spend_adds_up() -> Result<()> {
     assert_eq!(spent, i128::from(traffic.status(200)));
     assert_eq!(scene.upstream.requests(), traffic.status(200));
     audited(&scene, &ada, [(&ada.wallet, None), (&second, Some(5))]).await?;
-    scene.plane.verify().await
+    scene.adds_up([east, west]).await
 }
 
 /// Has the auditor go through the journal, and holds every lot against what it comes to.
