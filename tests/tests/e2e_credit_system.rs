@@ -243,9 +243,13 @@ async fn everything_at_once_while_two_gateways_spend_adds_up() -> Result<()> {
                 5 => {
                     let top_up = json!({"credits_to_add": 9, "expires_at": soon});
                     let path = format!("/v1/wallets/{wallet}/top-up");
-                    let (_, lot) = admin
+                    let (status, lot) = admin
                         .call(reqwest::Method::POST, &path, Some(&top_up))
                         .await?;
+                    // On a busy machine its time may be over before it comes.
+                    if !status.is_success() {
+                        return Ok((status, lot));
+                    }
                     let lot = text(&lot, "id")?;
                     // Every other one is voided, the rest expires.
                     if number % 12 == 5 {
@@ -279,10 +283,11 @@ async fn everything_at_once_while_two_gateways_spend_adds_up() -> Result<()> {
     let mut refused = 0;
     for answer in tasks.join_all().await {
         let (status, body) = answer?;
-        // Only what the wallet does not have any more may be refused.
+        // Only what is not there any more may be refused.
         if !status.is_success() {
             let code = body["code"].as_str().unwrap_or_default();
-            let is_gone = ["balance_insufficient", "lot_not_live"].contains(&code);
+            let is_gone =
+                ["balance_insufficient", "lot_not_live", "expiry_in_the_past"].contains(&code);
             assert!(is_gone, "{status} {body}");
             refused += 1;
         }

@@ -10,6 +10,7 @@ use creditgate_tests::figures::figure;
 use creditgate_tests::load::{Background, send_all};
 use creditgate_tests::scene::{Customer, Scene, card, fast_settings};
 use creditgate_tests::sums::Torn;
+use creditgate_tests::usage::explained;
 use serde_json::json;
 
 /// Settings under which lent credit stays at the gateway, and silence is noticed soon.
@@ -339,5 +340,9 @@ async fn ten_drained_envoys_leave_nothing_in_quarantine() -> Result<()> {
     );
     assert_eq!((a.quarantined, a.lent, b.quarantined, b.lent), (0, 0, 0, 0));
     assert_eq!(i128::from(scene.upstream.requests()), a.spent + b.spent);
+    for (customer, balance) in [(&ada, a), (&bob, b)] {
+        let told = explained(&scene.admin, customer, 0).await?;
+        assert_eq!(told, balance.spent, "detail did not outlive the drain");
+    }
     scene.adds_up(envoys).await
 }
