@@ -272,3 +272,83 @@ async fn unexplained(
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use anyhow::Result;
+    use serde_json::json;
+
+    use super::{Lease, LeaseName, Logged, Torn, credit, first_differing};
+
+    const LINES: [&str; 4] = [
+        r#"{"outcome":"settled","instance":"ins_1","account":"acc_1","lease":"7","cost":"0.3"}"#,
+        r#"{"outcome":"settled","instance":"ins_1","account":"acc_1","lease":"7","cost":"5","shares":[{"lease":"7","cost":"1"},{"lease":"8","cost":"4"}]}"#,
+        r#"{"outcome":"gone","instance":"ins_1","account":"acc_1","lease":"7","cost":"2"}"#,
+        r#"{"outcome":"refused","code":"credit_exhausted"}"#,
+    ];
+
+    fn name(number: &str) -> LeaseName {
+        ("ins_1".into(), "acc_1".into(), number.into())
+    }
+
+    fn logged() -> Result<Logged> {
+        let mut logged = Logged::default();
+        for line in LINES {
+            // As `minimal.yaml` would have it, and as `production.yaml` has it.
+            let twice = json!({"path": "/", "credit": line}).to_string();
+            assert_eq!(credit(line)?, credit(&twice)?);
+            if let Some(entry) = credit(line)? {
+                logged.add(&entry)?;
+            }
+        }
+        Ok(logged)
+    }
+
+    fn leases(settled: [(&str, i128); 2]) -> BTreeMap<LeaseName, Lease> {
+        let lease = |(number, settled)| {
+            let kept = settled + 1;
+            let lease = Lease {
+                settled,
+                kept,
+                ..Lease::default()
+            };
+            (name(number), lease)
+        };
+        settled.into_iter().map(lease).collect()
+    }
+
+    #[test]
+    fn lines_are_summed_by_the_leases_that_paid_and_what_is_gone_is_not() -> Result<()> {
+        let logged = logged()?;
+        let sums = BTreeMap::from([(name("7"), 1_300_000_000), (name("8"), 4_000_000_000)]);
+        assert_eq!((logged.by_lease, logged.gone), (sums, 1));
+        assert_eq!((credit("-")?, credit(r#"{"credit":null}"#)?), (None, None));
+        Ok(())
+    }
+
+    #[test]
+    fn a_unit_more_or_less_is_found_unless_what_was_torn_explains_it() -> Result<()> {
+        let (logged, none) = (logged()?, Logged::default());
+        let found = |leases: &_, torn: &Torn| first_differing(&logged, &none, leases, torn);
+        let same = leases([("7", 1_300_000_000), ("8", 4_000_000_000)]);
+        let less = leases([("7", 1_299_999_999), ("8", 4_000_000_000)]);
+        let more = leases([("7", 1_300_000_000), ("8", 4_000_000_001)]);
+        assert_eq!(found(&same, &Torn::Nothing), None);
+        for wrong in [&less, &more] {
+            assert!(found(wrong, &Torn::Nothing).is_some());
+            assert!(found(wrong, &Torn::Booking).is_some());
+            assert!(found(wrong, &Torn::Killed(Vec::new())).is_some());
+        }
+        assert_eq!(found(&less, &Torn::Cells), None, "as much as it kept");
+        assert!(found(&more, &Torn::Cells).is_some());
+        // A lease of which no line tells, and lines of which no lease tells.
+        assert!(first_differing(&none, &none, &same, &Torn::Nothing).is_some());
+        assert!(found(&BTreeMap::new(), &Torn::Cells).is_some());
+        // Who was killed may have lost all lines.
+        let killed = Torn::Killed(Vec::new());
+        assert_eq!(first_differing(&none, &none, &same, &killed), None);
+        Ok(())
+    }
+}
