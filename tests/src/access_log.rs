@@ -22,7 +22,10 @@ impl Setup {
     /// With an access log of what the filter says of each request.
     #[must_use]
     pub fn logging(self) -> Self {
-        self.edit("stat_prefix: public", LOG)
+        match self.edits.iter().any(|(_, to)| to == LOG) {
+            true => self,
+            false => self.edit("stat_prefix: public", LOG),
+        }
     }
 }
 

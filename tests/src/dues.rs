@@ -8,6 +8,7 @@ use crate::access_log::{costs, entries};
 use crate::client::Answer;
 use crate::envoy::Envoy;
 use crate::scene::{Customer, Scene};
+use crate::sums::{Torn, agree};
 
 /// Who is to pay how much, and how often the upstream is to be reached.
 pub struct Stage {
@@ -82,8 +83,7 @@ impl Stage {
             let spent = self.scene.at_rest(customer).await?.spent;
             assert_eq!(spent, due, "{name}");
         }
-        self.scene.plane.verify().await?;
-        envoy.never_trapped()?;
+        agree(&self.scene, std::slice::from_mut(envoy), &Torn::Nothing).await?;
         let mut logged = costs(&entries(envoy).await?, 0)?;
         logged.retain(|_, cost| *cost > 0);
         self.due.retain(|_, cost| *cost > 0);

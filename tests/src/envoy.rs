@@ -247,11 +247,14 @@ impl Envoy {
         self.process.kill();
     }
 
-    /// SIGTERM, and waits until it has ended.
+    /// SIGTERM, and waits until it has ended. One that has is left alone.
     ///
     /// # Errors
     /// If it does not.
     pub async fn terminate(&mut self) -> Result<()> {
+        if !self.runs() {
+            return Ok(());
+        }
         self.process.terminate()?;
         self.process.ended(Duration::from_secs(20)).await.map(drop)
     }

@@ -23,6 +23,7 @@ pub mod process;
 pub mod scene;
 pub mod secure;
 pub mod settlement;
+pub mod sums;
 pub mod template;
 pub mod tools;
 pub mod upstream;

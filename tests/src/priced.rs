@@ -12,6 +12,7 @@ use crate::access_log::{costs, entries};
 use crate::client::request;
 use crate::envoy::{Envoy, Setup};
 use crate::scene::{CARD, Customer, Scene, fast_settings};
+use crate::sums::{Torn, agree};
 
 /// Digits of what is paid with: a token of the model `small` costs 150 units read, 75 from the
 /// cache, 600 written.
@@ -105,7 +106,7 @@ impl Priced {
     }
 
     /// Waits until nothing is lent, ends the Envoy, and holds its log against the ledger:
-    /// customer by customer the same to the last unit. Returns what was logged, and what each
+    /// lease by lease and customer by customer the same to the last unit. Returns what was logged, and what each
     /// customer has spent.
     ///
     /// # Errors
@@ -118,8 +119,12 @@ impl Priced {
                 spent.insert(customer.name.clone(), balance.spent);
             }
         }
-        self.scene.plane.verify().await?;
-        self.envoy.never_trapped()?;
+        agree(
+            &self.scene,
+            std::slice::from_mut(&mut self.envoy),
+            &Torn::Nothing,
+        )
+        .await?;
         let entries = entries(&mut self.envoy).await?;
         let mut logged = costs(&entries, SCALE)?;
         logged.retain(|_, cost| *cost > 0);

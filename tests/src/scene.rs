@@ -124,12 +124,13 @@ impl Scene {
         })
     }
 
-    /// An Envoy as in `envoy/minimal.yaml`, two workers, under a gateway of this name.
+    /// An Envoy as in `envoy/minimal.yaml` with an access log, two workers, under a gateway of
+    /// this name.
     ///
     /// # Errors
     /// If it does not come up.
     pub async fn envoy(&self, gateway: &str) -> Result<Envoy> {
-        self.envoy_with(gateway, &Setup::default()).await
+        self.envoy_with(gateway, &Setup::default().logging()).await
     }
 
     /// An Envoy of any setup, under a gateway of this name, which is made when it is new.

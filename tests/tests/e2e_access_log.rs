@@ -1,6 +1,7 @@
 //! The access log alone can be summed, and the sum is the ledger's.
 
 use std::collections::BTreeMap;
+use std::slice;
 
 use anyhow::{Context, Result};
 use creditgate_tests::access_log::{costs, entries};
@@ -9,6 +10,7 @@ use creditgate_tests::envoy::Setup;
 use creditgate_tests::figures::figure;
 use creditgate_tests::load::send_all;
 use creditgate_tests::scene::Scene;
+use creditgate_tests::sums::{Torn, agree};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_sum_of_the_access_log_is_what_the_ledger_says_was_spent() -> Result<()> {
@@ -44,6 +46,7 @@ async fn the_sum_of_the_access_log_is_what_the_ledger_says_was_spent() -> Result
     for customer in &customers {
         spent.insert(customer.name.clone(), scene.at_rest(customer).await?.spent);
     }
+    agree(&scene, slice::from_mut(&mut envoy), &Torn::Nothing).await?;
     let entries = entries(&mut envoy).await?;
     let mut outcomes = BTreeMap::<&str, u64>::new();
     for entry in &entries {
@@ -60,5 +63,5 @@ async fn the_sum_of_the_access_log_is_what_the_ledger_says_was_spent() -> Result
     assert_eq!(logged, spent);
     assert_eq!(spent["eve"], 0);
     assert!(spent["ada"] <= 400 && spent["ada"] > 390, "{spent:?}");
-    scene.plane.verify().await
+    Ok(())
 }

@@ -9,12 +9,14 @@ use creditgate_tests::envoy::Setup;
 use creditgate_tests::figures::figure;
 use creditgate_tests::load::{Background, send_all};
 use creditgate_tests::scene::Scene;
+use creditgate_tests::sums::Torn;
 use creditgate_tests::tools;
 use serde_json::json;
 
 async fn cells_that_are_lost(how: &'static str) -> Result<()> {
     let scene = Scene::start().await?;
     let setup = Setup::default()
+        .logging()
         .filter(json!({"limits": {"cells_max": 32}}))
         .module(tools::filter_with_test_actions()?);
     let envoy = scene.envoy_with("edge", &setup).await?;
@@ -71,8 +73,8 @@ async fn cells_that_are_lost(how: &'static str) -> Result<()> {
     .await;
     let rest = i128::from(scene.upstream.requests() - before);
     assert_eq!(rest, 6_000 - spent - quarantined);
-    scene.plane.verify().await?;
-    envoy.never_trapped()
+    envoy.never_trapped()?;
+    scene.adds_up_torn([envoy], Torn::Cells).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -88,7 +90,9 @@ async fn a_recycled_cell_never_lends_the_same_credit_twice() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_the_cap_of_cells_idle_ones_are_reused_and_others_get_503() -> Result<()> {
     let scene = Scene::start().await?;
-    let setup = Setup::default().filter(json!({"limits": {"cells_max": 16}}));
+    let setup = Setup::default()
+        .logging()
+        .filter(json!({"limits": {"cells_max": 16}}));
     let envoy = scene.envoy_with("edge", &setup).await?;
     let mut customers = Vec::new();
     for number in 0..40 {
@@ -124,6 +128,5 @@ async fn at_the_cap_of_cells_idle_ones_are_reused_and_others_get_503() -> Result
         spent += balance.spent;
     }
     assert_eq!(spent, i128::from(scene.upstream.requests()));
-    scene.plane.verify().await?;
-    envoy.never_trapped()
+    scene.adds_up([envoy]).await
 }

@@ -9,6 +9,7 @@ use creditgate_tests::fault_proxy::{Fault, SYNC};
 use creditgate_tests::figures::figure;
 use creditgate_tests::load::{Background, send_all};
 use creditgate_tests::scene::{Scene, card, fast_settings};
+use creditgate_tests::sums::Torn;
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -46,14 +47,14 @@ async fn whatever_fails_no_more_passes_than_was_funded() -> Result<()> {
     scene.plane.restart().await?;
     pause(ms(300)).await;
     let killed = load.stop().await;
-    east = scene.envoy("east").await?;
+    let first_east = std::mem::replace(&mut east, scene.envoy("east").await?);
     let load = start(&[east.address(), west.address()]);
     scene.proxy.harm(SYNC, Fault::Delay(ms(150)));
     pause(ms(700)).await;
     scene.proxy.heal_all();
     west.kill();
     let second = load.stop().await;
-    west = scene.envoy("west").await?;
+    let first_west = std::mem::replace(&mut west, scene.envoy("west").await?);
 
     // All that can still be spent is spent.
     let keys = Arc::clone(&keys);
@@ -100,7 +101,8 @@ async fn whatever_fails_no_more_passes_than_was_funded() -> Result<()> {
         let body = json!({"action": "consume", "reason": "these machines are gone"});
         scene.admin.post(&path, &body).await?;
     }
-    scene.plane.verify().await?;
     east.never_trapped()?;
-    west.never_trapped()
+    west.never_trapped()?;
+    let killed = vec![first_east, first_west];
+    scene.adds_up_torn([east, west], Torn::Killed(killed)).await
 }

@@ -15,8 +15,8 @@ const STOP: &str = "root_id: creditgate\n                allow_on_headers_stop_i
 
 fn setup(stops_iteration: bool) -> Setup {
     match stops_iteration {
-        true => Setup::default().edit("root_id: creditgate", STOP),
-        false => Setup::default(),
+        true => Setup::default().logging().edit("root_id: creditgate", STOP),
+        false => Setup::default().logging(),
     }
 }
 
@@ -63,8 +63,7 @@ async fn bodies_wait_at_cold_start(stops_iteration: bool) -> Result<()> {
             "a refused request reached the upstream"
         );
     }
-    scene.plane.verify().await?;
-    envoy.never_trapped()
+    scene.adds_up([envoy]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -107,8 +106,7 @@ async fn trickled_bodies_arrive_whole(stops_iteration: bool) -> Result<()> {
         (seen.len(), seen[0].body_bytes),
         (1, (PIECES * BYTES) as u64)
     );
-    scene.plane.verify().await?;
-    envoy.never_trapped()
+    scene.adds_up([envoy]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -163,9 +161,7 @@ async fn bodies_wait_at_recall(stops_iteration: bool) -> Result<()> {
     );
     assert!(waited > 0, "no request had to wait");
     assert_eq!(scene.upstream.requests(), 400);
-    scene.plane.verify().await?;
-    east.never_trapped()?;
-    west.never_trapped()
+    scene.adds_up([east, west]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

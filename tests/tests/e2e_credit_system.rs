@@ -68,7 +68,7 @@ async fn a_wallet_that_tops_itself_up_serves_every_request_and_pays_once_a_cross
     let lots = scene.admin.list(&format!("{path}/lots")).await?;
     assert_eq!(lots.len(), 2, "one top-up for one crossing: {lots:?}");
     assert_eq!(balance.available, 2_000 + 20_000 - 9_000);
-    scene.plane.verify().await
+    scene.adds_up([envoy]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -105,7 +105,7 @@ async fn a_grant_unblocks_an_exhausted_customer_when_its_instant_comes() -> Resu
     }
     assert_eq!(status(&envoy, &ada).await?, 402);
     at_rest(&scene, &ada).await?;
-    scene.plane.verify().await
+    scene.adds_up([envoy]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -161,7 +161,7 @@ async fn a_debit_of_lent_credit_gets_what_is_unused_and_the_customer_the_rest() 
     assert_eq!(number("asked")?, done + short);
     assert_eq!(balance.spent, i128::from(traffic.status(200)));
     assert_eq!(balance.available + balance.spent + done, 10_000);
-    scene.plane.verify().await
+    scene.adds_up([envoy]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -192,7 +192,7 @@ async fn a_post_paid_customer_is_served_to_the_limit_and_not_a_request_further()
     let tally = send_all(&gateway, 8, 60, move |_| get("/v1/ping", &key)).await;
     assert_eq!((tally.status(200), tally.status(402)), (30, 30), "{tally}");
     at_rest(&scene, &ada).await?;
-    scene.plane.verify().await
+    scene.adds_up([envoy]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -215,7 +215,7 @@ async fn wallets_of_one_currency_burn_by_their_priority() -> Result<()> {
     }
     // The one without a priority comes last.
     assert_eq!(spent, [40, 20, 0]);
-    scene.plane.verify().await
+    scene.adds_up([envoy]).await
 }
 
 /// Debits, top-ups, voids, transfers, grants, limits and freezes from many connections, while
@@ -243,9 +243,13 @@ async fn everything_at_once_while_two_gateways_spend_adds_up() -> Result<()> {
                 5 => {
                     let top_up = json!({"credits_to_add": 9, "expires_at": soon});
                     let path = format!("/v1/wallets/{wallet}/top-up");
-                    let (_, lot) = admin
+                    let (status, lot) = admin
                         .call(reqwest::Method::POST, &path, Some(&top_up))
                         .await?;
+                    // On a busy machine its time may be over before it comes.
+                    if !status.is_success() {
+                        return Ok((status, lot));
+                    }
                     let lot = text(&lot, "id")?;
                     // Every other one is voided, the rest expires.
                     if number % 12 == 5 {
@@ -279,10 +283,11 @@ async fn everything_at_once_while_two_gateways_spend_adds_up() -> Result<()> {
     let mut refused = 0;
     for answer in tasks.join_all().await {
         let (status, body) = answer?;
-        // Only what the wallet does not have any more may be refused.
+        // Only what is not there any more may be refused.
         if !status.is_success() {
             let code = body["code"].as_str().unwrap_or_default();
-            let is_gone = ["balance_insufficient", "lot_not_live"].contains(&code);
+            let is_gone =
+                ["balance_insufficient", "lot_not_live", "expiry_in_the_past"].contains(&code);
             assert!(is_gone, "{status} {body}");
             refused += 1;
         }
@@ -303,7 +308,7 @@ async fn everything_at_once_while_two_gateways_spend_adds_up() -> Result<()> {
     assert_eq!(spent, i128::from(traffic.status(200)));
     assert_eq!(scene.upstream.requests(), traffic.status(200));
     audited(&scene, &ada, [(&ada.wallet, None), (&second, Some(5))]).await?;
-    scene.plane.verify().await
+    scene.adds_up([east, west]).await
 }
 
 /// Has the auditor go through the journal, and holds every lot against what it comes to.

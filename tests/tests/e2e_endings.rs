@@ -37,8 +37,7 @@ async fn what_the_upstream_made_of_a_request_decides_what_it_costs() -> Result<(
             assert_eq!(charged(&scene, &ada).await?, cost, "{path} {behave}");
         }
     }
-    scene.plane.verify().await?;
-    envoy.never_trapped()
+    scene.adds_up([envoy]).await
 }
 
 /// Sends a request, reads until `enough`, and goes away.
@@ -117,8 +116,7 @@ async fn a_client_that_goes_away_pays_for_what_the_upstream_was_at() -> Result<(
         "aborted before the decision"
     );
     assert!(scene.upstream.seen("eve").is_empty());
-    scene.plane.verify().await?;
-    envoy.never_trapped()
+    scene.adds_up([envoy]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -126,7 +124,7 @@ async fn a_request_that_envoy_tries_again_is_charged_once() -> Result<()> {
     let scene = Scene::start().await?;
     let route = "route: { cluster: upstream }";
     let retrying = "route: { cluster: upstream, retry_policy: { retry_on: 5xx, num_retries: 2 } }";
-    let setup = Setup::default().edit(route, retrying);
+    let setup = Setup::default().logging().edit(route, retrying);
     let envoy = scene.envoy_with("edge", &setup).await?;
 
     let ada = scene.customer("ada", "10").await?;
@@ -150,5 +148,5 @@ async fn a_request_that_envoy_tries_again_is_charged_once() -> Result<()> {
         .await?;
     assert_eq!(answer.status, 503);
     assert_eq!(charged(&scene, &bob).await?, 0, "all attempts failed");
-    scene.plane.verify().await
+    scene.adds_up([envoy]).await
 }

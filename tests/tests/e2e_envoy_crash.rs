@@ -9,6 +9,8 @@ use creditgate_tests::fault_proxy::{Fault, FaultProxy};
 use creditgate_tests::figures::figure;
 use creditgate_tests::load::{Background, send_all};
 use creditgate_tests::scene::{Customer, Scene, card, fast_settings};
+use creditgate_tests::sums::Torn;
+use creditgate_tests::usage::explained;
 use serde_json::json;
 
 /// Settings under which lent credit stays at the gateway, and silence is noticed soon.
@@ -120,7 +122,7 @@ async fn the_credit_of_a_killed_envoy_is_set_aside_until_the_operator_releases_i
         loss, unreported,
         "the loss is not the one that was announced"
     );
-    scene.plane.verify().await
+    scene.adds_up_torn([west], Torn::Killed(vec![east])).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -136,7 +138,7 @@ async fn the_credit_of_a_killed_envoy_can_be_counted_as_spent() -> Result<()> {
     assert_eq!(balance.quarantined, 0);
     assert_eq!(balance.spent, lost.spent + lost.quarantined);
     assert_eq!(total(&balance), 1_000);
-    scene.plane.verify().await
+    scene.adds_up_torn([], Torn::Killed(vec![east])).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -159,22 +161,15 @@ async fn a_late_report_ends_the_quarantine_and_nothing_is_lost() -> Result<()> {
     let rest = send_all(&[east.address()], 4, 1_000, move |_| get("/v1/ping", &key)).await;
     assert_eq!((rest.status(200), rest.status(402)), (700, 300), "{rest}");
     assert_eq!(scene.upstream.requests(), 1_000);
-    scene.plane.verify().await?;
-    east.never_trapped()
+    scene.adds_up([east]).await
 }
 
 /// A second Envoy with a line of its own to the control plane.
 async fn behind(scene: &Scene, proxy: &FaultProxy, gateway: &str) -> Result<Envoy> {
     let key = scene.gateway(gateway).await?;
     let (plane, upstream) = (proxy.address(), scene.upstream.address());
-    Envoy::start(
-        &Setup::default(),
-        scene.folder.path(),
-        plane,
-        upstream,
-        &key,
-    )
-    .await
+    let setup = Setup::default().logging();
+    Envoy::start(&setup, scene.folder.path(), plane, upstream, &key).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -234,7 +229,10 @@ async fn a_resolved_lease_is_fenced_when_its_gateway_comes_back() -> Result<()> 
         Ok((east.send(get("/v1/ping", &ada.key)).await?.status == 200).then_some(()))
     })
     .await?;
-    scene.plane.verify().await
+    // What had been released and was used: the operator's loss, and in both logs.
+    let lost = scene.admin.get("/v1/customers/ada/balance?currency=tokens");
+    assert_eq!(lost.await?["lease_loss"], unheard.to_string());
+    scene.adds_up_torn([east, west], Torn::Booking).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -279,7 +277,11 @@ async fn a_consumed_lease_charges_nothing_more_when_its_gateway_comes_back() -> 
         format!("{unheard} unheard requests, consumed; {balance:?}"),
     );
     assert_eq!(balance, charged);
-    scene.plane.verify().await
+    // What it did not use of what was charged stays unattributed.
+    let beyond = scene.admin.get("/v1/customers/ada/balance?currency=tokens");
+    let unused = (lost.quarantined - unheard).to_string();
+    assert_eq!(beyond.await?["spent_unattributed"], unused);
+    scene.adds_up_torn([east], Torn::Booking).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -290,7 +292,7 @@ async fn ten_drained_envoys_leave_nothing_in_quarantine() -> Result<()> {
     let ada = scene.customer("ada", "1000000").await?;
     let bob = scene.customer("bob", "1000000").await?;
     let url = format!("http://{}", scene.plane.address());
-    let (mut answered, mut paid) = (0, 0);
+    let (mut answered, mut paid, mut envoys) = (0, 0, Vec::new());
     for round in 0..10 {
         let mut envoy = scene.envoy("edge").await?;
         let keys = [ada.key.clone(), bob.key.clone()];
@@ -322,6 +324,7 @@ async fn ten_drained_envoys_leave_nothing_in_quarantine() -> Result<()> {
             String::from_utf8_lossy(&drained.stderr)
         );
         envoy.terminate().await?;
+        envoys.push(envoy);
         let load = load.stop().await;
         answered += load.answered();
         paid += load.status(200);
@@ -337,5 +340,9 @@ async fn ten_drained_envoys_leave_nothing_in_quarantine() -> Result<()> {
     );
     assert_eq!((a.quarantined, a.lent, b.quarantined, b.lent), (0, 0, 0, 0));
     assert_eq!(i128::from(scene.upstream.requests()), a.spent + b.spent);
-    scene.plane.verify().await
+    for (customer, balance) in [(&ada, a), (&bob, b)] {
+        let told = explained(&scene.admin, customer, 0).await?;
+        assert_eq!(told, balance.spent, "detail did not outlive the drain");
+    }
+    scene.adds_up(envoys).await
 }

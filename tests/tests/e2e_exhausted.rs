@@ -39,7 +39,7 @@ async fn customers_do_not_notice_that_another_one_is_empty() -> Result<()> {
     assert!(percentile(&others.took, 99) < ms(1_000), "{others}");
     let spent = scene.at_rest(&ada).await?.spent + scene.at_rest(&bob).await?.spent;
     assert_eq!(spent, i128::from(others.status(200)));
-    scene.plane.verify().await
+    scene.adds_up([envoy]).await
 }
 
 /// Sends 1,000 requests that can't be paid; returns how many questions they caused.
@@ -85,7 +85,7 @@ async fn an_exhausted_customers_requests_make_no_call_to_the_control_plane() -> 
     }
     assert!(questions(&scene, &envoy, &spent, "/v1/ping").await? <= 2);
     assert_eq!(scene.upstream.requests(), 2);
-    scene.plane.verify().await
+    scene.adds_up([envoy]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -103,5 +103,5 @@ async fn three_left_at_a_price_of_five_are_refused_without_a_call_and_still_buy_
     }
     let balance = scene.at_rest(&ada).await?;
     assert_eq!((balance.spent, balance.available), (8, 0));
-    scene.plane.verify().await
+    scene.adds_up([envoy]).await
 }

@@ -105,8 +105,7 @@ async fn nothing_is_paid_from_a_lot_after_its_instant() -> Result<()> {
         (balance.available, balance.expired),
         (0, 100_000 - balance.spent)
     );
-    scene.plane.verify().await?;
-    envoy.never_trapped()
+    scene.adds_up([envoy]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -131,7 +130,7 @@ async fn credit_that_stays_goes_on_paying_when_a_lot_expires() -> Result<()> {
         balance.expired > 0 && balance.expired < 100_000,
         "{balance:?}"
     );
-    scene.plane.verify().await
+    scene.adds_up([envoy]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -158,7 +157,7 @@ async fn a_voided_lot_stops_paying_at_once() -> Result<()> {
     let balance = scene.at_rest(&ada).await?;
     assert_eq!(balance.spent, i128::from(scene.upstream.requests()));
     assert_eq!(balance.available, 0);
-    scene.plane.verify().await
+    scene.adds_up([envoy]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -169,7 +168,7 @@ async fn a_gateway_that_hears_nothing_stops_at_the_instant_by_itself() -> Result
     settings["silent_after_ms"] = json!(60_000);
     let scene = Scene::with(&settings, &card(), false).await?;
     let envoy = scene
-        .envoy_with("edge", &Setup::default().workers(1))
+        .envoy_with("edge", &Setup::default().logging().workers(1))
         .await?;
     let ada = scene.customer("ada", "0").await?;
     let (expires_at, wait) = in_ms(3_000)?;
@@ -206,5 +205,5 @@ async fn a_gateway_that_hears_nothing_stops_at_the_instant_by_itself() -> Result
     figure("expiry, cut off", format!("{traffic}; {balance:?}"));
     assert_eq!(balance.spent, i128::from(scene.upstream.requests()));
     assert_eq!(balance.expired, 100_000 - balance.spent);
-    scene.plane.verify().await
+    scene.adds_up([envoy]).await
 }

@@ -1,6 +1,7 @@
 //! Several filters in one Envoy: what a request costs that crosses two of them.
 
 use anyhow::Result;
+use creditgate_tests::access_log::{costs, entries};
 use creditgate_tests::client::get;
 use creditgate_tests::envoy::Setup;
 use creditgate_tests::scene::Scene;
@@ -28,15 +29,16 @@ fn two_filters(charged_once: bool) -> Setup {
 {router}"#
     );
     Setup::default()
+        .logging()
         .filter(json!({"charged_once": charged_once}))
         .edit(router, &second)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_crosses_two_filters_is_charged_by_each_or_once_as_they_say() -> Result<()> {
-    let scene = Scene::start().await?;
     for (name, charged_once, cost) in [("once", true, 1), ("twice", false, 2)] {
-        let envoy = scene.envoy_with(name, &two_filters(charged_once)).await?;
+        let scene = Scene::start().await?;
+        let mut envoy = scene.envoy_with(name, &two_filters(charged_once)).await?;
         let customer = scene.customer(name, "100").await?;
         for _ in 0..5 {
             let answer = envoy.send(get("/v1/ping", &customer.key)).await?;
@@ -47,7 +49,14 @@ async fn a_request_that_crosses_two_filters_is_charged_by_each_or_once_as_they_s
         assert_eq!(scene.at_rest(&customer).await?.spent, 5 * cost, "{name}");
         let says_so = envoy.log().contains("is charged by each");
         assert_eq!(says_so, !charged_once, "{name}");
+        if charged_once {
+            scene.adds_up([envoy]).await?;
+            continue;
+        }
+        // A line has room for one of them.
         envoy.never_trapped()?;
+        assert_eq!(costs(&entries(&mut envoy).await?, 0)?[name], 5);
+        scene.plane.verify().await?;
     }
-    scene.plane.verify().await
+    Ok(())
 }

@@ -33,7 +33,7 @@ async fn gateways_that_are_cut_off_spend_their_allowance_each_and_not_one_credit
     let mut card = card();
     card["rules"][0]["on_unavailable"] = json!("allow");
     let scene = Scene::with(&settings, &card, false).await?;
-    let one_worker = Setup::default().workers(1);
+    let one_worker = Setup::default().logging().workers(1);
     let (east, west) = tokio::try_join!(
         scene.envoy_with("east", &one_worker),
         scene.envoy_with("west", &one_worker)
@@ -87,15 +87,13 @@ async fn gateways_that_are_cut_off_spend_their_allowance_each_and_not_one_credit
     pause(ms(2_500)).await;
     assert_eq!(east.send(get("/v1/ping", &ada.key)).await?.status, 503);
     scene.proxy.heal_all();
-    scene.plane.verify().await?;
-    east.never_trapped()?;
-    west.never_trapped()
+    scene.adds_up([east, west]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_control_plane_that_comes_back_is_not_run_over() -> Result<()> {
     let scene = Scene::start().await?;
-    let setup = Setup::default().workers(4);
+    let setup = Setup::default().logging().workers(4);
     let (east, west) = tokio::try_join!(
         scene.envoy_with("east", &setup),
         scene.envoy_with("west", &setup)
@@ -135,8 +133,7 @@ async fn a_control_plane_that_comes_back_is_not_run_over() -> Result<()> {
     .await?;
     let load = load.stop().await;
     assert!(load.status(200) > 0 && load.broken.is_empty(), "{load}");
-    scene.plane.verify().await?;
-    east.never_trapped()
+    scene.adds_up([east, west]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -192,6 +189,7 @@ async fn each_promise_keeps_its_bound_when_many_requests_run_at_once() -> Result
             "strict" => assert_eq!((debt, bound), (0, 0)),
             _ => assert!(debt > 0, "many ran at once"),
         }
+        stage.scene.adds_up([stage.envoy]).await?;
     }
     Ok(())
 }
@@ -214,7 +212,7 @@ async fn a_route_names_the_rule_of_its_requests() -> Result<()> {
     ]
     .concat();
     let envoy = scene
-        .envoy_with("edge", &Setup::default().edit(all, &routes))
+        .envoy_with("edge", &Setup::default().logging().edit(all, &routes))
         .await?;
     let ada = scene.customer("ada", "100").await?;
     let dear = envoy.send(get("/dear/thing", &ada.key)).await?;
@@ -231,5 +229,5 @@ async fn a_route_names_the_rule_of_its_requests() -> Result<()> {
         (200, "1")
     );
     assert_eq!(scene.at_rest(&ada).await?.spent, 6);
-    Ok(())
+    scene.adds_up([envoy]).await
 }

@@ -1,5 +1,7 @@
 //! A version of a rate card that comes into force at an instant, while traffic runs.
 
+use std::slice;
+
 use anyhow::{Result, ensure};
 use creditgate_ledger::Timestamp;
 use creditgate_tests::access_log::{costs, entries};
@@ -9,6 +11,7 @@ use creditgate_tests::clock::{ms, now};
 use creditgate_tests::envoy::Setup;
 use creditgate_tests::figures::figure;
 use creditgate_tests::scene::{CARD, Scene, card};
+use creditgate_tests::sums::{Torn, agree};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -56,6 +59,7 @@ async fn a_scheduled_version_takes_over_by_itself_and_each_request_settles_by_it
     assert_eq!(states, ["active", "superseded", "superseded"]);
 
     let balance = scene.at_rest(&ada).await?;
+    agree(&scene, slice::from_mut(&mut envoy), &Torn::Nothing).await?;
     let entries = entries(&mut envoy).await?;
     // The Envoy was asked for something else before it was ready.
     for entry in entries.iter().filter(|entry| entry["rule"] == "ping") {
@@ -66,6 +70,5 @@ async fn a_scheduled_version_takes_over_by_itself_and_each_request_settles_by_it
         assert_eq!(entry["cost"], cost, "{entry}");
     }
     assert_eq!(costs(&entries, 0)?["ada"], balance.spent);
-    scene.plane.verify().await?;
-    envoy.never_trapped()
+    Ok(())
 }

@@ -6,6 +6,7 @@ use creditgate_tests::clock::{ms, pause, until};
 use creditgate_tests::envoy::Setup;
 use creditgate_tests::load::Background;
 use creditgate_tests::scene::{Scene, card, fast_settings};
+use creditgate_tests::usage::explained;
 use serde_json::json;
 
 /// Takes the listener out of a configuration, to a file that Envoy watches.
@@ -43,7 +44,7 @@ async fn an_update_is_refused_or_takes_over_without_losing_a_lease() -> Result<(
     let mut settings = fast_settings();
     settings["idle_ms"] = json!(60_000);
     let scene = Scene::with(&settings, &card(), false).await?;
-    let setup = Setup::default().split_listener(split);
+    let setup = Setup::default().logging().split_listener(split);
     let envoy = scene.envoy_with("edge", &setup).await?;
     let ada = scene.customer("ada", "100000").await?;
     let key = ada.key.clone();
@@ -87,6 +88,7 @@ async fn an_update_is_refused_or_takes_over_without_losing_a_lease() -> Result<(
     })
     .await?;
     assert_eq!(balance.quarantined, 0);
-    scene.plane.verify().await?;
-    envoy.never_trapped()
+    // Detail, too, of what the old configuration admitted and of what the new one did.
+    assert_eq!(explained(&scene.admin, &ada, 0).await?, balance.spent);
+    scene.adds_up([envoy]).await
 }

@@ -86,8 +86,6 @@ async fn log_detail_and_ledger_agree_on_requests_of_every_kind() -> Result<()> {
     }
     let by_rule = sums(&admin, "rule", "rule", SCALE).await?;
     let tokens = admin.list("/v1/usage").await?;
-    stage.scene.plane.verify().await?;
-    stage.envoy.never_trapped()?;
     let mut log = entries(&mut stage.envoy).await?;
     log.extend(entries(&mut far).await?);
     figure(
@@ -108,7 +106,7 @@ async fn log_detail_and_ledger_agree_on_requests_of_every_kind() -> Result<()> {
             .filter_map(|entry| entry[format!("{kind}_tokens")].as_u64());
         assert_eq!(tokens[0]["tokens"][kind], told.sum::<u64>(), "{kind}");
     }
-    Ok(())
+    stage.scene.adds_up([stage.envoy, far]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -157,10 +155,9 @@ async fn a_control_plane_that_is_killed_under_load_counts_each_request_once() ->
     );
     assert_eq!(by_status["2xx"].0, traffic.status(200));
     assert_eq!(by_status["5xx"], (traffic.status(503), 0));
-    scene.plane.verify().await?;
     let log = entries(&mut envoy).await?;
     assert_eq!(by_rule, logged(&log, "rule", 0)?);
-    envoy.never_trapped()
+    scene.adds_up([envoy]).await
 }
 
 /// The access log of `envoy/production.yaml`, as people copy it.
@@ -193,8 +190,10 @@ async fn a_request_id_leads_from_the_log_to_price_lease_and_entry() -> Result<()
     for key in [&ada.key, &bob.key] {
         assert_eq!(envoy.send(get("/v1/report", key)).await?.status, 200);
     }
-    scene.at_rest(&ada).await?;
-    explained(admin, &ada, 0).await?;
+    for customer in [&ada, &bob] {
+        scene.at_rest(customer).await?;
+        explained(admin, customer, 0).await?;
+    }
     // Prices change: what was before must still be found.
     let mut dearer = card();
     dearer["rules"][1]["price"] = json!(50);
@@ -269,5 +268,5 @@ async fn a_request_id_leads_from_the_log_to_price_lease_and_entry() -> Result<()
         .list(&format!("/v1/wallets/{}/lots", ada.wallet))
         .await?;
     assert_eq!(booked[0]["lots"][0]["lot_id"], lots[0]["id"]);
-    Ok(())
+    scene.adds_up([envoy]).await
 }
