@@ -63,7 +63,13 @@ impl Auditor {
             let drawn = entry["draws"].as_array().into_iter().flatten();
             let drawn = drawn.map(|draw| Ok((text(&draw["lot"]), number(&draw["amount"])?)));
             let drawn: Draws = drawn.collect::<Result<_>>()?;
-            ensure!(drawn == expected, "expected {expected:?}: {entry}");
+            let found = || drawn.iter().map(|(lot, _)| (lot, self.lots.get(lot)));
+            ensure!(
+                drawn == expected,
+                "expected {expected:?}, not of {:?} (claimed {:?}): {entry}",
+                found().collect::<Vec<_>>(),
+                self.claimed
+            );
         }
         Ok(())
     }
