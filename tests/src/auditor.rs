@@ -37,7 +37,8 @@ pub struct Auditor {
     /// What it has come to.
     pub lots: BTreeMap<String, AuditedLot>,
     leases: BTreeMap<String, VecDeque<(String, i128)>>,
-    claimed: BTreeMap<String, String>,
+    /// Of open claims, the wallet, and how many lots there were: later ones are free of it.
+    claimed: BTreeMap<String, (String, usize)>,
 }
 
 type Draws = Vec<(String, i128)>;
@@ -63,7 +64,13 @@ impl Auditor {
             let drawn = entry["draws"].as_array().into_iter().flatten();
             let drawn = drawn.map(|draw| Ok((text(&draw["lot"]), number(&draw["amount"])?)));
             let drawn: Draws = drawn.collect::<Result<_>>()?;
-            ensure!(drawn == expected, "expected {expected:?}: {entry}");
+            let found = || drawn.iter().map(|(lot, _)| (lot, self.lots.get(lot)));
+            ensure!(
+                drawn == expected,
+                "expected {expected:?}, not of {:?} (claimed {:?}): {entry}",
+                found().collect::<Vec<_>>(),
+                self.claimed
+            );
         }
         Ok(())
     }
@@ -73,8 +80,10 @@ impl Auditor {
         let fact = &entry["fact"];
         match fact["fact"].as_str() {
             Some("claim_opened") => {
-                self.claimed
-                    .insert(text(&fact["claim"]), text(&fact["wallet"]));
+                self.claimed.insert(
+                    text(&fact["claim"]),
+                    (text(&fact["wallet"]), self.lots.len()),
+                );
             }
             Some("claim_closed") => drop(self.claimed.remove(&text(&fact["claim"]))),
             _ => {}
@@ -107,8 +116,12 @@ impl Auditor {
                 Ok(vec![(lot, amount)])
             }
             ("available", "lent") => {
-                let is_claimed = |wallet: &String| self.claimed.values().any(|of| of == wallet);
-                let order = self.in_order(&at, |lot| !is_claimed(&lot.wallet));
+                let covers = |claim: &(String, usize), lot: &AuditedLot| {
+                    claim.0 == lot.wallet && lot.age < claim.1
+                };
+                let is_claimed =
+                    |lot: &AuditedLot| self.claimed.values().any(|claim| covers(claim, lot));
+                let order = self.in_order(&at, |lot| !is_claimed(lot));
                 let draws = self.take(&order, amount)?;
                 let queue = self.leases.entry(lease).or_default();
                 for (lot, part) in &draws {
