@@ -18,6 +18,7 @@ use crate::request::Action;
 use crate::request::identify::Client;
 use crate::request::refusal::Refusal;
 use crate::request::reply::reply;
+use crate::throttle;
 
 proxy_wasm::main! {{
     proxy_wasm::set_root_context(|id| Box::new(Root { id, shared: None }));
@@ -48,10 +49,14 @@ fn with(shared: Option<&Handle>, act: impl FnOnce(&mut Gate, &ProxyWasmHost)) ->
     }
 }
 
-const fn action(action: Action) -> WasmAction {
+fn action(action: Action) -> WasmAction {
     match action {
         Action::Continue => WasmAction::Continue,
         Action::Pause => WasmAction::Pause,
+        Action::Throttle => {
+            throttle::ask();
+            WasmAction::Pause
+        }
     }
 }
 

@@ -121,6 +121,8 @@ pub trait Host {
     fn response_body(&self, start: usize, bytes: usize) -> Vec<u8>;
     /// Puts other bytes in the place of what comes by or is held back, which has so many.
     fn replace_response_body(&self, bytes: usize, body: &[u8]);
+    /// Whether it can be kept from taking more of an answer than it has room to hold back.
+    fn throttles(&self) -> bool;
     /// Lets an answer go on that was held back.
     fn resume_response(&self);
     /// Cuts the stream off.

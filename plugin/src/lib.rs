@@ -2,7 +2,7 @@
 //!
 //! The logic knows nothing of proxies: it is written against [`host::Host`] and tested
 //! natively, with several virtual machines around one map of shared data. What speaks
-//! proxy-wasm is in two files that exist only in the .wasm module. Nothing in here may trap:
+//! proxy-wasm is in three files that exist only in the .wasm module. Nothing in here may trap:
 //! a trap takes every request in flight on its worker with it.
 #![cfg_attr(
     not(test),
@@ -33,6 +33,8 @@ mod root;
 mod shared;
 #[cfg(feature = "test-trap")]
 mod spoil;
+#[cfg(target_arch = "wasm32")]
+mod throttle;
 
 pub use gate::Gate;
 pub use request::Action;

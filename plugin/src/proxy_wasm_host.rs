@@ -16,6 +16,7 @@ use proxy_wasm::hostcalls;
 use crate::host::{Call, CallAnswer, Expect, Host, Level, Lost, NotSent, Reply, Shared};
 use crate::metrics::Metric;
 use crate::pairs::Pairs;
+use crate::throttle;
 
 type Status = u32;
 const OK: Status = 0;
@@ -337,6 +338,10 @@ impl Host for ProxyWasmHost {
         unsafe {
             proxy_set_buffer_bytes(BUFFER_RESPONSE_BODY, 0, bytes, body.as_ptr(), body.len())
         };
+    }
+
+    fn throttles(&self) -> bool {
+        throttle::is_possible()
     }
 
     fn resume_response(&self) {

@@ -56,8 +56,11 @@ use reply::Money;
 pub enum Action {
     /// Go on.
     Continue,
-    /// Hold the request.
+    /// Hold the request, or what has come of its answer; all that is held is shown next time.
     Pause,
+    /// Hold what has come of its answer, and take no more of it than there is room for. What is held
+    /// is out of sight until it goes on; next time what is new is shown.
+    Throttle,
 }
 
 /// How far a request has come. Requests that cost nothing have no stage.

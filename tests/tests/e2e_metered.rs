@@ -4,8 +4,9 @@
 use anyhow::Result;
 use bytes::Bytes;
 use creditgate_tests::client::{Protocol, begin, exchange, request};
-use creditgate_tests::clock::{ms, until};
+use creditgate_tests::clock::{ms, now, until};
 use creditgate_tests::envoy::Envoy;
+use creditgate_tests::fault_proxy::{Fault, SYNC};
 use creditgate_tests::figures::figure;
 use creditgate_tests::priced::{CHAT, MESSAGES, Priced, ask, card, setup, small};
 use creditgate_tests::scene::{Customer, fast_settings};
@@ -26,20 +27,15 @@ async fn stage() -> Result<Priced> {
     for rule in [0, 1, 3] {
         card["rules"][rule]["promise"] = json!("metered");
     }
-    // In small steps, and all at once.
-    let mut slow = card["rules"][3].clone();
-    slow["id"] = json!("slow");
-    slow["match"] = json!({"query": [{"name": "slow", "present": true}]});
-    slow["meters"][0]["estimate"] = json!(1);
+    // Nothing of a long answer is paid for before it begins.
+    card["rules"][3]["meters"][0]["estimate"] = json!(1);
     let bytes = json!([{"meter": "response_bytes", "price": "0.000001", "estimate": 1}]);
     card["rules"][4] =
         json!({"id": "calls", "path": {"exact": CALLS}, "promise": "metered", "meters": bytes});
-    if let Value::Array(rules) = &mut card["rules"] {
-        rules.push(slow);
-    }
     let mut settings = fast_settings();
     settings["refill_seconds"] = json!(1);
     settings["max_stream_ms"] = json!(60_000);
+    settings["wait_ms"] = json!(2_000);
     let (route, patient) = (
         "{ cluster: upstream }",
         "{ cluster: upstream, timeout: 0s }",
@@ -211,28 +207,74 @@ fn is_unchanged(body: &[u8], bytes: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_megabytes_pass_unchanged_in_bounded_memory() -> Result<()> {
+async fn a_hundred_megabytes_pass_unchanged_in_bounded_memory_as_fast_as_their_credit_comes()
+-> Result<()> {
     let mut stage = stage().await?;
-    let ada = stage.customer("ada", "1").await?;
     let bytes = 100 * MIB;
-    let before = stage.envoy.peak_memory()?;
-    let behave = format!("bytes={bytes}");
-    let asked = ask("/v1/bulk", &ada.key, &behave, "bulk", &json!({}));
-    let answer = stage.envoy.send(asked).await?;
-    let after = stage.envoy.peak_memory()?;
-    is_unchanged(&answer.body, bytes);
-    figure(
-        "metered, 100 MB",
-        format!(
-            "Envoy's peak memory {} MiB before, {} MiB after; {:.1?}",
-            before / MIB,
-            after / MIB,
-            answer.took
-        ),
-    );
-    assert!(after - before < 32 * MIB, "{before} to {after}");
+    for (name, protocol) in [("http1", Protocol::Http1), ("http2", Protocol::Http2)] {
+        // As much as it costs, to the last digit.
+        let customer = stage
+            .customer(name, &format!("0.{:09}", bulk(bytes)))
+            .await?;
+        let before = stage.envoy.peak_memory()?;
+        let behave = format!("bytes={bytes}");
+        let asked = ask("/v1/bulk", &customer.key, &behave, name, &json!({}));
+        let begun = now();
+        let (got, broke) = taken(&stage.envoy, protocol, asked).await?;
+        let took = begun.elapsed();
+        let after = stage.envoy.peak_memory()?;
+        assert!(!broke, "{name}: {} bytes of {bytes}", got.len());
+        is_unchanged(&got, bytes);
+        let held = there_were_pauses(&stage.envoy).await?;
+        figure(
+            "metered, 100 MB",
+            format!(
+                "{name}: held back {held} times; Envoy's peak memory {} MiB before, {} MiB after; {took:.1?}",
+                before / MIB,
+                after / MIB,
+            ),
+        );
+        assert!(after - before < 32 * MIB, "{before} to {after}");
+    }
     let (_, spent) = stage.books().await?;
-    assert_eq!(spent["ada"], bulk(bytes));
+    assert!(
+        spent.values().all(|spent| *spent == bulk(bytes)),
+        "{spent:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_control_plane_is_slow_no_more_is_taken_than_there_is_room_for() -> Result<()> {
+    let mut stage = stage().await?;
+    let (bytes, tokens) = (10 * MIB, small(11, 0, 80_000));
+    // So little that it waits in sight, and all the rest behind it.
+    let behave = "events=30000 input=11 output=80000 first=2000 gap=50";
+    let events = llm::Answer::to(CHAT, question().to_string().as_bytes(), behave);
+    let events = events.map(|sent| sent.body()).unwrap_or_default();
+    // Enough time for the upstream to send all there is.
+    stage.scene.proxy.harm(SYNC, Fault::Delay(ms(300)));
+    for (name, protocol) in [("http1", Protocol::Http1), ("http2", Protocol::Http2)] {
+        // As much as both cost, to the last digit.
+        let dollars = format!("0.{:09}", bulk(bytes) + tokens);
+        let customer = stage.customer(name, &dollars).await?;
+        let bulk = format!("bytes={bytes}");
+        let asked = ask("/v1/bulk", &customer.key, &bulk, "bulk", &json!({}));
+        let (got, broke) = taken(&stage.envoy, protocol, asked).await?;
+        assert!(!broke, "{name}: {} bytes", got.len());
+        is_unchanged(&got, bytes);
+        let asked = ask(CHAT, &customer.key, behave, "chat", &question());
+        let (got, broke) = taken(&stage.envoy, protocol, asked).await?;
+        let is_whole = !broke && got == events;
+        assert!(is_whole, "{name}: {} of {}", got.len(), events.len());
+    }
+    let held = there_were_pauses(&stage.envoy).await?;
+    let times = format!("held back {held} times");
+    figure("metered, slow control plane", times);
+    stage.scene.proxy.heal(SYNC);
+    let (_, spent) = stage.books().await?;
+    let due = bulk(bytes) + tokens;
+    assert!(spent.values().all(|spent| *spent == due), "{spent:?}");
     Ok(())
 }
 
@@ -245,7 +287,7 @@ async fn what_waits_for_its_credit_again_and_again_passes_whole() -> Result<()> 
         .customer("ada", &format!("0.{:09}", bulk(bytes)))
         .await?;
     let behave = format!("bytes={bytes} gap=40");
-    let asked = ask("/v1/bulk?slow", &ada.key, &behave, "bulk", &json!({}));
+    let asked = ask("/v1/bulk", &ada.key, &behave, "bulk", &json!({}));
     let answer = stage.envoy.send(asked).await?;
     is_unchanged(&answer.body, bytes);
     let held = there_were_pauses(&stage.envoy).await?;
@@ -259,39 +301,45 @@ async fn what_waits_for_its_credit_again_and_again_passes_whole() -> Result<()> 
 async fn ten_thousand_events_pass_unchanged_while_they_are_paid_for() -> Result<()> {
     let mut stage = stage().await?;
     let (cost, body) = (small(11, 0, 30_000), question());
-    let behave = "events=10000 input=11 output=30000 split=2000 gap=3";
-    let mut keys = Vec::new();
-    for name in ["chat", "messages"] {
-        // As much as it costs, to the last digit.
-        let customer = stage.customer(name, &format!("0.{cost:09}")).await?;
-        keys.push(customer.key);
-    }
-    let before = stage.envoy.peak_memory()?;
-    let send = async |path: &str, key: &str| {
-        let asked = ask(path, key, behave, path, &body);
-        let (got, broke) = taken(&stage.envoy, Protocol::Http1, asked).await?;
-        let sent = llm::Answer::to(path, body.to_string().as_bytes(), behave);
-        let sent = sent.map(|sent| sent.body()).unwrap_or_default();
-        let end = String::from_utf8_lossy(&got[got.len().saturating_sub(300)..]).into_owned();
-        let (came, all) = (got.len(), sent.len());
-        assert!(
-            !broke && got == sent,
-            "{path}: {came} bytes of {all}: {end}"
+    // Little by little, and all at once.
+    for behave in [
+        "events=10000 input=11 output=30000 split=2000 gap=3",
+        "events=10000 input=11 output=30000",
+    ] {
+        let mut keys = Vec::new();
+        for name in ["chat", "messages"] {
+            // As much as it costs, to the last digit.
+            let name = format!("{name}-{}", behave.len());
+            let customer = stage.customer(&name, &format!("0.{cost:09}")).await?;
+            keys.push(customer.key);
+        }
+        let before = stage.envoy.peak_memory()?;
+        let send = async |path: &str, key: &str| {
+            let asked = ask(path, key, behave, path, &body);
+            let (got, broke) = taken(&stage.envoy, Protocol::Http1, asked).await?;
+            let sent = llm::Answer::to(path, body.to_string().as_bytes(), behave);
+            let sent = sent.map(|sent| sent.body()).unwrap_or_default();
+            let end = String::from_utf8_lossy(&got[got.len().saturating_sub(300)..]).into_owned();
+            let (came, all) = (got.len(), sent.len());
+            assert!(
+                !broke && got == sent,
+                "{path}: {came} bytes of {all}: {end}"
+            );
+            anyhow::Ok(())
+        };
+        tokio::try_join!(send(CHAT, &keys[0]), send(MESSAGES, &keys[1]))?;
+        let after = stage.envoy.peak_memory()?;
+        let held = there_were_pauses(&stage.envoy).await?;
+        figure(
+            "metered, 10,000 events",
+            format!(
+                "twice, {behave}: held back {held} times; Envoy's peak memory {} MiB before, {} MiB after",
+                before / MIB,
+                after / MIB
+            ),
         );
-        anyhow::Ok(())
-    };
-    tokio::try_join!(send(CHAT, &keys[0]), send(MESSAGES, &keys[1]))?;
-    let after = stage.envoy.peak_memory()?;
-    let held = there_were_pauses(&stage.envoy).await?;
-    figure(
-        "metered, 10,000 events",
-        format!(
-            "twice, held back {held} times; Envoy's peak memory {} MiB before, {} MiB after",
-            before / MIB,
-            after / MIB
-        ),
-    );
-    assert!(after - before < 32 * MIB, "{before} to {after}");
+        assert!(after - before < 32 * MIB, "{before} to {after}");
+    }
     let (_, spent) = stage.books().await?;
     assert!(spent.values().all(|spent| *spent == cost), "{spent:?}");
     Ok(())

@@ -1,5 +1,8 @@
 //! The filter, compiled for the gateway, and its size limit.
 
+mod exports;
+
+use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
@@ -11,7 +14,11 @@ use crate::{command, workspace};
 ///
 /// Much of it is what a fixed price would not need: readers of JSON and event streams for usage, the terms of
 /// rate cards and of customers' own prices, answers that are paid for while they pass, usage detail, outages.
-const SIZE_MAX_BYTES: u64 = 950_000;
+const SIZE_MAX_BYTES: usize = 950_000;
+
+/// What the proxy calls with a piece of an answer, and the filter's own function that it is to call in its place:
+/// see `plugin/src/throttle.rs`.
+const ON_RESPONSE_BODY: [&str; 2] = ["proxy_on_response_body", "creditgate_on_response_body"];
 
 /// What is built.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,14 +65,15 @@ pub(crate) fn build(variant: Variant) -> Result<PathBuf> {
     };
     command::run(cargo.args(["--profile", profile]))?;
 
-    let module = workspace::target()
-        .join(rust_target::FILTER)
-        .join(profile)
-        .join("creditgate_plugin.wasm");
-    let size = module
-        .metadata()
-        .with_context(|| format!("cargo built no {}", module.display()))?
-        .len();
+    let folder = workspace::target().join(rust_target::FILTER).join(profile);
+    let built = folder.join("creditgate_plugin.wasm");
+    let linked = fs::read(&built).with_context(|| format!("cargo built no {}", built.display()))?;
+    let [theirs, own] = ON_RESPONSE_BODY;
+    let finished = exports::replaced(&linked, theirs, own)?;
+    let module = folder.join("creditgate.wasm");
+    fs::write(&module, &finished)
+        .with_context(|| format!("could not write {}", module.display()))?;
+    let size = finished.len();
     println!("    {}: {size} bytes", module.display());
     ensure!(
         variant == Variant::Trapping || size < SIZE_MAX_BYTES,

@@ -37,6 +37,8 @@ pub(crate) struct Burning {
     pub(crate) passed: Reach,
     /// How many bytes are held back, and whether they are the last.
     pub(super) held: usize,
+    /// What is held back is out of sight: see [`Action::Throttle`](super::Action::Throttle).
+    pub(super) is_throttled: bool,
     pub(super) has_end: bool,
     /// It was let go from the root before: see [`super::drip`].
     pub(super) drips: bool,
@@ -111,6 +113,14 @@ impl Burning {
     pub(super) const fn let_through(&mut self) {
         self.passed = self.measured;
         self.held = 0;
+        self.is_throttled = false;
+    }
+
+    /// Takes note that so many bytes are shown. Answers how many of them were shown before.
+    pub(super) const fn show(&mut self, bytes: usize) -> usize {
+        let before = if self.is_throttled { 0 } else { self.held };
+        self.held = self.held.saturating_sub(before).saturating_add(bytes);
+        before
     }
 
     /// The filter has ended it.
@@ -149,6 +159,7 @@ impl Admitted {
             measured: begun,
             passed: begun,
             held: 0,
+            is_throttled: false,
             has_end: false,
             drips: false,
             state: State::Open,

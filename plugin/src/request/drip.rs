@@ -1,4 +1,4 @@
-//! Bodies of which a part was held back, and let go from the root.
+//! Bodies of which a part was held back in sight, and let go from the root.
 //!
 //! Envoy 1.36 does not notice that: it goes on to put what comes next behind what it holds, and
 //! leaves it there until the body is let go once more, so that pieces come late, or never. Later
@@ -88,7 +88,7 @@ impl Gate {
                 self.drips.answers.push(id);
             }
             self.wake(host);
-            return Action::Pause;
+            return admitted.hold(host);
         }
         admitted.let_through();
         Action::Continue

@@ -1,7 +1,7 @@
 //! What is measured of a request while it passes: bytes, time, and what its answer says it
 //! used. Only requests whose price depends on it have a meter; it holds no body.
 
-use creditgate_core::rate_card::{self, Measures, MeterSource, Models, Rule, reading};
+use creditgate_core::rate_card::{self, Measures, MeterSource, Models, Promise, Rule, reading};
 use creditgate_core::usage::{
     Framing, ModelName, Seen, TokenCounts, TokenKind, Unreadable, UsageReader,
 };
@@ -18,7 +18,7 @@ pub(crate) struct Meter {
     since_ms: u64,
     /// Reads the answer's usage, once there is an answer that should tell it.
     reader: Option<UsageReader>,
-    /// The answer tells piece by piece what it has made so far.
+    /// The answer is made of events.
     is_stream: bool,
     /// The first that was amiss with what meters read.
     misread: Option<Misread>,
@@ -87,13 +87,15 @@ impl Meter {
             host.remove_response_header(name);
         }
         // Only an answer that is one tells what it used.
-        if let Some(format) = rule.format().filter(|_| (200..300).contains(&status)) {
-            let value = |name| host.response_header(name).unwrap_or_default();
-            let framing = Framing::of(&value("content-type"));
-            let framing = framing.encoded(&value("content-encoding"));
-            self.is_stream = framing == Framing::Sse;
-            self.reader = Some(UsageReader::new(format.clone(), framing));
+        let format = rule.format().filter(|_| (200..300).contains(&status));
+        if format.is_none() && rule.promise() != Promise::Metered {
+            return;
         }
+        let value = |name| host.response_header(name).unwrap_or_default();
+        let framing = Framing::of(&value("content-type"));
+        let framing = framing.encoded(&value("content-encoding"));
+        self.is_stream = framing == Framing::Sse;
+        self.reader = format.map(|format| UsageReader::new(format.clone(), framing));
     }
 
     /// A piece of the response body comes by, of which so many bytes were measured before.
@@ -102,11 +104,14 @@ impl Meter {
         let fresh = bytes.saturating_sub(measured);
         let counted = u64::try_from(fresh).unwrap_or(u64::MAX);
         self.measures.response_bytes = self.measures.response_bytes.saturating_add(counted);
-        let Some(reader) = self.reader.as_mut().filter(|_| fresh > 0) else {
+        let is_read = self.reader.is_some() || self.is_stream;
+        if fresh == 0 || !is_read {
             return Vec::new();
-        };
+        }
         let piece = host.response_body(measured, fresh);
-        reader.push(&piece);
+        if let Some(reader) = &mut self.reader {
+            reader.push(&piece);
+        }
         piece
     }
 

@@ -12,8 +12,8 @@ use crate::gate::Gate;
 use crate::host::Host;
 use crate::metrics::Metric;
 
-/// How much of an answer is held back at most, in bytes: an answer of which more waits is ended.
-/// The proxy's own buffer must be larger, or it cuts answers off.
+/// How much of a stream of events is held back in sight, in bytes, so that it can end with an event
+/// more. The proxy's own buffer must be larger, or it gives the answer up.
 pub(super) const HELD_BYTES_MAX: usize = 256 * 1024;
 
 impl Gate {
@@ -46,8 +46,8 @@ impl Gate {
             }
             return Action::Pause;
         }
-        let piece = meter.pass(host, burning.held, bytes);
-        burning.held = bytes;
+        let before = burning.show(bytes);
+        let piece = meter.pass(host, before, bytes);
         burning.has_end = is_end;
         admitted.measure(host, &piece);
         self.with_stream(id, Action::Continue, |gate, admitted| {
@@ -100,10 +100,10 @@ impl Gate {
         let Some(burning) = &mut admitted.burning else {
             return Action::Continue;
         };
-        let is_full = burning.held > HELD_BYTES_MAX;
+        let is_full = burning.held > HELD_BYTES_MAX && !host.throttles();
         match burning.state {
             State::Open => {}
-            State::Waiting { .. } if !is_full => return Action::Pause,
+            State::Waiting { .. } if !is_full => return admitted.hold(host),
             State::Waiting { .. } => return self.end_now(host, id, admitted, Refusal::Capacity),
             State::Ending { reason, .. } => return self.end_now(host, id, admitted, reason),
             State::Unpaid => return self.pass_answer(host, id, admitted),
@@ -113,7 +113,7 @@ impl Gate {
             More::Had => self.pass_answer(host, id, admitted),
             More::Short(place) if !is_full && self.has_room_to_wait() => {
                 self.wait_for_more(host, id, admitted, place);
-                Action::Pause
+                admitted.hold(host)
             }
             More::Short(_) => self.end_now(host, id, admitted, Refusal::Capacity),
             More::None(reason) => self.end_now(host, id, admitted, reason),
@@ -158,13 +158,14 @@ impl Gate {
             return;
         };
         let has_held = burning.held > 0 || burning.has_end;
+        let is_throttled = burning.is_throttled;
         match burning.state {
             State::Open | State::Unpaid => burning.let_through(),
             State::Ended => self.cut_later(id, admitted),
             State::Waiting { .. } | State::Ending { .. } => return,
         }
         if has_held && host.enter(id) {
-            admitted.begin_to_drip();
+            admitted.set_drips(!is_throttled);
             host.resume_response();
         }
     }
@@ -255,9 +256,24 @@ impl Admitted {
         self.burning.as_ref().is_some_and(|burning| burning.drips)
     }
 
-    fn begin_to_drip(&mut self) {
+    fn set_drips(&mut self, drips: bool) {
         if let Some(burning) = &mut self.burning {
-            burning.drips = true;
+            burning.drips = drips;
+        }
+    }
+
+    /// Has what has come of its answer held back: what is made of events in sight, since another may
+    /// take the place of what is held, as long as that is not too much.
+    pub(super) fn hold(&mut self, host: &dyn Host) -> Action {
+        let is_stream = self.meter.as_ref().is_some_and(|meter| meter.is_stream());
+        let Some(burning) = &mut self.burning else {
+            return Action::Continue;
+        };
+        let is_in_sight = is_stream && burning.held <= HELD_BYTES_MAX;
+        burning.is_throttled |= !is_in_sight && host.throttles();
+        match burning.is_throttled {
+            true => Action::Throttle,
+            false => Action::Pause,
         }
     }
 }

@@ -165,7 +165,7 @@ impl Admitted {
         let Some(burning) = self.burning.as_mut().filter(|_| is_stream) else {
             return Ending::Cut;
         };
-        if burning.held == 0 {
+        if burning.held == 0 || burning.is_throttled {
             // Nothing to put it into.
             return Ending::Cut;
         }

@@ -200,23 +200,6 @@ fn what_no_credit_comes_for_in_time_is_dropped_and_not_charged() {
 }
 
 #[test]
-fn an_answer_is_held_back_up_to_a_bound() {
-    let mut world = world(5_000_000);
-    world.plane.ahead = 0;
-    let id = chat(&mut world);
-    world.plane.is_down = true;
-    for _ in 0..4 {
-        world.workers[0].answer(id, delta(80_000).as_bytes(), false);
-    }
-    let delivered = world.workers[0].delivered(id);
-    assert!(
-        delivered.starts_with("event: error\n"),
-        "{}",
-        delivered.len()
-    );
-}
-
-#[test]
 fn a_body_that_is_no_stream_of_events_is_cut_off() {
     let mut world = world(100);
     let id = world.get(0, "/file");

@@ -18,6 +18,7 @@ mod returning;
 mod routes;
 mod settling;
 mod signals;
+mod throttled;
 mod tokens;
 mod units;
 mod unread;

@@ -95,7 +95,8 @@ impl Setup {
     typed_extension_protocol_options:
       envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
         \"@type\": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
-        use_downstream_protocol_config: { http2_protocol_options: {} }
+        use_downstream_protocol_config:
+          http2_protocol_options: { initial_stream_window_size: 1048576, initial_connection_window_size: 1048576 }
     type: STRICT_DNS";
         self.edit("- name: upstream\n    type: STRICT_DNS", as_client)
     }

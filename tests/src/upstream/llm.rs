@@ -3,7 +3,7 @@
 //!
 //! `x-behave` holds words: `input=7`, `cached=2` (of the input), `output=5` (tokens), `events=3`
 //! (pieces of text in a stream), `gap=20` (ms between pieces), `split=7` (pieces of up to so many
-//! bytes, whatever an event is), `cut=3` (pieces, then the connection breaks), `silent` (tells no usage), `gzip`, `status=429`, `units=3`,
+//! bytes, whatever an event is), `first=7` (so many bytes, and then all the rest at once), `cut=3` (pieces, then the connection breaks), `silent` (tells no usage), `gzip`, `status=429`, `units=3`,
 //! `bytes=1000`. Like the real ones it keeps to the limit that the request names, unless it `lies`, and tells the
 //! usage of an OpenAI stream only if asked to.
 
@@ -133,6 +133,12 @@ impl Answer {
         let split = usize::try_from(asked.number("split", 0)).unwrap_or_default();
         if split > 0 {
             answer.content = Content::Pieces(in_odd_pieces(&answer.body(), split));
+        }
+        let first = usize::try_from(asked.number("first", 0)).unwrap_or_default();
+        if first > 0 {
+            let mut body = answer.body();
+            let rest = body.split_off(first.min(body.len()));
+            answer.content = Content::Pieces(vec![body, rest]);
         }
         Some(answer)
     }

@@ -36,6 +36,8 @@ pub(super) struct Memory {
     pub(super) set: RefCell<HashMap<(u32, String), String>>,
     /// What of response bodies comes by or is held back, and what has passed.
     pub(super) pieces: RefCell<HashMap<u32, Vec<u8>>>,
+    /// What is held back of them out of sight.
+    pub(super) hidden: RefCell<HashMap<u32, Vec<u8>>>,
     pub(super) delivered: RefCell<HashMap<u32, Vec<u8>>>,
     pub(super) reset: RefCell<HashSet<u32>>,
     pub(super) removed: RefCell<Vec<String>>,
@@ -68,12 +70,28 @@ impl FakeHost {
     }
 
     pub(super) fn deliver_piece(&self, id: u32) {
+        let hidden = self.memory.hidden.borrow_mut().remove(&id);
         let piece = self.memory.pieces.borrow_mut().remove(&id);
         let is_cut = self.memory.reset.borrow().contains(&id);
         assert!(!is_cut, "{id} was cut off");
         let mut delivered = self.memory.delivered.borrow_mut();
         let delivered = delivered.entry(id).or_default();
+        delivered.extend(hidden.unwrap_or_default());
         delivered.extend(piece.unwrap_or_default());
+    }
+
+    /// What comes by is put behind what is held out of sight.
+    pub(super) fn hide_piece(&self, id: u32) {
+        let piece = self.memory.pieces.borrow_mut().remove(&id);
+        let mut hidden = self.memory.hidden.borrow_mut();
+        hidden
+            .entry(id)
+            .or_default()
+            .extend(piece.unwrap_or_default());
+    }
+
+    pub(super) fn hides(&self, id: u32) -> bool {
+        self.memory.hidden.borrow().contains_key(&id)
     }
 
     fn tally(&self) {
@@ -172,6 +190,10 @@ impl Host for FakeHost {
         let held = pieces.entry(self.memory.effective.get()).or_default();
         assert_eq!(held.len(), bytes, "a part of what is held was replaced");
         *held = body.to_vec();
+    }
+
+    fn throttles(&self) -> bool {
+        !self.shared.never_throttles.get()
     }
 
     fn resume_response(&self) {

@@ -26,6 +26,8 @@ pub(crate) struct Shared {
     seed: Cell<u64>,
     /// So many writes to cells fail as if someone else came first.
     pub(crate) lost_races: Cell<u32>,
+    /// The proxy takes all that comes of an answer, however much it holds.
+    pub(crate) never_throttles: Cell<bool>,
     pub(crate) host_calls: Cell<u64>,
 }
 

@@ -104,6 +104,7 @@ impl Worker {
             Action::Continue => {
                 self.passed.insert(id);
             }
+            Action::Throttle => panic!("a request is no answer"),
             Action::Pause if is_end => {}
             Action::Pause => {
                 let held = self.gate.on_request_body(&self.host, id, 0, false);
@@ -154,9 +155,13 @@ impl Worker {
         held.extend_from_slice(piece);
         let bytes = held.len();
         drop(pieces);
-        let passed = self.gate.on_response_body(&self.host, id, bytes, is_end);
-        if passed == Action::Continue {
-            self.host.deliver_piece(id);
+        match self.gate.on_response_body(&self.host, id, bytes, is_end) {
+            Action::Continue => self.host.deliver_piece(id),
+            Action::Throttle => self.host.hide_piece(id),
+            Action::Pause => assert!(
+                !self.host.hides(id) || self.is_cut(id),
+                "what is held of {id} is partly in sight"
+            ),
         }
     }
 
