@@ -6,11 +6,13 @@
 //! on admin pages, so the gateway's key comes from the environment by name.
 
 mod claim;
+mod gateway_key;
 mod identity;
 mod limits;
 mod place;
 
 pub use claim::Claim;
+pub use gateway_key::GatewayKey;
 pub use identity::{Anonymous, Certificate, From, Identity, JwtClaim, Names, SOURCES_MAX, Source};
 pub use limits::Limits;
 
@@ -49,9 +51,13 @@ pub struct Config {
     /// Without it, requests whose price is in their body are refused.
     #[serde(default)]
     pub reads_bodies: bool,
-    /// Whether each priced request writes the filter state `wasm.creditgate` for access logs.
+    /// Whether each priced request writes a line for access logs: the filter state `wasm.` and `log_as`.
     #[serde(default = "default_true")]
     pub access_log: bool,
+    /// The name of its line: a lower-case letter, and up to 31 more, digits or hyphens. Filters that
+    /// each charge a request need a name each, or the log has the line of one of them alone.
+    #[serde(default = "default_log_as")]
+    pub log_as: String,
     /// Whether a request is charged by the first filter that decides it alone. Set it in all filters
     /// that a request may cross; each of them asks the proxy then whether another has decided.
     #[serde(default)]
@@ -107,30 +113,16 @@ const fn default_true() -> bool {
     true
 }
 
+fn default_log_as() -> String {
+    "creditgate".into()
+}
+
 const fn default_timeout_ms() -> u64 {
     1_000
 }
 
 fn default_gateway_key_env() -> String {
     "CREDITGATE_GATEWAY_KEY".into()
-}
-
-/// The gateway's key. It can be sent, not shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct GatewayKey(String);
-
-impl GatewayKey {
-    /// The value of the `authorization` header.
-    #[must_use]
-    pub fn bearer(&self) -> String {
-        ["Bearer ", &self.0].concat()
-    }
-}
-
-impl core::fmt::Debug for GatewayKey {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("GatewayKey(…)")
-    }
 }
 
 /// Why a configuration is refused.
@@ -165,34 +157,6 @@ impl Config {
         config.identity.complete()?;
         config.check()?;
         Ok(config)
-    }
-
-    /// The gateway's key, by way of `environment`, which looks a variable up.
-    ///
-    /// # Errors
-    /// [`ConfigError`] if it is absent or no gateway key.
-    pub fn gateway_key(
-        &self,
-        environment: impl Fn(&str) -> Option<String>,
-    ) -> Result<GatewayKey, ConfigError> {
-        use creditgate_core::key::{KeyKind, check};
-        let field = "control_plane.gateway_key_env";
-        let name = &self.control_plane.gateway_key_env;
-        let key = environment(name).filter(|key| !key.is_empty()).ok_or_else(|| {
-            let hint = "set it, and name it in the proxy's vm_config.environment_variables.host_env_keys";
-            ConfigError::of(field, format!("the environment variable {name} is empty or not passed to the filter; {hint}"))
-        })?;
-        match check(&key) {
-            Ok(KeyKind::Gateway) => Ok(GatewayKey(key)),
-            Ok(_) => Err(ConfigError::of(
-                field,
-                format!("{name} holds a key that is not a gateway's (cgg_…)"),
-            )),
-            Err(error) => Err(ConfigError::of(
-                field,
-                format!("{name} holds no gateway key: {error}"),
-            )),
-        }
     }
 
     /// The `:authority` of calls.
@@ -230,6 +194,11 @@ impl Config {
             "balance_path",
             "must be a plain path that begins with /",
         )?;
+        check(
+            is_log_name(&self.log_as),
+            "log_as",
+            "must be 1 to 32 lower-case letters, digits and hyphens, and begin with a letter",
+        )?;
         within(self.tick_ms, 5, 1_000, "tick_ms")?;
         self.limits.check()
     }
@@ -261,6 +230,14 @@ fn is_header_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(allowed)
 }
 
+/// None has an underscore, as the mark of [`Config::charged_once`] does.
+fn is_log_name(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.len() <= 32
+        && text.bytes().all(allowed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -279,6 +256,7 @@ mod tests {
             (config.mode, config.tick_ms, config.access_log),
             (Mode::Enforce, 20, true)
         );
+        assert_eq!(config.log_as, "creditgate");
     }
 
     #[test]
@@ -363,23 +341,20 @@ mod tests {
             refused_field(&with(r#""balance_path": "balance""#)),
             "balance_path"
         );
+        for name in [
+            "",
+            "Admin",
+            "7",
+            "-a",
+            "a b",
+            "creditgate_decided",
+            &"a".repeat(33),
+        ] {
+            assert_eq!(
+                refused_field(&with(&format!(r#""log_as": "{name}""#))),
+                "log_as"
+            );
+        }
         assert!(refused_field(&with(r#""limits": {"cels_max": 3}"#)).starts_with("limits"));
-    }
-
-    #[test]
-    fn an_absent_or_foreign_gateway_key_is_refused() {
-        use creditgate_core::key::{KeyKind, compose};
-        let config = Config::parse(br#"{"control_plane": {"cluster": "creditgate"}}"#).unwrap();
-        let consumer = compose(KeyKind::Consumer, &[1; 32]);
-        let gateway = compose(KeyKind::Gateway, &[1; 32]);
-        assert!(config.gateway_key(|_| None).is_err());
-        assert!(config.gateway_key(|_| Some(consumer.clone())).is_err());
-        let error = config
-            .gateway_key(|_| Some("secret-value".into()))
-            .unwrap_err();
-        assert!(!error.to_string().contains("secret-value"));
-        let key = config.gateway_key(|_| Some(gateway.clone())).unwrap();
-        assert_eq!(key.bearer(), format!("Bearer {gateway}"));
-        assert!(!format!("{key:?}").contains(&gateway[4..]));
     }
 }

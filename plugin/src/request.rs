@@ -243,6 +243,7 @@ impl Verdict {
 }
 
 /// The filter state by which a filter tells others that a request is decided; no client can set it.
+/// No `log_as` can be this.
 const DECIDED: &str = "creditgate_decided";
 
 impl Gate {

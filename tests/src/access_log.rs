@@ -16,15 +16,24 @@ const LOG: &str = r#"stat_prefix: public
               "@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog
               path: "${ACCESS_LOG}"
               log_format:
-                text_format_source: { inline_string: "%FILTER_STATE(wasm.creditgate:PLAIN)%\n" }"#;
+                text_format_source: { inline_string: "${LINES}" }"#;
 
 impl Setup {
     /// With an access log of what the filter says of each request.
     #[must_use]
     pub fn logging(self) -> Self {
-        match self.edits.iter().any(|(_, to)| to == LOG) {
+        self.logging_as(&["creditgate"])
+    }
+
+    /// The same of several filters: a line of each, by its `log_as`.
+    #[must_use]
+    pub fn logging_as(self, names: &[&str]) -> Self {
+        let line = |name: &&str| format!("%FILTER_STATE(wasm.{name}:PLAIN)%\\n");
+        let lines: String = names.iter().map(line).collect();
+        let log = LOG.replace("${LINES}", &lines);
+        match self.edits.iter().any(|(_, to)| *to == log) {
             true => self,
-            false => self.edit("stat_prefix: public", LOG),
+            false => self.edit("stat_prefix: public", &log),
         }
     }
 }

@@ -1,16 +1,17 @@
 //! The access log alone can be summed, and the sum is the ledger's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::slice;
 
 use anyhow::{Context, Result};
 use creditgate_tests::access_log::{costs, entries};
-use creditgate_tests::client::get_behaving;
+use creditgate_tests::client::{get_behaving, request};
 use creditgate_tests::envoy::Setup;
 use creditgate_tests::figures::figure;
 use creditgate_tests::load::send_all;
 use creditgate_tests::scene::Scene;
 use creditgate_tests::sums::{Torn, agree};
+use serde_json::Value;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_sum_of_the_access_log_is_what_the_ledger_says_was_spent() -> Result<()> {
@@ -64,4 +65,50 @@ async fn the_sum_of_the_access_log_is_what_the_ledger_says_was_spent() -> Result
     assert_eq!(spent["eve"], 0);
     assert!(spent["ada"] <= 400 && spent["ada"] > 390, "{spent:?}");
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_envoy_redirects_has_two_lines_and_each_has_its_cost() -> Result<()> {
+    let scene = Scene::start().await?;
+    let line =
+        r#"text_format_source: { inline_string: "%FILTER_STATE(wasm.creditgate:PLAIN)%\n" }"#;
+    let with_id = r#"json_format: { id: "%REQ(X-REQUEST-ID)%", credit: "%FILTER_STATE(wasm.creditgate:PLAIN)%" }"#;
+    let route = "route: { cluster: upstream }";
+    let redirecting = "route: { cluster: upstream, internal_redirect_policy: {} }";
+    let setup = Setup::default()
+        .logging()
+        .edit(line, with_id)
+        .edit(route, redirecting);
+    let mut envoy = scene.envoy_with("edge", &setup).await?;
+    let redirected = [("always", ["1", "1"]), ("ping", ["0", "1"])];
+    for (rule, costs) in redirected {
+        let customer = scene.customer(rule, "10").await?;
+        let headers = [
+            ("x-api-key", customer.key.as_str()),
+            ("x-behave", "redirect-first"),
+            ("x-test-id", rule),
+        ];
+        let first = request("GET", &format!("/v1/{rule}"), &headers, "");
+        let answer = envoy.send(first).await?;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(scene.upstream.seen(rule).len(), 2, "{rule}");
+        let charged = costs.iter().filter(|cost| **cost == "1").count();
+        assert_eq!(scene.at_rest(&customer).await?.spent, charged as i128);
+    }
+    let lines = entries(&mut envoy).await?;
+    for (rule, costs) in redirected {
+        let mut logged = Vec::new();
+        let mut ids = BTreeSet::new();
+        for line in &lines {
+            let credit = line["credit"].as_str().context("credit")?;
+            if credit.contains(&format!(r#""rule":"{rule}""#)) {
+                let credit: Value = serde_json::from_str(credit)?;
+                logged.push(credit["cost"].as_str().context("cost")?.to_owned());
+                ids.insert(line["id"].to_string());
+            }
+        }
+        logged.sort();
+        assert_eq!((logged, ids.len()), (costs.map(str::to_owned).to_vec(), 1));
+    }
+    scene.adds_up([envoy]).await
 }

@@ -71,12 +71,13 @@ const END_TO_END: Run = Run {
     ..ALL
 };
 
-/// Which tests those are the profile says, in `.config/nextest.toml`.
+/// Which tests those are the profile says, in `.config/nextest.toml`. Of the whole workspace, as in [`ALL`]: with fewer
+/// packages cargo would turn on fewer features of their dependencies, and so build all of them once more.
 const OLDEST_ENVOY: Run = Run {
     stage: "tests with the oldest Envoy",
     profile: "oldest-envoy",
     is_oldest_envoy: true,
-    ..END_TO_END
+    ..ALL
 };
 
 /// What the end-to-end tests run.

@@ -13,6 +13,7 @@ mod tokens;
 
 pub use conditions::{ConditionsDocument, FieldConditionDocument};
 pub use meters::{MeterDocument, MeterSource};
+pub(super) use models::TokenPrices;
 pub use models::{ContextTierDocument, ModelDocument};
 pub use price::{Per, Price};
 pub use pricing::{

@@ -2,7 +2,7 @@
 
 use super::RateCardError;
 use super::by_model::{ByModel, Collecting};
-use super::document::{ContextTierDocument, ModelDocument, Per, Price};
+use super::document::{ModelDocument, Per, Price, TokenPrices};
 use super::price::{Unit, unit_price};
 use super::sum::{Sum, UnitPrice};
 use crate::amount::Scale;
@@ -53,7 +53,7 @@ impl ModelPrices {
         scale: Scale,
         pointer: &str,
     ) -> Result<Self, RateCardError> {
-        let base = Listed::of_model(document).compile(document.per, scale, pointer)?;
+        let base = compile(document, document.per, scale, pointer)?;
         let count = document.context_tiers.len();
         if count > CONTEXT_TIERS_MAX {
             let message = format!("at most {CONTEXT_TIERS_MAX} tiers");
@@ -63,7 +63,7 @@ impl ModelPrices {
         let mut tiers: Vec<(u64, Prices)> = Vec::with_capacity(count);
         for (index, tier) in document.context_tiers.iter().enumerate() {
             let pointer = format!("{pointer}/context_tiers/{index}");
-            let prices = Listed::of_tier(tier).compile(document.per, scale, &pointer)?;
+            let prices = compile(tier, document.per, scale, &pointer)?;
             let (above, before) = tiers
                 .last()
                 .map_or((None, &base), |(above, prices)| (Some(*above), prices));
@@ -129,82 +129,39 @@ impl Prices {
     }
 }
 
-/// The prices as they are listed, of a model or of a tier.
-struct Listed<'a> {
-    input: &'a Price,
-    cached_input: Option<&'a Price>,
-    cache_write: Option<&'a Price>,
-    cache_write_1h: Option<&'a Price>,
-    output: Option<&'a Price>,
-    reasoning: Option<&'a Price>,
-    audio_input: Option<&'a Price>,
-    audio_output: Option<&'a Price>,
-    image: Option<&'a Price>,
-    image_output: Option<&'a Price>,
+/// The prices in force where these are listed: what is not listed costs what its nearest kin does.
+fn compile(
+    listed: &dyn TokenPrices,
+    per: Per,
+    scale: Scale,
+    pointer: &str,
+) -> Result<Prices, RateCardError> {
+    let mut prices = [UnitPrice::default(); TokenKind::COUNT];
+    for kind in TokenKind::ALL {
+        let (field, price) = nearest(listed, kind);
+        let pointer = format!("{pointer}/{field}");
+        let price = unit_price(price, Unit::Whole, per, scale, &pointer)?;
+        if let Some(slot) = prices.get_mut(kind as usize) {
+            *slot = price;
+        }
+    }
+    Ok(Prices(prices))
 }
 
-macro_rules! listed {
-    ($source:ident) => {
-        Self {
-            input: &$source.input,
-            cached_input: $source.cached_input.as_ref(),
-            cache_write: $source.cache_write.as_ref(),
-            cache_write_1h: $source.cache_write_1h.as_ref(),
-            output: $source.output.as_ref(),
-            reasoning: $source.reasoning.as_ref(),
-            audio_input: $source.audio_input.as_ref(),
-            audio_output: $source.audio_output.as_ref(),
-            image: $source.image.as_ref(),
-            image_output: $source.image_output.as_ref(),
-        }
+/// The price of a kind, and the field it stands in.
+fn nearest(listed: &dyn TokenPrices, kind: TokenKind) -> (&'static str, &Price) {
+    if let Some(own) = listed.own(kind) {
+        return (kind.as_str(), own);
+    }
+    let kin = match kind {
+        TokenKind::Input
+        | TokenKind::CachedInput
+        | TokenKind::CacheWrite
+        | TokenKind::Output
+        | TokenKind::AudioInput
+        | TokenKind::Image => return (TokenKind::Input.as_str(), listed.input()),
+        TokenKind::CacheWrite1h => TokenKind::CacheWrite,
+        TokenKind::Reasoning | TokenKind::AudioOutput | TokenKind::ImageOutput => TokenKind::Output,
     };
-}
-
-impl<'a> Listed<'a> {
-    fn of_model(source: &'a ModelDocument) -> Self {
-        listed!(source)
-    }
-
-    fn of_tier(source: &'a ContextTierDocument) -> Self {
-        listed!(source)
-    }
-
-    /// What is not listed costs what its nearest kin does.
-    fn compile(self, per: Per, scale: Scale, pointer: &str) -> Result<Prices, RateCardError> {
-        let mut prices = [UnitPrice::default(); TokenKind::COUNT];
-        for kind in TokenKind::ALL {
-            let (field, price) = self.nearest(kind);
-            let price = unit_price(
-                price,
-                Unit::Whole,
-                per,
-                scale,
-                &format!("{pointer}/{field}"),
-            )?;
-            if let Some(slot) = prices.get_mut(kind as usize) {
-                *slot = price;
-            }
-        }
-        Ok(Prices(prices))
-    }
-
-    /// The price of a kind, and the field it stands in.
-    fn nearest(&self, kind: TokenKind) -> (&'static str, &'a Price) {
-        let (own, kin) = match kind {
-            TokenKind::Input => return ("input", self.input),
-            TokenKind::CachedInput => (self.cached_input, TokenKind::Input),
-            TokenKind::CacheWrite => (self.cache_write, TokenKind::Input),
-            TokenKind::CacheWrite1h => (self.cache_write_1h, TokenKind::CacheWrite),
-            TokenKind::Output => (self.output, TokenKind::Input),
-            TokenKind::Reasoning => (self.reasoning, TokenKind::Output),
-            TokenKind::AudioInput => (self.audio_input, TokenKind::Input),
-            TokenKind::AudioOutput => (self.audio_output, TokenKind::Output),
-            TokenKind::Image => (self.image, TokenKind::Input),
-            TokenKind::ImageOutput => (self.image_output, TokenKind::Output),
-        };
-        match own {
-            Some(price) => (kind.as_str(), price),
-            None => self.nearest(kin),
-        }
-    }
+    nearest(listed, kin)
 }

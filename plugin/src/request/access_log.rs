@@ -1,4 +1,5 @@
-//! What the proxy's access log can say of a request: filter state `wasm.creditgate`, JSON.
+//! What the proxy's access log can say of a request: filter state `wasm.creditgate`, JSON, or by
+//! another name ([`log_as`](crate::config::Config::log_as)).
 //!
 //! Summed up, the costs in the log are the costs in the ledger. Amounts are decimals of the
 //! currency, in text, as people read them. Only a customer's name can hold characters that
@@ -17,7 +18,6 @@ use super::{Admitted, Refused, Shadowed, Terms};
 use crate::credential::Credential;
 use crate::host::Host;
 
-const KEY: &str = "creditgate";
 /// Longer than most lines are.
 const LINE_BYTES: usize = 384;
 
@@ -86,9 +86,9 @@ impl Line {
         self.0.push(']');
     }
 
-    fn write(mut self, host: &dyn Host) {
+    fn write(mut self, host: &dyn Host, log_as: &str) {
         self.0.push('}');
-        host.set_filter_state(KEY, self.0.as_bytes());
+        host.set_filter_state(log_as, self.0.as_bytes());
     }
 }
 
@@ -107,6 +107,7 @@ pub(crate) fn fields_of(
 
 pub(crate) fn admitted(
     host: &dyn Host,
+    log_as: &str,
     admitted: &Admitted,
     fate: Fate,
     due: &Due,
@@ -134,31 +135,32 @@ pub(crate) fn admitted(
     if !admitted.terms.rule.is_fixed() {
         line.measured(admitted, due);
     }
-    line.write(host);
+    line.write(host, log_as);
 }
 
-pub(crate) fn shadowed(host: &dyn Host, shadowed: &Shadowed) {
+pub(crate) fn shadowed(host: &dyn Host, log_as: &str, shadowed: &Shadowed) {
     let outcome = match shadowed.refusal {
         Some(_) => "would_refuse",
         None if shadowed.credential.is_some() => "would_admit",
         None => "undecided",
     };
     let (terms, credential) = (shadowed.terms.as_ref(), shadowed.credential.as_ref());
-    undone(host, outcome, terms, credential, shadowed.refusal);
+    undone(host, log_as, outcome, terms, credential, shadowed.refusal);
 }
 
-pub(crate) fn refused(host: &dyn Host, refused: &Refused) {
+pub(crate) fn refused(host: &dyn Host, log_as: &str, refused: &Refused) {
     let outcome = match refused.refusal {
         Some(_) => "refused",
         None => "answered",
     };
     let (terms, credential) = (refused.terms.as_ref(), refused.credential.as_ref());
-    undone(host, outcome, terms, credential, refused.refusal);
+    undone(host, log_as, outcome, terms, credential, refused.refusal);
 }
 
 /// The line of a request that moved no money.
 fn undone(
     host: &dyn Host,
+    log_as: &str,
     outcome: &str,
     terms: Option<&Terms>,
     credential: Option<&Rc<Credential>>,
@@ -171,5 +173,5 @@ fn undone(
     if let (Some(terms), Some(credential)) = (terms, credential) {
         line.text("estimate", format(terms.cost(), credential.scale));
     }
-    line.write(host);
+    line.write(host, log_as);
 }

@@ -132,12 +132,12 @@ impl Gate {
             Stage::Reading(_) => {}
             Stage::Shadowed(shadowed) => {
                 if self.config.access_log {
-                    access_log::shadowed(host, &shadowed);
+                    access_log::shadowed(host, &self.config.log_as, &shadowed);
                 }
             }
             Stage::Refused(refused) => {
                 if self.config.access_log {
-                    access_log::refused(host, &refused);
+                    access_log::refused(host, &self.config.log_as, &refused);
                 }
             }
         }
@@ -171,7 +171,7 @@ impl Gate {
                 .touch(admitted.slot, admitted.credential.account, now_ms);
         }
         if self.config.access_log {
-            access_log::admitted(host, &admitted, fate, &due, &shares);
+            access_log::admitted(host, &self.config.log_as, &admitted, fate, &due, &shares);
         }
     }
 

@@ -2,10 +2,12 @@
 //!
 //! Several listeners may have a filter each: they spend the same leases, since an account's cell
 //! is found by the account alone. A request that crosses two filters is charged by each, unless
-//! all say `charged_once`: then the first that decides leaves a mark. Start-up says so.
+//! all say `charged_once`: then the first that decides leaves a mark. Start-up says so, and whether
+//! the lines of two for access logs have one name, so that only one of them is seen.
 
 use creditgate_core::key::credential_hash;
 
+use crate::config::Mode;
 use crate::gate::Gate;
 use crate::host::{Expect, Host, Level};
 use crate::shared;
@@ -15,15 +17,19 @@ const NEIGHBOURS_MAX: usize = 16;
 /// How the list says whether a filter has `charged_once`.
 const ONCE: &str = "once";
 const EACH: &str = "each";
+/// In place of a name: it writes no lines. No name begins so.
+const LOGS_NOT: &str = "-";
 /// How often the list is written anew when someone came between.
 const ATTEMPTS: u32 = 16;
 
-/// One filter: its name, the hash of its gateway's key, and whether it leaves and heeds marks.
+/// One filter: its name, the hash of its gateway's key, whether it leaves and heeds marks, and the
+/// name of its lines for access logs, if it writes any.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Filter {
     name: String,
     gateway: String,
     charged_once: bool,
+    log_as: Option<String>,
 }
 
 impl Gate {
@@ -31,10 +37,12 @@ impl Gate {
     /// others being there. Only the first worker of a filter finds it not yet listed.
     pub(crate) fn meet_neighbours(&self, host: &dyn Host) {
         let name = host.property(&["plugin_name"]).unwrap_or_default();
+        let writes_lines = self.config.access_log && self.config.mode != Mode::Off;
         let me = Filter {
             name: String::from_utf8_lossy(&name).replace(['\t', '\n'], " "),
             gateway: credential_hash(&self.gateway_key.bearer()).to_string(),
             charged_once: self.config.charged_once,
+            log_as: writes_lines.then(|| self.config.log_as.clone()),
         };
         for _ in 0..ATTEMPTS {
             let found = host.shared_get(shared::NEIGHBOURS_KEY);
@@ -51,28 +59,30 @@ impl Gate {
                 .shared_set(shared::NEIGHBOURS_KEY, &written(&filters), expect)
                 .is_ok()
             {
-                self.tell_of(host, &me, &others);
+                Self::tell_of(host, &me, &others);
                 return;
             }
         }
     }
 
-    fn tell_of(&self, host: &dyn Host, me: &Filter, others: &[Filter]) {
+    fn tell_of(host: &dyn Host, me: &Filter, others: &[Filter]) {
         let named_otherwise = others.iter().filter(|other| other.name != me.name);
         let is_twice = |other: &&Filter| !(me.charged_once && other.charged_once);
-        let names: Vec<&str> = named_otherwise
-            .filter(is_twice)
-            .map(|other| other.name.as_str())
-            .collect();
-        if !names.is_empty() {
-            host.log(
-                Level::Warn,
-                &format!(
-                    "creditgate: this process has several filters ({} and {}); a request that crosses more than one is charged by each, unless all of them have charged_once",
-                    names.join(", "),
-                    me.name
-                ),
+        let mut twice: Vec<&Filter> = named_otherwise.filter(is_twice).collect();
+        if !twice.is_empty() {
+            let filters = listed(&twice, me);
+            let message = format!(
+                "creditgate: this process has several filters ({filters}); a request that crosses more than one is charged by each, unless all of them have charged_once"
             );
+            host.log(Level::Warn, &message);
+        }
+        twice.retain(|other| other.log_as == me.log_as);
+        if let Some(log_as) = me.log_as.as_ref().filter(|_| !twice.is_empty()) {
+            let filters = listed(&twice, me);
+            let message = format!(
+                "creditgate: filters that charge a request each ({filters}) log as {log_as}, and their lines overwrite each other: the access log has one charge of them; set another log_as in each"
+            );
+            host.log(Level::Warn, &message);
         }
         if others.iter().any(|other| other.gateway != me.gateway) {
             host.log(
@@ -83,15 +93,23 @@ impl Gate {
     }
 }
 
+/// `a, b and me`.
+fn listed(others: &[&Filter], me: &Filter) -> String {
+    let names: Vec<&str> = others.iter().map(|other| other.name.as_str()).collect();
+    [&names.join(", "), " and ", &me.name].concat()
+}
+
 fn read(list: &[u8]) -> Vec<Filter> {
     let list = String::from_utf8_lossy(list);
     let filters = list.lines().filter_map(|line| {
         let (gateway, rest) = line.split_once('\t')?;
-        let (charged_once, name) = rest.split_once('\t')?;
+        let (charged_once, rest) = rest.split_once('\t')?;
+        let (log_as, name) = rest.split_once('\t')?;
         Some(Filter {
             name: name.to_owned(),
             gateway: gateway.to_owned(),
             charged_once: charged_once == ONCE,
+            log_as: (log_as != LOGS_NOT).then(|| log_as.to_owned()),
         })
     });
     filters.collect()
@@ -100,7 +118,8 @@ fn read(list: &[u8]) -> Vec<Filter> {
 fn written(filters: &[Filter]) -> Vec<u8> {
     let lines = filters.iter().map(|filter| {
         let charged = if filter.charged_once { ONCE } else { EACH };
-        [&filter.gateway, "\t", charged, "\t", &filter.name, "\n"].concat()
+        let log_as = filter.log_as.as_deref().unwrap_or(LOGS_NOT);
+        [&filter.gateway, charged, log_as, &filter.name].join("\t") + "\n"
     });
     lines.collect::<String>().into_bytes()
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::world::{Fate, World, key};
 
 /// A world in which a byte of the answer costs 1, and a token of output 2.
-fn world(purse: i64) -> World {
+pub(crate) fn world(purse: i64) -> World {
     let mut world = World::with_config(1, purse, r#", "reads_bodies": true"#);
     world.plane.card = json!({
         "name": "test", "currency": "tokens", "scale": 0, "default": "deny",
@@ -39,20 +39,20 @@ fn begin_chat(world: &mut World) -> u32 {
     id
 }
 
-fn chat(world: &mut World) -> u32 {
+pub(crate) fn chat(world: &mut World) -> u32 {
     let id = begin_chat(world);
     world.workers[0].set_upstream_header(id, "content-type", "text/event-stream");
     world.workers[0].respond(id, 200, false);
     id
 }
 
-fn delta(bytes: usize) -> String {
+pub(crate) fn delta(bytes: usize) -> String {
     let text = "x".repeat(bytes);
     let event: Value = json!({ "choices": [{ "delta": { "content": text } }] });
     format!("data: {event}\n\n")
 }
 
-fn spent(world: &mut World) -> (i64, i64) {
+pub(crate) fn spent(world: &mut World) -> (i64, i64) {
     world.pass(3_000);
     let account = world.plane.first();
     (account.spent(), account.outstanding())

@@ -1,6 +1,7 @@
 //! The gate as the proxy drives it: several workers, one map of shared data, a scripted
 //! control plane, and time that passes only when a test says so.
 
+mod booking;
 mod burning;
 mod deciding;
 mod endings;

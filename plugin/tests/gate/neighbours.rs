@@ -59,6 +59,64 @@ fn start_up_says_once_that_two_filters_charge_twice() {
     assert_eq!(warned(ONCE), [""; 0]);
 }
 
+/// What start-up says of lines that overwrite each other, to filters with these fields.
+fn overwriting(extras: &[&str]) -> Vec<String> {
+    let shared = Rc::default();
+    let filters = ["a", "b", "c"].into_iter().zip(extras);
+    let workers: Vec<_> = filters
+        .map(|(name, extra)| {
+            let document = format!(r#"{{"control_plane": {{"cluster": "creditgate"}}{extra}}}"#);
+            Worker::of_filter(name, &shared, &document)
+        })
+        .collect();
+    let logs = workers.iter().flat_map(Worker::log);
+    logs.filter(|line| line.contains("overwrite each other"))
+        .collect()
+}
+
+#[test]
+fn start_up_says_that_lines_overwrite_each_other_where_filters_that_each_charge_log_alike() {
+    let (admin, silent, off) = (
+        r#", "log_as": "admin""#,
+        r#", "access_log": false"#,
+        r#", "mode": "off""#,
+    );
+    let said = overwriting(&["", ""]);
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("(a and b) log as creditgate"), "{said:?}");
+    assert!(said[0].contains("set another log_as"), "{said:?}");
+    // Of three, those that do.
+    let said = overwriting(&[admin, "", admin]);
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("(a and c) log as admin"), "{said:?}");
+    assert_eq!(overwriting(&["", ONCE]).len(), 1);
+    for apart in [
+        ["", admin],
+        [ONCE, ONCE],
+        ["", silent],
+        [silent, silent],
+        [off, ""],
+    ] {
+        assert_eq!(overwriting(&apart), [""; 0], "{apart:?}");
+    }
+}
+
+#[test]
+fn a_filter_writes_its_line_under_its_own_name_alone() {
+    let mut world = World::with_config(1, 100, r#", "log_as": "admin-2""#);
+    let paid = world.get_and_end(0, "/one", 200);
+    let refused = world.workers[0].begin(&[("x-api-key", "x")], "/one");
+    world.settle();
+    world.workers[0].finish(refused);
+    for (id, outcome) in [(paid, "settled"), (refused, "refused")] {
+        let worker = &world.workers[0];
+        let line = worker.filter_state(id, "admin-2").unwrap();
+        let line: Value = serde_json::from_slice(&line).unwrap();
+        assert_eq!(line["outcome"], outcome, "{line}");
+        assert_eq!(worker.access_log(id), Value::Null);
+    }
+}
+
 #[test]
 fn start_up_says_it_too_if_only_one_of_them_heeds_marks() {
     for once in [["a", "b"], ["b", "a"]] {

@@ -8,6 +8,13 @@ use crate::world::World;
 
 /// A request that reserves 5, whose answer costs 50.
 fn answered(promise: &str, purse: i64, overrun_max: i64) -> (World, u32) {
+    let (mut world, id) = answering(promise, purse, overrun_max);
+    world.workers[0].finish(id);
+    (world, id)
+}
+
+/// The same, before it is over.
+pub(crate) fn answering(promise: &str, purse: i64, overrun_max: i64) -> (World, u32) {
     let mut rules = json!([{ "id": "r", "path": { "exact": "/r" }, "promise": promise,
         "meters": [{ "meter": { "response_header": "x-units" }, "price": 1, "estimate": 5 }] }]);
     if promise == "metered" {
@@ -22,7 +29,6 @@ fn answered(promise: &str, purse: i64, overrun_max: i64) -> (World, u32) {
     let id = world.get(0, "/r");
     world.workers[0].set_upstream_header(id, "x-units", "50");
     world.workers[0].respond(id, 200, true);
-    world.workers[0].finish(id);
     (world, id)
 }
 

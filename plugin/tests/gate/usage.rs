@@ -13,7 +13,7 @@ use crate::world::{World, account, key};
 pub(crate) const PATH: &str = "/usage";
 
 /// What was told to have been used, by customer: requests and cost.
-fn told(world: &World) -> BTreeMap<u128, (u64, i64)> {
+pub(crate) fn told(world: &World) -> BTreeMap<u128, (u64, i64)> {
     let mut sums: BTreeMap<u128, (u64, i64)> = BTreeMap::new();
     for row in &world.plane.used {
         let (requests, cost) = sums.entry(row.account.0).or_default();
