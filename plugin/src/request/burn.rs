@@ -40,6 +40,9 @@ pub(crate) struct Burning {
     /// What is held back is out of sight: see [`Action::Throttle`](super::Action::Throttle).
     pub(super) is_throttled: bool,
     pub(super) has_end: bool,
+    /// What the rest of the event comes to that had begun when it ended: by its share of what was
+    /// held back.
+    pub(super) rest: Amount,
     /// It was let go from the root before: see [`super::drip`].
     pub(super) drips: bool,
     pub(super) state: State,
@@ -123,6 +126,25 @@ impl Burning {
         before
     }
 
+    /// It ends with so many bytes of what is held back.
+    pub(super) fn note_rest(&mut self, bytes: usize) {
+        // What has no cost at all has no shares.
+        if self.measured.cost < PRICE_MAX {
+            let behind = self.measured.cost.saturating_sub(self.passed.cost);
+            let [bytes, held] =
+                [bytes, self.held].map(|bytes| i128::try_from(bytes).unwrap_or(i128::MAX));
+            let share = i128::from(behind.get()).saturating_mul(bytes);
+            let share = share.checked_div(held).unwrap_or_default();
+            self.rest = i64::try_from(share).map_or(Amount::ZERO, Amount::new);
+        }
+    }
+
+    /// Some of what it holds back is not paid for.
+    pub(crate) const fn holds_unpaid(&self) -> bool {
+        let waits = matches!(self.state, State::Waiting { .. } | State::Ending { .. });
+        waits && self.held > 0
+    }
+
     /// The filter has ended it.
     pub(crate) fn is_ended(&self) -> bool {
         self.state == State::Ended
@@ -161,6 +183,7 @@ impl Admitted {
             held: 0,
             is_throttled: false,
             has_end: false,
+            rest: Amount::ZERO,
             drips: false,
             state: State::Open,
         }));

@@ -84,14 +84,19 @@ impl Gate {
         admitted: &mut Admitted,
     ) -> Action {
         if admitted.drips() {
-            if !self.drips.answers.contains(&id) {
-                self.drips.answers.push(id);
-            }
-            self.wake(host);
+            self.let_go_later(host, id);
             return admitted.hold(host);
         }
         admitted.let_through();
         Action::Continue
+    }
+
+    /// What is held of an answer waits for the root, which lets it go.
+    pub(super) fn let_go_later(&mut self, host: &dyn Host, id: u32) {
+        if !self.drips.answers.contains(&id) {
+            self.drips.answers.push(id);
+        }
+        self.wake(host);
     }
 
     /// Lets go what waits for it. From the root only.

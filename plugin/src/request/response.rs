@@ -64,8 +64,9 @@ impl Gate {
             Some(Stage::Admitted(admitted)) => admitted,
             None | Some(Stage::Shadowed(_)) if self.config.mode != Mode::Off => {
                 // Nobody but the filter speaks of credit.
-                host.remove_response_header(REMAINING);
-                host.remove_response_header(COST);
+                for name in [REMAINING, COST, WARNING] {
+                    host.remove_response_header(name);
+                }
                 return;
             }
             _ => return,

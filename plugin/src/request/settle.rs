@@ -81,7 +81,23 @@ impl Admitted {
     /// What is due for an answer that the filter ended: what had passed.
     fn due_if_ended(&self) -> Option<Due> {
         let burning = self.burning.as_ref().filter(|burning| burning.is_ended())?;
-        let mut due = Due::up_to(burning.reserved, burning.passed.cost, By::Ended);
+        let passed = burning.passed.cost.saturating_add(burning.rest);
+        let mut due = Due::up_to(burning.reserved, passed, By::Ended);
+        due.measures = burning.passed.measures;
+        Some(due)
+    }
+
+    /// What is due for an answer of which something waited for credit when its client went away: what
+    /// had passed.
+    fn due_if_left(&self) -> Option<Due> {
+        let burning = self.burning.as_ref();
+        let burning = burning.filter(|burning| burning.holds_unpaid())?;
+        let passed = burning.passed.cost;
+        let mut due = match self.terms.rule.on_empty() {
+            OnEmpty::End => Due::up_to(burning.reserved, passed, By::Passed),
+            OnEmpty::Finish if passed < PRICE_MAX => Due::of(passed, By::Passed),
+            OnEmpty::Finish => return None,
+        };
         due.measures = burning.passed.measures;
         Some(due)
     }
@@ -219,9 +235,10 @@ impl Gate {
         match verdict {
             Verdict::Release => Due::of(Amount::ZERO, By::Nothing),
             Verdict::Minimum => Due::of(rule.minimum_cost(), By::Minimum),
-            Verdict::Charge => match admitted.meter.take() {
-                None => Due::of(admitted.terms.cost(), By::Price),
-                Some(meter) => self.measured(host, admitted, *meter),
+            Verdict::Charge => match (admitted.due_if_left(), admitted.meter.take()) {
+                (Some(due), _) => due,
+                (None, Some(meter)) => self.measured(host, admitted, *meter),
+                (None, None) => Due::of(admitted.terms.cost(), By::Price),
             },
         }
     }

@@ -13,7 +13,11 @@ use crate::host::Host;
 use crate::metrics::Metric;
 
 /// How much of a stream of events is held back in sight, in bytes, so that it can end with an event
-/// more. The proxy's own buffer must be larger, or it gives the answer up.
+/// more: some seconds of what a model writes. What comes next must fit into the proxy's buffer, too,
+/// or it gives the answer up.
+const IN_SIGHT_BYTES_MAX: usize = 32 * 1024;
+
+/// How much of an answer is held back, in bytes, by a proxy that can't be throttled.
 pub(super) const HELD_BYTES_MAX: usize = 256 * 1024;
 
 impl Gate {
@@ -269,7 +273,7 @@ impl Admitted {
         let Some(burning) = &mut self.burning else {
             return Action::Continue;
         };
-        let is_in_sight = is_stream && burning.held <= HELD_BYTES_MAX;
+        let is_in_sight = is_stream && burning.held <= IN_SIGHT_BYTES_MAX;
         burning.is_throttled |= !is_in_sight && host.throttles();
         match burning.is_throttled {
             true => Action::Throttle,

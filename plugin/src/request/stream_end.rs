@@ -40,7 +40,11 @@ impl Gate {
     ) -> Action {
         match self.end_stream(host, id, admitted, reason) {
             Ending::Unpaid => self.pass_answer(host, id, admitted),
-            Ending::Said if admitted.drips() => self.pass_answer(host, id, admitted),
+            Ending::Said if admitted.drips() => {
+                // In sight, or what comes behind it could not be taken out.
+                self.let_go_later(host, id);
+                Action::Pause
+            }
             Ending::Said => {
                 self.cut_later(id, admitted);
                 Action::Continue
@@ -165,13 +169,17 @@ impl Admitted {
         let Some(burning) = self.burning.as_mut().filter(|_| is_stream) else {
             return Ending::Cut;
         };
+        if burning.held == 0 && !burning.has_end {
+            // Nothing to put it into yet: its time is up, and it is silent.
+            return Ending::Later;
+        }
         if burning.held == 0 || burning.is_throttled {
-            // Nothing to put it into.
             return Ending::Cut;
         }
         let mut body = host.response_body(0, burning.held);
         match burning.passed.event.rest(&body) {
             Some(rest) => {
+                burning.note_rest(rest);
                 body.truncate(rest);
                 body.extend_from_slice(reply::last_event(reason).as_bytes());
                 host.replace_response_body(burning.held, &body);

@@ -170,19 +170,20 @@ impl Gate {
             let before = found.cell.clone();
             let is_awaited = self.line.has_waiters(slot);
             let unused_ms = self.watched.unused_ms(slot, &before, now_ms);
-            let is_unused = !is_awaited && unused_ms >= timing.idle_ms;
+            // Another worker may have asked for more, since somebody waits there.
+            let is_asked = now_ms < before.claimed_until_ms;
+            let is_unused = !is_awaited && !is_asked && unused_ms >= timing.idle_ms;
             let number = Self::draw(host, now_ms, before.lease);
             let cell = &mut found.cell;
             // A lease that is spent out and empty stays so until somebody needs credit.
             if is_awaited || cell.is_lent() || !cell.wants_turn() {
                 cell.age(now_ms, is_unused, &timing, number);
             }
-            let is_claimed = now_ms < before.claimed_until_ms;
             let next_ms = before.reported_at_ms.saturating_add(timing.sync_ms);
             let is_time = before.reported_at_ms == 0 || now_ms >= next_ms;
             let is_told = match reason {
                 Reason::Needed { .. } | Reason::Urgent => true,
-                Reason::Due => cell.has_news() && is_time && !is_claimed,
+                Reason::Due => cell.has_news() && is_time && !is_asked,
             };
             if is_told {
                 let call_ms = self.config.control_plane.timeout_ms;

@@ -23,8 +23,8 @@ struct Entry {
     account: AccountId,
     due_ms: u64,
     is_urgent: bool,
-    /// What was reserved under which lease, when it last changed.
-    seen: (LeaseNumber, Amount),
+    /// What was lent and reserved under which lease, when it last changed.
+    seen: (LeaseNumber, Amount, Amount),
     used_at_ms: u64,
 }
 
@@ -62,7 +62,7 @@ impl Watched {
             account,
             due_ms: now_ms,
             is_urgent,
-            seen: (LeaseNumber::NONE, Amount::ZERO),
+            seen: (LeaseNumber::NONE, Amount::ZERO, Amount::ZERO),
             used_at_ms: now_ms,
         };
         let entry = known.map_or(fresh, |entry| Entry {
@@ -108,12 +108,12 @@ impl Watched {
         }
     }
 
-    /// How long nothing was reserved in a cell, as far as this worker saw.
+    /// How long nothing was lent to a cell nor reserved in it, as far as this worker saw.
     pub(crate) fn unused_ms(&mut self, slot: u32, cell: &Cell, now_ms: u64) -> u64 {
         let Some(entry) = self.cells.get_mut(&slot) else {
             return 0;
         };
-        let seen = (cell.lease, cell.counters.reserved);
+        let seen = (cell.lease, cell.counters.granted, cell.counters.reserved);
         if entry.seen != seen {
             entry.seen = seen;
             entry.used_at_ms = now_ms;

@@ -330,6 +330,8 @@ fn a_client_that_leaves_while_a_piece_is_held_back_pays_what_was_reserved() {
     world.workers[0].finish(id);
     world.plane.is_down = false;
     assert_eq!(spent(&mut world), (27, 0));
+    // What did not pass is nothing that nobody paid for.
+    assert_eq!(world.workers[0].count(Metric::OvershootUnits), 0);
     let id = chat(&mut world);
     assert_eq!(world.workers[0].fate(id), Fate::Passed, "others are served");
 }

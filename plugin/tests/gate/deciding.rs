@@ -296,10 +296,14 @@ fn only_the_filter_speaks_of_credit_in_responses() {
         let id = world.get(0, path);
         world.workers[0].set_upstream_header(id, "x-credit-cost", "0");
         world.workers[0].set_upstream_header(id, "x-credit-remaining", "999");
+        world.workers[0].set_upstream_header(id, "x-credit-warning", "low");
         world.workers[0].end(id, 200);
         let header = |name| world.workers[0].response_header(id, name);
         assert_eq!(header("x-credit-cost").as_deref(), cost, "{path}");
         assert_ne!(header("x-credit-remaining"), Some("999".into()), "{path}");
+        if cost.is_none() {
+            assert_eq!(header("x-credit-warning"), None, "{path}");
+        }
     }
 }
 

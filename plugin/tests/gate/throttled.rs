@@ -159,3 +159,109 @@ fn a_proxy_that_can_not_be_throttled_holds_back_up_to_a_bound() {
     world.workers[0].finish(id);
     assert_eq!(spent(&mut world), (0, 0));
 }
+
+#[test]
+fn the_rest_of_an_event_that_had_begun_passes_unpaid_and_is_counted() {
+    let mut world = world(100);
+    let id = begin(&mut world, "text/event-stream");
+    for piece in events(20).as_bytes().chunks(10) {
+        if !world.workers[0].is_cut(id) {
+            world.workers[0].answer(id, piece, false);
+            world.pass(60);
+        }
+    }
+    let delivered = world.workers[0].delivered(id);
+    let (passed, _) = delivered.split_once("event: error").unwrap();
+    // Five events and the beginning of the sixth are paid for.
+    assert_eq!(passed, events(6));
+    world.workers[0].finish(id);
+    let beyond = u64::try_from(passed.len()).unwrap() - 100;
+    assert_eq!(spent(&mut world), (100, 0));
+    assert_eq!(world.workers[0].count(Metric::OvershootUnits), beyond);
+}
+
+#[test]
+fn nothing_passes_behind_the_event_that_says_why_though_more_comes_before_it_has_gone() {
+    let mut world = world(100);
+    let id = begin(&mut world, "text/event-stream");
+    let worker = &mut world.workers[0];
+    // It waits, and is let go from the root, as are all pieces after it.
+    worker.answer(id, format!("data: {}", "x".repeat(90)).as_bytes(), false);
+    world.settle();
+    world.workers[0].answer(id, &[b'x'; 40], false);
+    world.pass(60);
+    let long = format!("{}\n\n", "x".repeat(40_000));
+    world.workers[0].answer(id, long.as_bytes(), false);
+    world.workers[0].answer(id, events(1_000).as_bytes(), false);
+    world.settle();
+    let delivered = world.workers[0].delivered(id);
+    let (_, last) = delivered.split_once("event: error").unwrap();
+    assert!(last.ends_with("}\n\n"), "{} bytes", last.len());
+    assert!(!last.contains("data: xxx"));
+    world.pass(60);
+    assert!(world.workers[0].is_cut(id));
+}
+
+#[test]
+fn who_leaves_while_something_waits_out_of_sight_pays_for_what_has_passed() {
+    for on_empty in ["end", "finish"] {
+        let mut world = world(1_000_000);
+        world.plane.card["rules"][0]["on_empty"] = json!(on_empty);
+        world.plane.config_version += 1;
+        world.pass(40);
+        let id = begin(&mut world, "application/octet-stream");
+        world.workers[0].answer(id, &[b'a'; 1_000], false);
+        world.settle();
+        world.plane.is_down = true;
+        world.workers[0].answer(id, &[b'a'; 4 * PIECE], false);
+        world.workers[0].answer(id, &[b'a'; 4 * PIECE], false);
+        let passed = i64::try_from(world.workers[0].delivered(id).len()).unwrap();
+        assert_eq!(passed, 1_000);
+        world.workers[0].finish(id);
+        world.plane.is_down = false;
+        assert_eq!(spent(&mut world).0, passed, "{on_empty}");
+        assert_eq!(world.workers[0].count(Metric::OvershootUnits), 0);
+        assert_eq!(world.workers[0].count(Metric::Overruns), 0);
+        assert_eq!(world.workers[0].access_log(id)["settled_by"], "passed");
+    }
+}
+
+/// A world in which a second costs 1.
+fn timed_world(purse: i64) -> World {
+    let seconds = json!([{ "meter": "seconds", "price": 1 }]);
+    let rules = json!([{ "id": "time", "path": { "exact": "/bytes" }, "promise": "metered", "meters": seconds }]);
+    World::with_rules(purse, "", rules)
+}
+
+#[test]
+fn a_stream_of_events_whose_time_is_up_ends_with_its_next_event() {
+    let mut world = timed_world(5);
+    let id = begin(&mut world, "text/event-stream");
+    world.workers[0].answer(id, events(1).as_bytes(), false);
+    for _ in 0..100 {
+        if world.workers[0].is_cut(id) {
+            break;
+        }
+        world.pass(100);
+        world.workers[0].answer(id, events(1).as_bytes(), false);
+    }
+    world.pass(60);
+    let delivered = world.workers[0].delivered(id);
+    let (passed, last) = delivered.split_once("event: error").unwrap();
+    assert!(passed.ends_with("\n\n") && last.contains("credit_exhausted"));
+    assert!(world.workers[0].is_cut(id));
+    world.workers[0].finish(id);
+    assert_eq!(spent(&mut world).0, 5);
+}
+
+#[test]
+fn a_stream_of_events_whose_time_is_up_and_that_stays_silent_is_cut_off() {
+    let mut world = timed_world(2);
+    let id = begin(&mut world, "text/event-stream");
+    world.workers[0].answer(id, events(1).as_bytes(), false);
+    world.pass(8_000);
+    assert!(world.workers[0].is_cut(id));
+    assert_eq!(world.workers[0].delivered(id), events(1));
+    world.workers[0].finish(id);
+    assert_eq!(spent(&mut world).0, 2);
+}

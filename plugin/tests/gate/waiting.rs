@@ -1,5 +1,7 @@
 //! Requests that can't be decided at once: nothing passes undecided, nobody waits for ever.
 
+use creditgate_core::amount::Amount;
+
 use crate::world::{Fate, World, account, key};
 
 #[test]
@@ -299,4 +301,62 @@ fn one_customer_without_credit_does_not_slow_the_others() {
     }
     assert_ne!(world.plane.accounts[&account(2)].outstanding(), 0);
     world.workers[0].finish(poor);
+}
+
+#[test]
+fn nobody_gives_back_what_another_worker_waits_to_add_to() {
+    let mut world = World::new(2, 20);
+    world.plane.timing.idle_ms = 100;
+    world.plane.timing.wait_ms = 5_000;
+    world.plane.config_version += 1;
+    world.pass(40);
+    world.plane.ahead = 3;
+    world.get_and_end(0, "/one", 200);
+    world.get_and_end(1, "/one", 200);
+    assert_eq!(world.shared.cell().counters.remaining().get(), 1);
+    let id = world.workers[0].begin(&[("x-api-key", &key(1))], "/five");
+    world.workers[0].wake_up();
+    let calls = world.workers[0].take_calls();
+    let (slow, others): (Vec<_>, Vec<_>) = calls
+        .into_iter()
+        .partition(|call| call.path == "/v1/gateway/sync");
+    others
+        .into_iter()
+        .for_each(|call| world.workers[0].put_back(call));
+    assert_eq!(slow.len(), 1, "it asks for what it lacks");
+    // The answer takes longer than credit may lie unused.
+    world.pass(400);
+    assert_eq!(world.shared.cell().counters.returned.get(), 0);
+    for call in slow {
+        let answer = world
+            .plane
+            .answer(&call, world.shared.now_ms.get())
+            .unwrap();
+        world.workers[0].deliver(call.token, &answer);
+    }
+    world.settle();
+    assert_eq!(world.workers[0].fate(id), Fate::Passed);
+    // Then it goes back as ever.
+    world.workers[0].end(id, 200);
+    world.pass(1_000);
+    assert_eq!(world.plane.first().outstanding(), 0);
+}
+
+#[test]
+fn what_was_lent_a_moment_ago_is_not_unused() {
+    let mut world = World::new(2, 20);
+    world.plane.timing.idle_ms = 500;
+    world.plane.config_version += 1;
+    world.pass(40);
+    world.get_and_end(0, "/one", 200);
+    world.get_and_end(1, "/one", 200);
+    world.pass(400);
+    world.plane.change(|account| {
+        let lease = account.leases.values_mut().next().expect("the lease");
+        lease.counters.granted = lease.counters.granted.saturating_add(Amount::new(1));
+    });
+    world.pass(200);
+    assert_eq!(world.shared.cell().counters.returned.get(), 0);
+    world.pass(1_000);
+    assert_eq!(world.plane.first().outstanding(), 0);
 }
