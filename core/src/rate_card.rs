@@ -73,8 +73,8 @@ pub use rule::Rule;
 pub use settling::{Causes, ENDINGS_MAX, Ending, SETTLE_RULES_MAX};
 pub use sum::Rounding;
 pub use tokens::{
-    BYTES_PER_TOKEN_MAX, OutputLimit, REQUEST_BODY_BYTES_DEFAULT, REQUEST_BODY_BYTES_MAX,
-    TOKENS_MAX, TokenTerms,
+    BYTES_PER_TOKEN_MAX, OutputLimit, PassedOver, REQUEST_BODY_BYTES_DEFAULT,
+    REQUEST_BODY_BYTES_MAX, TOKENS_MAX, TokenTerms,
 };
 
 use crate::amount::{Currency, Scale};

@@ -50,6 +50,9 @@ metrics! {
     SettledAtEstimate = "settled_at_estimate_total",
     /// Answers that didn't tell what they are charged by, in whole or for one of their meters.
     UsageUnreadable = "usage_unreadable_total",
+    /// Answers that named no model, or one that the card doesn't list, though they should be charged as
+    /// the model that answered: they are charged as the one that was asked for.
+    ModelPassedOver = "model_passed_over_total",
     /// Prices of a customer without effect: the rate card has no rule that they are for.
     PricesIgnored = "prices_ignored_total",
     /// Requests that cost more than was reserved for them.

@@ -30,12 +30,15 @@ async fn bytes_seconds_and_units_of_the_request_are_charged_as_they_were() -> Re
             600,
         ),
         ("eve", "/told", ("x-units", "4"), String::new(), 20),
-        ("eve", "/told", ("x-units", "four"), String::new(), 15),
+        ("eve", "/told", ("x-more", "4"), String::new(), 15),
     ] {
         let headers = [("x-api-key", stage.key(name)), more];
         let answer = envoy.send(request("POST", path, &headers, body)).await?;
         stage.paid(name, cost, &answer);
     }
+    let headers = [("x-api-key", stage.key("eve")), ("x-units", "four")];
+    let answer = envoy.send(request("POST", "/told", &headers, "")).await?;
+    assert_eq!(answer.status, 400, "{answer:?}");
     let slow = get_behaving("/timed", stage.key("dan"), "slow=300");
     let answer = envoy.send(slow).await?;
     let spent = stage.scene.at_rest(stage.customer("dan")).await?.spent;

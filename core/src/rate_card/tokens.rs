@@ -181,6 +181,20 @@ impl TokenTerms {
         self.priced_by.model()
     }
 
+    /// Why an answer is not charged as the model that it names, where it should be: it names none, or
+    /// one that the card doesn't list.
+    #[must_use]
+    pub fn passes_over(&self, answered: Option<&str>) -> Option<PassedOver> {
+        if self.priced_by != PricedBy::Answered {
+            return None;
+        }
+        let Some(answered) = answered else {
+            return Some(PassedOver::Missing);
+        };
+        let is_listed = self.models.find(answered).is_some();
+        (!is_listed).then_some(PassedOver::Unlisted)
+    }
+
     /// How many tokens so many bytes of text are taken for.
     #[must_use]
     pub fn tokens_in(&self, bytes: u64) -> u64 {
@@ -293,6 +307,27 @@ impl TokenTerms {
             Some(OwnModel::Discount(discount)) => priced(listed, *discount),
             None => priced(listed, own.discount),
         })
+    }
+}
+
+/// Why an answer is charged as the model that was asked for, though it should be as the one that
+/// answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PassedOver {
+    /// It names none.
+    Missing,
+    /// The card doesn't list what it names.
+    Unlisted,
+}
+
+impl PassedOver {
+    /// A stable word for it, for logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "model_missing",
+            Self::Unlisted => "model_unlisted",
+        }
     }
 }
 

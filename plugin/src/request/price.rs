@@ -142,20 +142,21 @@ impl<'a> Question<'a> {
         }))
     }
 
-    /// What the request's headers say to the meters of a rule.
-    fn readings(&self, rule: &Rule) -> Readings {
+    /// What the request's headers say to the meters of a rule. What the upstream might read otherwise
+    /// is refused.
+    fn readings(&self, rule: &Rule) -> Result<Readings, Refusal> {
         let mut readings = Readings::default();
         for (place, meter) in readings.iter_mut().zip(rule.meters()) {
             if let MeterSource::RequestHeader(name) = meter.source() {
                 let mut values = self.values(name);
-                // One that is sent twice is not believed.
                 *place = match (values.next(), values.next()) {
-                    (Some(value), None) => reading(value),
-                    _ => None,
+                    (None, _) => None,
+                    (Some(value), None) => Some(reading(value).ok_or(Refusal::RequestAmbiguous)?),
+                    (Some(_), Some(_)) => return Err(Refusal::RequestAmbiguous),
                 };
             }
         }
-        readings
+        Ok(readings)
     }
 }
 
@@ -270,7 +271,7 @@ fn terms_of(question: &Question<'_>, rule: &Rule, mode: Mode) -> Result<Priced, 
     }
     let mut known = Foreknown {
         model: None,
-        readings: question.readings(rule),
+        readings: question.readings(rule)?,
         request_bytes: question.body_bytes,
         is_read: matches!(question.body, Body::Whole(_)),
         output_tokens_max: None,
@@ -301,7 +302,9 @@ fn terms_of(question: &Question<'_>, rule: &Rule, mode: Mode) -> Result<Priced, 
         }
         if mode == Mode::Enforce {
             // Compressed answers can't be read as they pass.
-            question.proxy.remove_request_header("accept-encoding");
+            question
+                .proxy
+                .set_request_header("accept-encoding", "identity");
         }
     }
     let reserved = rule.estimate(&known.foreseen());

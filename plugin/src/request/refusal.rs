@@ -224,7 +224,7 @@ impl Refusal {
                 3,
                 RefusedRequestAmbiguous,
                 "Ambiguous request",
-                "A header or query parameter that the price depends on can be read in more than one way. Send it once."
+                "A header or query parameter that the price depends on can be read in more than one way. Send it once, and a count as a whole number in digits."
             ),
             Self::ModelUnknown => terms!(
                 "model_unknown",

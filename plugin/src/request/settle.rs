@@ -274,9 +274,28 @@ impl Gate {
                 By::Passed
             };
         }
+        if (told, due.by) == (Told::All, By::Usage) {
+            self.note_model(host, admitted, answered.as_ref());
+        }
         due.measures = measures;
         due.model = answered;
         due
+    }
+
+    /// An answer that should be charged as the model that it names may name none that the card lists.
+    fn note_model(&mut self, host: &dyn Host, admitted: &Admitted, answered: Option<&ModelName>) {
+        let rule = &admitted.terms.rule;
+        let answered = answered.map(ModelName::as_str);
+        let passed_over = rule
+            .tokens()
+            .and_then(|tokens| tokens.passes_over(answered));
+        if let Some(fault) = passed_over {
+            self.count(Metric::ModelPassedOver);
+            self.tell_once(host, rule.id(), fault.as_str(), || {
+                let named = answered.unwrap_or("none");
+                format!("an answer is charged as the model that was asked for, since the card does not list the one that it names ({named})")
+            });
+        }
     }
 
     /// What is due for an answer that didn't tell its usage.

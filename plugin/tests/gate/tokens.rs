@@ -1,5 +1,6 @@
 //! What a request for tokens may cost, however the client asks for it.
 
+use creditgate_plugin::metrics::Metric;
 use serde_json::json;
 
 use crate::metered::{READS, answer, ask, chat, spent, world};
@@ -90,4 +91,31 @@ fn a_rule_by_model_without_tokens_reads_nothing_else_of_a_body() {
         world.workers[0].end(id, 200);
     }
     assert_eq!(spent(&mut world), (6, 0));
+}
+
+#[test]
+fn an_answer_of_a_model_that_is_not_listed_is_charged_as_the_one_asked_for_and_counted() {
+    let mut world = world(10_000, READS, chat());
+    let body = json!({ "model": "small", "max_tokens": 20 });
+    let mut costs = Vec::new();
+    for named in [r#""model": "small","#, r#""model": "dearer","#, ""] {
+        for _ in 0..2 {
+            let id = ask(&mut world, &body);
+            let usage =
+                format!(r#"{{{named} "usage": {{"prompt_tokens": 7, "completion_tokens": 5}}}}"#);
+            answer(&mut world, id, "application/json", &[&usage]);
+            world.workers[0].finish(id);
+            costs.push(world.workers[0].access_log(id)["cost"].clone());
+        }
+    }
+    assert!(costs.iter().all(|cost| cost == "17"), "{costs:?}");
+    world.pass(3_000);
+    assert_eq!(world.workers[0].count(Metric::ModelPassedOver), 4);
+    let log = world.workers[0].log();
+    let told = log
+        .iter()
+        .filter(|line| line.contains("the model that was asked for"));
+    let told: Vec<_> = told.collect();
+    assert_eq!(told.len(), 2, "once for each reason: {told:?}");
+    assert!(told[0].contains("(dearer)"), "{told:?}");
 }

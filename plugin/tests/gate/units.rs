@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{World, key};
+use crate::world::{Fate, World, key};
 
 /// A world where `/jobs` costs 10 a unit, and 3 units are expected.
 fn world(meter: &Value) -> World {
@@ -105,4 +105,30 @@ fn a_grpc_answer_that_is_trailers_only_tells_its_units_in_its_headers() {
         let told = format!("{content_type} {is_end}");
         assert_eq!(world.plane.first().spent(), cost, "{told}");
     }
+}
+
+#[test]
+fn units_of_a_request_that_can_be_read_in_two_ways_are_refused_and_missing_ones_estimated() {
+    let mut world = world(&json!({ "request_header": "x-units" }));
+    let key = key(1);
+    let mut asked = |values: &[&str]| {
+        let mut headers = vec![("x-api-key", key.as_bytes())];
+        headers.extend(values.iter().map(|value| ("x-units", value.as_bytes())));
+        let id = world.workers[0].begin_alone(&headers, "POST", "/jobs");
+        world.settle();
+        if world.workers[0].fate(id) != Fate::Passed {
+            return Err(world.workers[0].refusal(id));
+        }
+        world.workers[0].end(id, 200);
+        Ok(world.workers[0].access_log(id)["cost"].clone())
+    };
+    assert_eq!(asked(&["4"]), Ok(json!("40")));
+    assert_eq!(asked(&["0"]), Ok(json!("0")));
+    assert_eq!(asked(&[]), Ok(json!("30")), "as many as are expected");
+    for doubtful in ["", "four", "+4", "4.0", "4e2", "-4", "1234567890123456"] {
+        let refused = Err((400, "request_ambiguous".to_owned()));
+        assert_eq!(asked(&[doubtful]), refused, "{doubtful:?}");
+    }
+    let twice = Err((400, "request_ambiguous".to_owned()));
+    assert_eq!(asked(&["1", "500"]), twice);
 }
