@@ -153,6 +153,8 @@ pub(super) enum Field {
     Item(Item),
     /// What an element's count is of.
     Modality,
+    /// The name of the model that a round was of.
+    RoundModel,
     /// The model's name.
     Model,
     /// The name of the event.

@@ -1,12 +1,13 @@
 //! Anthropic's answers.
 //!
 //! Sources: Anthropic API reference, "Messages"; "Streaming messages"; "Prompt caching",
-//! "Compaction". Input, cache reads and cache writes are counted apart; of the
+//! "Compaction"; "Advisor tool"; "Refusals and fallback". Input, cache reads and cache writes are counted apart; of the
 //! writes, `cache_creation` tells which are kept for an hour. A stream tells the
 //! input in `message_start`, with a beginning of the output, and the rest in
 //! `message_delta`, whose counts are cumulative. An answer that took several rounds counts
 //! them in `iterations`; what is paid is their sum, of which the counts at the top may
-//! leave out some.
+//! leave out some. A round that another model did (`advisor_message`, `fallback_message`)
+//! names it, and is paid at that one's price.
 
 use super::{Field, Item, List, Path, Slot};
 use crate::usage::answer::Told;
@@ -29,6 +30,7 @@ pub(in crate::usage) static MESSAGES: &[Path] = &[
     Path::at(&["usage", "output_tokens"], Field::Count(Slot::Output)),
     Path::at(&["usage", "iterations"], Field::List(List::Rounds)),
     Path::at(&["usage", "iterations", "*"], Field::Element(List::Rounds)),
+    Path::at(&["usage", "iterations", "*", "model"], Field::RoundModel),
     Path::at(
         &["usage", "iterations", "*", "input_tokens"],
         Field::Item(Item::INPUT),
