@@ -1,7 +1,7 @@
 //! Shapes after Anthropic's API reference.
 
 use super::{read, tokens, usage_of, used};
-use crate::usage::TokenKind::{CacheWrite, CacheWrite1h, CachedInput, Input, Output};
+use crate::usage::TokenKind::{CacheWrite, CacheWrite1h, CachedInput, Input, Output, Reasoning};
 use crate::usage::{Format, Framing, Unreadable};
 
 const MESSAGE: &str = r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude-sonnet-4-5",
@@ -95,6 +95,38 @@ fn cumulative_counts_only_grow() {
         let usage = usage_of(&Format::AnthropicMessages, Framing::Sse, &stream);
         assert_eq!(usage, Ok(used("claude-sonnet-4-5", &counts)), "{delta}");
     }
+}
+
+#[test]
+fn thinking_is_in_the_output() {
+    let message = MESSAGE.replace(
+        r#""output_tokens":503"#,
+        r#""output_tokens":503,"output_tokens_details":{"thinking_tokens":400}"#,
+    );
+    let counts = [
+        (Input, 2095),
+        (CacheWrite, 2051),
+        (CachedInput, 1024),
+        (Output, 103),
+        (Reasoning, 400),
+    ];
+    let usage = usage_of(&Format::AnthropicMessages, Framing::Json, &message);
+    assert_eq!(usage, Ok(used("claude-sonnet-4-5", &counts)));
+    let more = message.replace("400", "504");
+    let usage = usage_of(&Format::AnthropicMessages, Framing::Json, &more);
+    assert_eq!(usage, Err(Unreadable::Absurd), "a part above its whole");
+    let stream = STREAM.replace(
+        r#""output_tokens":89"#,
+        r#""output_tokens_details":{"thinking_tokens":80},"output_tokens":89"#,
+    );
+    let counts = [
+        (Input, 472),
+        (CachedInput, 100),
+        (Output, 9),
+        (Reasoning, 80),
+    ];
+    let usage = usage_of(&Format::AnthropicMessages, Framing::Sse, &stream);
+    assert_eq!(usage, Ok(used("claude-sonnet-4-5", &counts)));
 }
 
 #[test]
