@@ -61,6 +61,9 @@ pub enum Unreadable {
     /// Its content type is none that is read, or the edit has no place in this format.
     #[error("the body is of a kind that isn't read")]
     Unsupported,
+    /// Its tokens are of more than one model, and one price can't be that of all.
+    #[error("the body has tokens of more than one model")]
+    SeveralModels,
 }
 
 impl Unreadable {
@@ -74,6 +77,7 @@ impl Unreadable {
             Self::Ambiguous => "ambiguous",
             Self::Encoded => "encoded",
             Self::Unsupported => "unsupported",
+            Self::SeveralModels => "several_models",
         }
     }
 }

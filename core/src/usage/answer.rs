@@ -32,11 +32,43 @@ impl Number {
     }
 }
 
+/// Whose an answer's rounds were.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+enum RoundModel {
+    /// Not told: the answer's own.
+    #[default]
+    Untold,
+    One(ModelName),
+    /// Several, or one that is no name.
+    Mixed,
+}
+
+impl RoundModel {
+    fn of(value: Value<'_>) -> Self {
+        match value {
+            Value::Null => Self::Untold,
+            Value::Text(model) => ModelName::new(model).map_or(Self::Mixed, Self::One),
+            _ => Self::Mixed,
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        match (&*self, &other) {
+            (_, Self::Untold) => {}
+            (Self::Untold, _) => *self = other,
+            (Self::One(one), Self::One(other)) if one.is_version_of(other) => {}
+            _ => *self = Self::Mixed,
+        }
+    }
+}
+
 /// The numbers and the model that were told.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Told {
     numbers: [Number; Slot::COUNT],
     model: Option<ModelName>,
+    /// Of the rounds, if the answer took several.
+    rounds: RoundModel,
     /// Whether the output's count is more than a beginning, where a format has such.
     pub(super) is_final: bool,
 }
@@ -66,6 +98,15 @@ impl Told {
         self.model.as_ref()
     }
 
+    /// Whether some of the tokens are another model's than the one that was told.
+    pub(super) fn has_several_models(&self) -> bool {
+        match (&self.rounds, &self.model) {
+            (RoundModel::Untold, _) => false,
+            (RoundModel::One(one), Some(model)) => !one.is_version_of(model),
+            _ => true,
+        }
+    }
+
     fn get(&self, slot: Slot) -> Number {
         self.numbers.get(slot as usize).copied().unwrap_or_default()
     }
@@ -91,6 +132,9 @@ impl Told {
         if later.model.is_some() {
             self.model = later.model.take();
         }
+        if later.rounds != RoundModel::Untold {
+            self.rounds = std::mem::take(&mut later.rounds);
+        }
         self.is_final |= std::mem::take(&mut later.is_final);
     }
 }
@@ -115,6 +159,7 @@ pub(super) struct Answer {
     /// The list's element at hand.
     items: [Number; Item::COUNT],
     modality: Modality,
+    round: RoundModel,
     /// Whether the document at hand says that it is the last.
     is_last: bool,
     pub(super) is_ended: bool,
@@ -130,6 +175,7 @@ impl Answer {
             document: Told::default(),
             items: [Number::Nothing; Item::COUNT],
             modality: Modality::Other,
+            round: RoundModel::Untold,
             is_last: false,
             is_ended: false,
             text_bytes: 0,
@@ -183,6 +229,7 @@ impl Answer {
                 add(Slot::RoundsCacheWrite, cache_write);
                 add(Slot::RoundsCacheWrite1h, cache_write_1h);
                 add(Slot::RoundsOutput, output);
+                self.document.rounds.add(std::mem::take(&mut self.round));
             }
             (List::Prompt, Modality::Audio) => add(Slot::AudioInput, tokens),
             (List::Prompt, Modality::Image) => add(Slot::Image, tokens),
@@ -217,6 +264,10 @@ impl Answer {
                 self.modality = Modality::Other;
                 return;
             }
+            Field::RoundModel => {
+                self.round = RoundModel::Untold;
+                return;
+            }
             Field::Model => {
                 self.document.model = None;
                 return;
@@ -228,6 +279,9 @@ impl Answer {
             }
             Field::Element(_) | Field::Finish | Field::Text => return,
         };
+        if field == Field::List(List::Rounds) {
+            self.document.rounds = RoundModel::Untold;
+        }
         for slot in slots {
             self.document.set(*slot, Number::Nothing);
         }
@@ -274,6 +328,7 @@ impl Sink for Answer {
                     _ => Modality::Other,
                 };
             }
+            (Some(Field::RoundModel), _) => self.round = RoundModel::of(value),
             (Some(Field::Model), Value::Text(model)) => {
                 self.document.model = ModelName::new(model);
             }

@@ -153,6 +153,8 @@ pub(super) enum Field {
     Item(Item),
     /// What an element's count is of.
     Modality,
+    /// The name of the model that a round was of.
+    RoundModel,
     /// The model's name.
     Model,
     /// The name of the event.
@@ -178,6 +180,9 @@ pub(super) enum Slot {
     Image,
     ImageOutput,
     Total,
+    /// What a provider tells of its cache in a field of its own: at least so much of the input
+    /// was cached.
+    CacheHits,
     ToolInput,
     CachedAudio,
     CachedImage,
@@ -190,7 +195,7 @@ pub(super) enum Slot {
 }
 
 impl Slot {
-    pub(super) const COUNT: usize = 19;
+    pub(super) const COUNT: usize = 20;
 }
 
 /// A list of counts.

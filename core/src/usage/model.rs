@@ -19,10 +19,25 @@ impl ModelName {
         fits.then(|| Self(name.into()))
     }
 
+    /// Whether both are the same model, one of them perhaps with the date of its version
+    /// (`-20250929`, on Vertex AI `@20250929`).
+    pub(super) fn is_version_of(&self, other: &Self) -> bool {
+        undated(&self.0) == undated(&other.0)
+    }
+
     /// The name's text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+fn undated(name: &str) -> &str {
+    let split = name.rsplit_once(['-', '@']);
+    let is_date = |date: &str| date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit());
+    match split {
+        Some((undated, date)) if is_date(date) => undated,
+        _ => name,
     }
 }
 
@@ -68,6 +83,26 @@ mod tests {
         }
         for name in ["", "gpt 4o", "gpt-4\n", "modèle", &"m".repeat(129)] {
             assert_eq!(ModelName::new(name), None, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_version_is_named_by_its_date() {
+        let same = |one, other| {
+            let name = |name| ModelName::new(name).unwrap();
+            name(one).is_version_of(&name(other)) && name(other).is_version_of(&name(one))
+        };
+        for other in ["m-4-5", "m-4-5-20250929", "m-4-5@20250929"] {
+            assert!(same("m-4-5", other), "{other}");
+        }
+        for other in [
+            "m-4",
+            "m-4-6",
+            "m-4-5-fast",
+            "m-4-5-2025092",
+            "m-4-5-2025092x",
+        ] {
+            assert!(!same("m-4-5", other), "{other}");
         }
     }
 

@@ -132,6 +132,9 @@ impl UsageReader {
             // Nothing was read, or text has no tokens: the count is yet to come, or a blank.
             return Err(Unreadable::Missing);
         }
+        if told.has_several_models() {
+            return Err(Unreadable::SeveralModels);
+        }
         Ok(Usage {
             tokens,
             model: told.model().cloned(),

@@ -23,6 +23,7 @@ pub struct Asked {
     /// `None` if none is named, or one that is no [`ModelName`].
     pub model: Option<ModelName>,
     /// The limit on tokens of output, for each choice; the largest if there are several.
+    /// `None` if there is none, or a 0 that upstreams may read as none.
     pub output_tokens_max: Option<u64>,
     /// How many answers to make, to all prompts together; at least 1.
     pub choices: u64,
@@ -44,6 +45,15 @@ pub struct RequestFormat<'a> {
     pub output_limit: Option<OutputLimitField>,
 }
 
+impl RequestFormat<'_> {
+    /// Whether a limit of 0 is one. Anthropic's is ("Prompt caching": such a request fills the
+    /// cache). OpenAI refuses it, but to many that are compatible (llama.cpp's server in Python,
+    /// IBM's watsonx, whatever leaves out zeros on the way) it means no limit.
+    pub(super) const fn has_limit_of_nothing(&self) -> bool {
+        matches!(self.format, Format::AnthropicMessages)
+    }
+}
+
 impl<'a> From<&'a Format> for RequestFormat<'a> {
     fn from(format: &'a Format) -> Self {
         Self {
@@ -62,7 +72,9 @@ impl<'a> From<&'a Format> for RequestFormat<'a> {
 /// If it can't be relied on that the upstream reads the same.
 pub fn asked<'a>(format: impl Into<RequestFormat<'a>>, body: &[u8]) -> Result<Asked, Unreadable> {
     let body_bytes = body.len() as u64;
-    let body = read(format.into(), body)?;
+    let format = format.into();
+    let body = read(format, body)?;
+    let mut is_unlimited = false;
     let mut asked = Asked {
         model: body.model.clone(),
         output_tokens_max: None,
@@ -74,7 +86,9 @@ pub fn asked<'a>(format: impl Into<RequestFormat<'a>>, body: &[u8]) -> Result<As
     for (field, found) in body.told() {
         match field {
             Field::OutputMax => {
-                asked.output_tokens_max = asked.output_tokens_max.max(found.count()?);
+                let limit = found.count()?;
+                is_unlimited |= limit == Some(0) && !format.has_limit_of_nothing();
+                asked.output_tokens_max = asked.output_tokens_max.max(limit);
             }
             Field::Choices => asked.choices = asked.choices.max(found.count()?.unwrap_or(1)),
             Field::Stream => asked.is_stream = found.flag()?,
@@ -83,6 +97,9 @@ pub fn asked<'a>(format: impl Into<RequestFormat<'a>>, body: &[u8]) -> Result<As
             Field::Options | Field::Config => found.object()?,
             Field::Prompts | Field::Prompt => {}
         }
+    }
+    if is_unlimited {
+        asked.output_tokens_max = None;
     }
     asked.choices = asked.choices.saturating_mul(body.prompts.answered());
     Ok(asked)

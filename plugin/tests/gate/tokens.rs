@@ -75,6 +75,42 @@ fn a_limit_that_the_upstream_does_not_know_is_none() {
 }
 
 #[test]
+fn a_limit_of_nothing_is_reserved_for_as_none() {
+    let sent_of = |field: Option<&str>, limits: serde_json::Value| {
+        let mut rules = chat();
+        if let Some(field) = field {
+            rules[0]["tokens"]["output_limit_field"] = json!(field);
+        }
+        let mut world = world(10_000, READS, rules);
+        let mut body = json!({ "model": "small" });
+        body.as_object_mut()
+            .unwrap()
+            .extend(limits.as_object().unwrap().clone());
+        let bytes = i64::try_from(body.to_string().len()).unwrap();
+        let id = ask(&mut world, &body);
+        let held = world.shared.cell().counters.held().get();
+        assert_eq!(held, bytes + 50 * 2, "{body}");
+        let sent: serde_json::Value = serde_json::from_str(&world.workers[0].body(id)).unwrap();
+        sent
+    };
+    let sent = sent_of(None, json!({ "max_tokens": 0 }));
+    assert_eq!(sent["max_tokens"], 50);
+    let sent = sent_of(
+        None,
+        json!({ "max_tokens": 0, "max_completion_tokens": null }),
+    );
+    assert_eq!(sent["max_tokens"], 50);
+    let sent = sent_of(None, json!({ "max_tokens": 7, "max_completion_tokens": 0 }));
+    assert_eq!(sent["max_completion_tokens"], 50);
+    let limits = json!({ "max_tokens": 0, "max_completion_tokens": 1 });
+    let sent = sent_of(Some("max_tokens"), limits);
+    assert_eq!(
+        (&sent["max_tokens"], &sent["max_completion_tokens"]),
+        (&json!(50), &json!(1))
+    );
+}
+
+#[test]
 fn a_rule_by_model_without_tokens_reads_nothing_else_of_a_body() {
     let rules = json!([
         { "id": "large", "path": { "exact": "/chat" }, "match": { "model": "large" }, "price": 5 },

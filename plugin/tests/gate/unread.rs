@@ -119,6 +119,29 @@ fn a_meter_that_costs_nothing_is_not_missed() {
 }
 
 #[test]
+fn an_answer_of_several_models_costs_its_estimate() {
+    let mut rules = chat();
+    rules[0]["tokens"]["format"] = json!("anthropic_messages");
+    let mut world = world(100_000, READS, rules);
+    let body = json!({ "model": "small", "max_tokens": 20 });
+    let estimate = (body.to_string().len() + 20 * 2).to_string();
+    let id = ask(&mut world, &body);
+    let advised = r#"{"model":"small","usage":{"input_tokens":5,"output_tokens":3,"iterations":[
+        {"type":"message","input_tokens":5,"output_tokens":3},
+        {"type":"advisor_message","model":"large","input_tokens":9,"output_tokens":1}]}}"#;
+    answer(&mut world, id, "application/json", &[advised]);
+    world.workers[0].finish(id);
+    let log = world.workers[0].access_log(id);
+    assert_eq!(
+        (&log["settled_by"], &log["cost"]),
+        (&json!("estimate"), &json!(estimate))
+    );
+    assert_eq!(log_of(&world, "several_models"), 1);
+    world.pass(3_000);
+    assert_eq!(world.workers[0].count(Metric::UsageUnreadable), 1);
+}
+
+#[test]
 fn each_reason_is_logged_once_a_rule() {
     let mut world = world(100_000, READS, chat());
     let bad = |world: &mut World, body: &str| {

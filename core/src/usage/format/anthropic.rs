@@ -1,12 +1,14 @@
 //! Anthropic's answers.
 //!
 //! Sources: Anthropic API reference, "Messages"; "Streaming messages"; "Prompt caching",
-//! "Compaction". Input, cache reads and cache writes are counted apart; of the
-//! writes, `cache_creation` tells which are kept for an hour. A stream tells the
-//! input in `message_start`, with a beginning of the output, and the rest in
-//! `message_delta`, whose counts are cumulative. An answer that took several rounds counts
-//! them in `iterations`; what is paid is their sum, of which the counts at the top may
-//! leave out some.
+//! "Compaction"; "Advisor tool"; "Refusals and fallback". Input, cache reads and cache writes
+//! are counted apart; of the writes, `cache_creation` tells which are kept for an hour, and of
+//! the output `output_tokens_details` what was thought ("Thinking"). A stream tells the input
+//! in `message_start`, with a beginning of the output, and the rest in `message_delta`, whose
+//! counts are cumulative. An answer that took several rounds counts them in `iterations`; what
+//! is paid is their sum, of which the counts at the top may leave out some. A round that
+//! another model did (`advisor_message`, `fallback_message`) names it, and is paid at that
+//! one's price.
 
 use super::{Field, Item, List, Path, Slot};
 use crate::usage::answer::Told;
@@ -27,8 +29,13 @@ pub(in crate::usage) static MESSAGES: &[Path] = &[
         Field::Count(Slot::CacheWrite1h),
     ),
     Path::at(&["usage", "output_tokens"], Field::Count(Slot::Output)),
+    Path::at(
+        &["usage", "output_tokens_details", "thinking_tokens"],
+        Field::Count(Slot::Reasoning),
+    ),
     Path::at(&["usage", "iterations"], Field::List(List::Rounds)),
     Path::at(&["usage", "iterations", "*"], Field::Element(List::Rounds)),
+    Path::at(&["usage", "iterations", "*", "model"], Field::RoundModel),
     Path::at(
         &["usage", "iterations", "*", "input_tokens"],
         Field::Item(Item::INPUT),
@@ -104,12 +111,14 @@ pub(super) fn counts(told: &Told) -> Result<TokenCounts, Unreadable> {
     let written = most(Slot::CacheWrite, Slot::RoundsCacheWrite)?;
     let for_an_hour = most(Slot::CacheWrite1h, Slot::RoundsCacheWrite1h)?;
     let output = most(Slot::Output, Slot::RoundsOutput)?;
-    let written = written.checked_sub(for_an_hour);
+    let thought = told.count(Slot::Reasoning)?;
+    let part = |whole: u64, part| whole.checked_sub(part).ok_or(Unreadable::Absurd);
     Ok(TokenCounts::from_iter([
         (TokenKind::Input, input),
         (TokenKind::CachedInput, cached),
-        (TokenKind::CacheWrite, written.ok_or(Unreadable::Absurd)?),
+        (TokenKind::CacheWrite, part(written, for_an_hour)?),
         (TokenKind::CacheWrite1h, for_an_hour),
-        (TokenKind::Output, output),
+        (TokenKind::Output, part(output, thought)?),
+        (TokenKind::Reasoning, thought),
     ]))
 }

@@ -7,6 +7,9 @@
 //! `audio_tokens` and `image_tokens` in the completion's. A stream tells its usage once: in a last chunk without choices, if asked
 //! to by `stream_options.include_usage`, or in the event that ends the response.
 //!
+//! DeepSeek's reference ("Create chat completion") counts what its cache had in
+//! `prompt_cache_hit_tokens`, in the prompt's tokens too.
+//!
 //! xAI's documentation ("Consumption and rate limits") counts reasoning beside the
 //! completion and in the total only; the total shows which way a provider counts.
 
@@ -21,6 +24,10 @@ pub(in crate::usage) static CHAT: &[Path] = &[
     Path::at(
         &["usage", "prompt_tokens_details", "cached_tokens"],
         Field::Count(Slot::CachedInput),
+    ),
+    Path::at(
+        &["usage", "prompt_cache_hit_tokens"],
+        Field::Count(Slot::CacheHits),
     ),
     Path::at(
         &["usage", "prompt_tokens_details", "cache_write_tokens"],
@@ -199,7 +206,8 @@ pub(in crate::usage) fn ends_response(event: &str) -> bool {
 pub(super) fn counts(told: &Told) -> Result<TokenCounts, Unreadable> {
     let input = told.count(Slot::Input)?;
     let output = told.count(Slot::Output)?;
-    let cached = told.count(Slot::CachedInput)?;
+    let hits = told.count(Slot::CacheHits)?;
+    let cached = told.count(Slot::CachedInput)?.max(hits);
     let written = told.count(Slot::CacheWrite)?;
     let audio = told.count(Slot::AudioInput)?;
     let image = told.count(Slot::Image)?;

@@ -25,7 +25,7 @@ pub fn with_usage(body: &[u8]) -> Result<Vec<u8>, Unreadable> {
 }
 
 /// The body with a limit on its output of at most so many tokens: larger limits are
-/// lowered, and where there is none it is inserted, under the name that was chosen, or that
+/// lowered, a 0 that upstreams may read as no limit is replaced, and where there is none it is inserted, under the name that was chosen, or that
 /// the format's documentation gives it today (`max_completion_tokens` of OpenAI's chat).
 ///
 /// # Errors
@@ -46,7 +46,8 @@ pub fn with_output_max<'a>(
         match found.count()? {
             Some(limit) => {
                 has_limit = true;
-                if limit > max {
+                let is_none = limit == 0 && !form.has_limit_of_nothing();
+                if limit > max || is_none {
                     edits.push(found.replaced_by(&text));
                 }
             }

@@ -1,7 +1,7 @@
 //! Shapes after Anthropic's API reference.
 
 use super::{read, tokens, usage_of, used};
-use crate::usage::TokenKind::{CacheWrite, CacheWrite1h, CachedInput, Input, Output};
+use crate::usage::TokenKind::{CacheWrite, CacheWrite1h, CachedInput, Input, Output, Reasoning};
 use crate::usage::{Format, Framing, Unreadable};
 
 const MESSAGE: &str = r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude-sonnet-4-5",
@@ -98,6 +98,38 @@ fn cumulative_counts_only_grow() {
 }
 
 #[test]
+fn thinking_is_in_the_output() {
+    let message = MESSAGE.replace(
+        r#""output_tokens":503"#,
+        r#""output_tokens":503,"output_tokens_details":{"thinking_tokens":400}"#,
+    );
+    let counts = [
+        (Input, 2095),
+        (CacheWrite, 2051),
+        (CachedInput, 1024),
+        (Output, 103),
+        (Reasoning, 400),
+    ];
+    let usage = usage_of(&Format::AnthropicMessages, Framing::Json, &message);
+    assert_eq!(usage, Ok(used("claude-sonnet-4-5", &counts)));
+    let more = message.replace("400", "504");
+    let usage = usage_of(&Format::AnthropicMessages, Framing::Json, &more);
+    assert_eq!(usage, Err(Unreadable::Absurd), "a part above its whole");
+    let stream = STREAM.replace(
+        r#""output_tokens":89"#,
+        r#""output_tokens_details":{"thinking_tokens":80},"output_tokens":89"#,
+    );
+    let counts = [
+        (Input, 472),
+        (CachedInput, 100),
+        (Output, 9),
+        (Reasoning, 80),
+    ];
+    let usage = usage_of(&Format::AnthropicMessages, Framing::Sse, &stream);
+    assert_eq!(usage, Ok(used("claude-sonnet-4-5", &counts)));
+}
+
+#[test]
 fn all_rounds_of_an_answer_count() {
     let body = r#"{"model":"m","usage":{"input_tokens":23000,"output_tokens":1000,
         "iterations":[
@@ -112,6 +144,73 @@ fn all_rounds_of_an_answer_count() {
     );
     let usage = usage_of(&Format::AnthropicMessages, Framing::Json, &twice);
     assert_eq!(usage, Ok(used("m", &counts)), "the last of equal keys wins");
+}
+
+/// After the documentation of the advisor tool: its rounds are not in the counts at the top.
+const ADVISED: &str = r#"{"model":"claude-sonnet-5-20260901","usage":{"input_tokens":412,"output_tokens":531,
+    "iterations":[
+        {"type":"message","input_tokens":412,"output_tokens":89},
+        {"type":"advisor_message","model":"claude-opus-5","input_tokens":823,"output_tokens":1612},
+        {"type":"message","model":"claude-sonnet-5","input_tokens":1348,"output_tokens":442}]}}"#;
+
+#[test]
+fn rounds_of_another_model_have_no_one_price() {
+    let (usage, seen) = read(&Format::AnthropicMessages, Framing::Json, ADVISED);
+    assert_eq!(usage, Err(Unreadable::SeveralModels));
+    let counts = [(Input, 412 + 823 + 1348), (Output, 89 + 1612 + 442)];
+    assert_eq!(seen.tokens, Some(tokens(&counts)), "what it told is seen");
+    for (model, one) in [
+        ("claude-opus-5", false),
+        ("claude-sonnet-5-20260901", true),
+        ("claude-sonnet-5", true),
+        ("claude sonnet", false),
+    ] {
+        let body = ADVISED.replace("claude-opus-5", model);
+        let usage = usage_of(&Format::AnthropicMessages, Framing::Json, &body);
+        let expected = match one {
+            true => Ok(used("claude-sonnet-5-20260901", &counts)),
+            false => Err(Unreadable::SeveralModels),
+        };
+        assert_eq!(usage, expected, "{model}");
+    }
+    let nobody = ADVISED.replace(r#""model":"claude-sonnet-5-20260901","#, "");
+    let usage = usage_of(&Format::AnthropicMessages, Framing::Json, &nobody);
+    assert_eq!(
+        usage,
+        Err(Unreadable::SeveralModels),
+        "whose it is isn't told"
+    );
+    let null = ADVISED.replace(r#""claude-opus-5""#, "null");
+    let usage = usage_of(&Format::AnthropicMessages, Framing::Json, &null);
+    assert_eq!(usage, Ok(used("claude-sonnet-5-20260901", &counts)));
+    let twice = ADVISED.replace(
+        r#""iterations":["#,
+        r#""iterations":[{"model":"x","input_tokens":9}],"iterations":["#,
+    );
+    let fine = twice.replace("claude-opus-5", "claude-sonnet-5");
+    let usage = usage_of(&Format::AnthropicMessages, Framing::Json, &fine);
+    assert_eq!(
+        usage,
+        Ok(used("claude-sonnet-5-20260901", &counts)),
+        "the last wins"
+    );
+}
+
+#[test]
+fn a_streamed_answer_of_several_models_has_no_one_price() {
+    let told = r#""usage":{"output_tokens":89}"#;
+    let rounds = r#""usage":{"output_tokens":89,"iterations":[
+        {"type":"message","model":"claude-fable-5","input_tokens":408,"output_tokens":0},
+        {"type":"fallback_message","model":"claude-sonnet-4-5","input_tokens":472,"output_tokens":89}]}"#;
+    let stream = STREAM.replace(told, &rounds.replace('\n', ""));
+    assert_ne!(stream, STREAM);
+    let (usage, seen) = read(&Format::AnthropicMessages, Framing::Sse, &stream);
+    assert_eq!(usage, Err(Unreadable::SeveralModels));
+    assert!(seen.is_ended);
+    let stream = stream.replace("claude-fable-5", "claude-sonnet-4-5");
+    let usage = usage_of(&Format::AnthropicMessages, Framing::Sse, &stream);
+    let counts = [(Input, 880), (CachedInput, 100), (Output, 89)];
+    assert_eq!(usage, Ok(used("claude-sonnet-4-5", &counts)));
 }
 
 #[test]

@@ -194,6 +194,44 @@ fn images_are_kinds_of_their_own() {
     assert_eq!(usage, Err(Unreadable::Absurd));
 }
 
+/// After DeepSeek's API reference, "Create chat completion": the hits are in the prompt's tokens.
+#[test]
+fn hits_of_deepseeks_cache_are_cached_input() {
+    const ANSWER: &str = r#"{"id":"930c60df","object":"chat.completion","created":1705651092,"model":"deepseek-v4-pro",
+      "choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","reasoning_content":"Hm.","content":"Hello!"}}],
+      "usage":{"prompt_tokens":102056,"completion_tokens":252,"total_tokens":102308,DETAILS
+        "prompt_cache_hit_tokens":94464,"prompt_cache_miss_tokens":7592,
+        "completion_tokens_details":{"reasoning_tokens":44}}}"#;
+    let counts = [
+        (Input, 7592),
+        (CachedInput, 94464),
+        (Output, 208),
+        (Reasoning, 44),
+    ];
+    for details in [
+        "",
+        r#""prompt_tokens_details":{"cached_tokens":94464},"#,
+        r#""prompt_tokens_details":{"cached_tokens":0},"#,
+        r#""prompt_tokens_details":null,"#,
+    ] {
+        let whole = ANSWER.replace("DETAILS", details);
+        let usage = usage_of(&Format::OpenAiChat, Framing::Json, &whole);
+        assert_eq!(usage, Ok(used("deepseek-v4-pro", &counts)), "{details}");
+    }
+    let event = ANSWER.replace("DETAILS", "").replace('\n', "");
+    let stream = format!("data: {event}\n\ndata: [DONE]\n\n");
+    let usage = usage_of(&Format::OpenAiChat, Framing::Sse, &stream);
+    assert_eq!(usage, Ok(used("deepseek-v4-pro", &counts)));
+    let usage = chat(
+        r#"{"prompt_tokens":9,"completion_tokens":1,"prompt_cache_hit_tokens":2,
+            "prompt_tokens_details":{"cached_tokens":5}}"#,
+    );
+    let counts = [(Input, 4), (CachedInput, 5), (Output, 1)];
+    assert_eq!(usage, Ok(used("m", &counts)), "the larger, not the sum");
+    let usage = chat(r#"{"prompt_tokens":9,"completion_tokens":1,"prompt_cache_hit_tokens":10}"#);
+    assert_eq!(usage, Err(Unreadable::Absurd));
+}
+
 /// xAI's way, and Google's behind an interface like OpenAI's.
 #[test]
 fn reasoning_beside_the_completion_shows_in_the_total() {

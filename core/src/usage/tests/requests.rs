@@ -357,6 +357,106 @@ fn only_the_limit_that_the_upstream_obeys_is_one() {
     assert_eq!(of(&chat, MaxTokens, odd).0, Err(Unreadable::Ambiguous));
 }
 
+/// Some compatible upstreams read it as none, llama.cpp's among them.
+#[test]
+fn a_limit_of_nothing_is_no_limit() {
+    let (chat, pointers) = (&Format::OpenAiChat, &pointers());
+    for (format, field, body, edited) in [
+        (chat, None, r#"{"max_tokens":0}"#, r#"{"max_tokens":99}"#),
+        (
+            chat,
+            None,
+            r#"{"max_tokens":0,"max_completion_tokens":0}"#,
+            r#"{"max_tokens":99,"max_completion_tokens":99}"#,
+        ),
+        (
+            chat,
+            None,
+            r#"{"max_tokens":0,"max_completion_tokens":null}"#,
+            r#"{"max_tokens":99,"max_completion_tokens":null}"#,
+        ),
+        (
+            chat,
+            None,
+            r#"{"max_completion_tokens":0,"max_tokens":5}"#,
+            r#"{"max_completion_tokens":99,"max_tokens":5}"#,
+        ),
+        (
+            chat,
+            None,
+            r#"{"max_completion_tokens":700,"max_tokens":0}"#,
+            r#"{"max_completion_tokens":99,"max_tokens":99}"#,
+        ),
+        (
+            chat,
+            Some(MaxTokens),
+            r#"{"max_completion_tokens":5,"max_tokens":0}"#,
+            r#"{"max_completion_tokens":5,"max_tokens":99}"#,
+        ),
+        (
+            chat,
+            Some(MaxCompletionTokens),
+            r#"{"max_tokens":0}"#,
+            r#"{"max_completion_tokens":99,"max_tokens":0}"#,
+        ),
+        (
+            pointers,
+            None,
+            r#"{"max_output_tokens":0}"#,
+            r#"{"max_output_tokens":99}"#,
+        ),
+        (
+            pointers,
+            Some(MaxOutputTokens),
+            r#"{"max_output_tokens":0,"max_tokens":7}"#,
+            r#"{"max_output_tokens":99,"max_tokens":7}"#,
+        ),
+        (
+            &Format::OpenAiResponses,
+            None,
+            r#"{"max_output_tokens":0}"#,
+            r#"{"max_output_tokens":99}"#,
+        ),
+        (
+            &Format::Gemini,
+            None,
+            r#"{"generationConfig":{"maxOutputTokens":0}}"#,
+            r#"{"generationConfig":{"maxOutputTokens":99}}"#,
+        ),
+    ] {
+        let form = RequestFormat {
+            format,
+            output_limit: field,
+        };
+        let limit = asked(form, body.as_bytes()).map(|asked| asked.output_tokens_max);
+        assert_eq!(limit, Ok(None), "{body}");
+        let read = text(with_output_max(form, body.as_bytes(), 99));
+        assert_eq!(read, Ok(edited.to_owned()), "{body}");
+    }
+    // The limit that the upstream does not obey says nothing.
+    let form = RequestFormat {
+        format: chat,
+        output_limit: Some(MaxTokens),
+    };
+    let body = r#"{"max_completion_tokens":0,"max_tokens":5}"#;
+    let limit = asked(form, body.as_bytes()).map(|asked| asked.output_tokens_max);
+    assert_eq!(limit, Ok(Some(5)));
+    assert_eq!(
+        text(with_output_max(form, body.as_bytes(), 99)),
+        Ok(body.into())
+    );
+}
+
+/// Anthropic's "Prompt caching": such a request fills the cache and gets no text.
+#[test]
+fn anthropics_limit_of_nothing_is_one() {
+    let body = r#"{"max_tokens":0}"#;
+    let limit = asked(&Format::AnthropicMessages, body.as_bytes()).unwrap();
+    assert_eq!(limit.output_tokens_max, Some(0));
+    let read = with_output_max(&Format::AnthropicMessages, body.as_bytes(), 99);
+    assert_eq!(text(read), Ok(body.into()));
+}
+
 #[test]
 fn a_body_whose_model_alone_is_asked_for_may_say_anything_else() {
     for (body, model) in [
