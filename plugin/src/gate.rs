@@ -25,6 +25,7 @@ use crate::credential::Credential;
 use crate::host::{Host, Level};
 use crate::metrics::{Counts, Metric};
 use crate::request::book::Share;
+use crate::request::crossing::WATCHED_MAX;
 use crate::request::drip::Drips;
 use crate::request::{Stage, line::Line};
 use crate::root::bucket::Bucket;
@@ -74,6 +75,8 @@ pub struct Gate {
     pub(crate) cut: Vec<u32>,
     /// What was amiss, by rule and kind: the log has each once.
     pub(crate) faults_told: BTreeSet<(Box<str>, &'static str)>,
+    /// How many more requests that it charges are watched for other filters' marks.
+    pub(crate) charges_to_watch: u32,
     pub(crate) calls: Calls,
     pub(crate) watch: Watch,
     pub(crate) counts: Counts,
@@ -125,6 +128,7 @@ impl Gate {
             cut: Vec::new(),
             usage: Usage::new(limits.usage_rows_max),
             faults_told: BTreeSet::new(),
+            charges_to_watch: WATCHED_MAX,
             calls: Calls::default(),
             watch: Watch::default(),
             counts: Counts::default(),

@@ -3,7 +3,8 @@
 //! Host calls of a paid request, each 1 to 3 µs: the request's header map, the clock, the
 //! cell and its compare-and-set; then the response's status and two headers; then, when the
 //! stream is over, the cell and its compare-and-set again, and the access log's fields. A
-//! price that is always charged settles when it reserves, so its second pair falls away.
+//! price that is always charged settles when it reserves, so its second pair falls away. The first
+//! few of a worker make two more (`crossing`).
 //! Nothing on this path depends on how many customers or rules there are.
 
 pub(crate) mod access_log;
@@ -12,6 +13,7 @@ mod belief;
 pub(crate) mod body;
 pub(crate) mod book;
 mod burn;
+pub(crate) mod crossing;
 pub(crate) mod drip;
 pub(crate) mod held;
 pub(crate) mod identify;
@@ -242,10 +244,6 @@ impl Verdict {
     }
 }
 
-/// The filter state by which a filter tells others that a request is decided; no client can set it.
-/// No `log_as` can be this.
-const DECIDED: &str = "creditgate_decided";
-
 impl Gate {
     /// Decides a request, or holds it.
     pub fn on_request_headers(&mut self, host: &dyn Host, id: u32, is_end: bool) -> Action {
@@ -307,20 +305,18 @@ impl Gate {
         verdict: Verdict,
         client: &identify::Client,
     ) -> Action {
+        self.leave_mark(host, &verdict);
         match verdict {
             Verdict::Pass => {
                 self.count(Metric::Passed);
-                self.leave_mark(host);
                 Action::Continue
             }
             Verdict::Admit(admitted) => {
                 self.count(Metric::Admitted);
-                self.leave_mark(host);
                 self.requests.insert(id, Stage::Admitted(admitted));
                 Action::Continue
             }
             Verdict::Shadow(shadowed) => {
-                self.leave_mark(host);
                 self.shadow(id, shadowed);
                 Action::Continue
             }
@@ -345,18 +341,6 @@ impl Gate {
                 self.requests.insert(id, Stage::Reading(Box::new(reading)));
                 Action::Pause
             }
-        }
-    }
-
-    /// Whether a filter that the request has crossed before has decided it.
-    fn is_decided_elsewhere(&self, host: &dyn Host) -> bool {
-        self.config.charged_once && host.property(&[DECIDED]).is_some()
-    }
-
-    /// Tells filters that come later that the request is decided.
-    pub(crate) fn leave_mark(&self, host: &dyn Host) {
-        if self.config.charged_once {
-            host.set_filter_state(DECIDED, b"1");
         }
     }
 

@@ -1,9 +1,9 @@
 //! What lies in shared data, where every worker of the process sees it.
 //!
 //! Keys can be neither listed nor deleted, so they are few and fixed: `i` the instance's id,
-//! `l` the leader's record, `g` the gateway configuration, `n` the list of filters, `c0`, `c1`, … the cells. A cell is
-//! found by probing from its account's hash. Since keys never vanish, the first absent one
-//! ends the search.
+//! `l` the leader's record, `g` the gateway configuration, `n` the list of filters, `x` that
+//! requests are charged by several of them, `c0`, `c1`, … the cells. A cell is found by probing
+//! from its account's hash. Since keys never vanish, the first absent one ends the search.
 
 use creditgate_core::cell::Cell;
 use creditgate_core::id::{AccountId, InstanceId};
@@ -18,6 +18,8 @@ pub(crate) const CONFIG_KEY: &str = "g";
 pub(crate) const LEADER_KEY: &str = "l";
 /// The key of the list of the process's filters.
 pub(crate) const NEIGHBOURS_KEY: &str = "n";
+/// The key that says that the log has it that requests are charged by several filters.
+pub(crate) const CROSSED_KEY: &str = "x";
 const INSTANCE_KEY: &str = "i";
 
 /// How many places an account's cell may be at.

@@ -341,7 +341,7 @@ impl Gate {
                 Verdict::Pass | Verdict::Admit(_) | Verdict::Shadow(_)
             )
         {
-            self.leave_mark(host);
+            self.leave_mark(host, &verdict);
             if held.buffered.bytes > 0 && !held.buffered.is_whole {
                 self.drips.begin(id);
             }

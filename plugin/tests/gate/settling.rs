@@ -138,10 +138,14 @@ fn a_rule_that_always_charges_does_so_in_one_step() {
 #[test]
 fn a_paid_request_makes_ten_host_calls() {
     let mut world = World::new(1, 100);
+    // The first few are also asked whether another filter has charged them.
+    for _ in 0..16 {
+        world.get_and_end(0, "/one", 200);
+    }
+    let all = |world: &World| world.shared.host_calls.get() + world.shared.mark_calls.get();
+    let before = all(&world);
     world.get_and_end(0, "/one", 200);
-    let before = world.shared.host_calls.get();
-    world.get_and_end(0, "/one", 200);
-    assert_eq!(world.shared.host_calls.get() - before, 10);
+    assert_eq!(all(&world) - before, 10);
 }
 
 #[test]

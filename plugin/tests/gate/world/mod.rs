@@ -5,7 +5,7 @@ mod host;
 mod plane;
 mod worker;
 
-pub(crate) use host::AGAIN;
+pub(crate) use host::{AGAIN, MARK};
 pub(crate) use plane::{Account, Plane, account};
 pub(crate) use worker::{Fate, Worker};
 
@@ -28,7 +28,10 @@ pub(crate) struct Shared {
     pub(crate) lost_races: Cell<u32>,
     /// The proxy takes all that comes of an answer, however much it holds.
     pub(crate) never_throttles: Cell<bool>,
+    /// Calls to the host, those aside that are of marks.
     pub(crate) host_calls: Cell<u64>,
+    /// Marks of other filters that were looked for, and own ones that were left.
+    pub(crate) mark_calls: Cell<u64>,
 }
 
 impl Shared {
