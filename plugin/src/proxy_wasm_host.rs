@@ -8,6 +8,8 @@
 
 #![expect(unsafe_code, reason = "host calls are foreign functions")]
 
+mod imports;
+
 use std::cell::Cell;
 use std::time::Duration;
 
@@ -17,9 +19,15 @@ use crate::host::{Call, CallAnswer, Expect, Host, Level, Lost, NotSent, Reply, S
 use crate::metrics::Metric;
 use crate::pairs::Pairs;
 use crate::throttle;
-
-type Status = u32;
-const OK: Status = 0;
+use imports::{
+    OK, Status, clock_time_get, proxy_close_stream, proxy_continue_stream, proxy_define_metric,
+    proxy_dequeue_shared_queue, proxy_enqueue_shared_queue, proxy_get_buffer_bytes,
+    proxy_get_header_map_pairs, proxy_get_header_map_value, proxy_get_property,
+    proxy_get_shared_data, proxy_increment_metric, proxy_log, proxy_register_shared_queue,
+    proxy_remove_header_map_value, proxy_replace_header_map_value, proxy_send_local_response,
+    proxy_set_buffer_bytes, proxy_set_effective_context, proxy_set_property, proxy_set_shared_data,
+    proxy_set_tick_period_milliseconds, random_get,
+};
 
 const MAP_REQUEST_HEADERS: u32 = 0;
 const MAP_RESPONSE_HEADERS: u32 = 2;
@@ -38,92 +46,6 @@ const CAS_OF_ABSENT: u32 = u32::MAX;
 const NANOSECONDS_PER_MS: u64 = 1_000_000;
 /// Answers longer than this are not read.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
-
-#[link(wasm_import_module = "env")]
-unsafe extern "C" {
-    fn proxy_log(level: u32, text: *const u8, length: usize) -> Status;
-    fn proxy_set_tick_period_milliseconds(period: u32) -> Status;
-    fn proxy_get_shared_data(
-        key: *const u8,
-        key_length: usize,
-        value: *mut *mut u8,
-        length: *mut usize,
-        cas: *mut u32,
-    ) -> Status;
-    fn proxy_set_shared_data(
-        key: *const u8,
-        key_length: usize,
-        value: *const u8,
-        length: usize,
-        cas: u32,
-    ) -> Status;
-    fn proxy_register_shared_queue(name: *const u8, length: usize, queue: *mut u32) -> Status;
-    fn proxy_enqueue_shared_queue(queue: u32, value: *const u8, length: usize) -> Status;
-    fn proxy_dequeue_shared_queue(queue: u32, value: *mut *mut u8, length: *mut usize) -> Status;
-    fn proxy_get_header_map_pairs(map: u32, block: *mut *mut u8, length: *mut usize) -> Status;
-    fn proxy_get_header_map_value(
-        map: u32,
-        name: *const u8,
-        name_length: usize,
-        value: *mut *mut u8,
-        length: *mut usize,
-    ) -> Status;
-    fn proxy_replace_header_map_value(
-        map: u32,
-        name: *const u8,
-        name_length: usize,
-        value: *const u8,
-        length: usize,
-    ) -> Status;
-    fn proxy_remove_header_map_value(map: u32, name: *const u8, name_length: usize) -> Status;
-    fn proxy_get_property(
-        path: *const u8,
-        path_length: usize,
-        value: *mut *mut u8,
-        length: *mut usize,
-    ) -> Status;
-    fn proxy_set_property(
-        path: *const u8,
-        path_length: usize,
-        value: *const u8,
-        length: usize,
-    ) -> Status;
-    fn proxy_get_buffer_bytes(
-        buffer: u32,
-        start: usize,
-        most: usize,
-        bytes: *mut *mut u8,
-        length: *mut usize,
-    ) -> Status;
-    fn proxy_set_buffer_bytes(
-        buffer: u32,
-        start: usize,
-        replaced: usize,
-        bytes: *const u8,
-        length: usize,
-    ) -> Status;
-    fn proxy_continue_stream(stream: u32) -> Status;
-    fn proxy_close_stream(stream: u32) -> Status;
-    fn proxy_send_local_response(
-        status: u32,
-        details: *const u8,
-        details_length: usize,
-        body: *const u8,
-        body_length: usize,
-        headers: *const u8,
-        headers_length: usize,
-        grpc_status: i32,
-    ) -> Status;
-    fn proxy_set_effective_context(context: u32) -> Status;
-    fn proxy_define_metric(kind: u32, name: *const u8, length: usize, metric: *mut u32) -> Status;
-    fn proxy_increment_metric(metric: u32, by: i64) -> Status;
-}
-
-#[link(wasm_import_module = "wasi_snapshot_preview1")]
-unsafe extern "C" {
-    fn clock_time_get(clock: u32, precision: u64, nanoseconds: *mut u64) -> u32;
-    fn random_get(bytes: *mut u8, length: usize) -> u32;
-}
 
 /// The host of one root context.
 #[derive(Debug)]
