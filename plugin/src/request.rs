@@ -13,6 +13,7 @@ mod belief;
 pub(crate) mod body;
 pub(crate) mod book;
 mod burn;
+mod by_lease;
 pub(crate) mod crossing;
 pub(crate) mod drip;
 pub(crate) mod held;

@@ -14,6 +14,7 @@ use creditgate_core::lease::LeaseNumber;
 use creditgate_core::rate_card::Promise;
 
 use super::Admitted;
+use super::by_lease::ByLease;
 use super::settle::Due;
 use crate::gate::Gate;
 use crate::host::Host;
@@ -44,7 +45,7 @@ pub(crate) struct Booked {
     /// It reserved more than once.
     is_split: bool,
     /// What was booked under each lease, if not all under the first.
-    pub(crate) shares: Vec<(LeaseNumber, Amount)>,
+    pub(crate) shares: ByLease,
 }
 
 impl Booked {
@@ -53,12 +54,8 @@ impl Booked {
         self.waived = self.waived.saturating_add(waived);
         self.amount = self.amount.saturating_add(amount);
         self.is_gone = false;
-        if !self.is_split {
-            return;
-        }
-        match self.shares.last_mut() {
-            Some((last, sum)) if *last == share.lease => *sum = sum.saturating_add(amount),
-            _ => self.shares.push((share.lease, amount)),
+        if self.is_split {
+            self.shares.add(share.lease, amount);
         }
     }
 }

@@ -13,6 +13,7 @@ use creditgate_core::rate_card::{Measures, PRICE_MAX};
 use creditgate_core::usage::EventEnd;
 
 use super::Admitted;
+use super::by_lease::ByLease;
 use super::line::Place;
 use super::refusal::Refusal;
 use crate::gate::Gate;
@@ -28,7 +29,7 @@ const PARTS_MAX: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Burning {
     /// What was reserved as it went, by lease.
-    parts: Vec<(LeaseNumber, Amount)>,
+    parts: ByLease,
     /// All that is set aside for it.
     pub(super) reserved: Amount,
     /// What is reserved ahead.
@@ -152,15 +153,11 @@ impl Burning {
 
     fn add(&mut self, lease: LeaseNumber, amount: Amount) {
         self.reserved = self.reserved.saturating_add(amount);
-        match self.parts.last_mut() {
-            Some((last, sum)) if *last == lease => *sum = sum.saturating_add(amount),
-            _ => self.parts.push((lease, amount)),
-        }
+        self.parts.add(lease, amount);
     }
 
     fn has_room_for(&self, lease: LeaseNumber) -> bool {
-        let is_last = self.parts.last().is_some_and(|(last, _)| *last == lease);
-        is_last || self.parts.len() < PARTS_MAX
+        self.parts.ends_with(lease) || self.parts.len() < PARTS_MAX
     }
 }
 
@@ -175,7 +172,7 @@ impl Admitted {
             event: EventEnd::default(),
         };
         self.burning = Some(Box::new(Burning {
-            parts: Vec::new(),
+            parts: ByLease::default(),
             reserved: self.terms.cost(),
             step,
             measured: begun,

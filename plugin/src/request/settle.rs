@@ -18,6 +18,7 @@ use creditgate_core::usage::ModelName;
 
 use super::access_log::{self, Fate};
 use super::book::Booked;
+use super::by_lease::ByLease;
 use super::meter::{Measured, Meter, Told};
 use super::{Admitted, Stage, response};
 use crate::gate::{FAULTS_TOLD_MAX, Gate};
@@ -169,7 +170,7 @@ impl Gate {
             _ => (Metric::Settled, Fate::Settled),
         };
         self.count(metric);
-        let mut shares = Vec::new();
+        let mut shares = ByLease::default();
         if admitted.is_settled {
             let counted = admitted.counted(&due);
             self.note_usage(&admitted.heading(&due), due.amount, &counted);
