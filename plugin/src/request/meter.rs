@@ -198,7 +198,7 @@ impl Meter {
             return measured;
         };
         let seen = reader.seen();
-        if self.is_stream && !is_complete && !seen.is_ended {
+        if reader.tells_as_it_goes() && !is_complete && !seen.is_ended {
             // Counts that it told may be a beginning.
             let read = self.measures.request_bytes;
             measured.measures.tokens = so_far(seen, |bytes| tokens.tokens_in(bytes), read);
