@@ -294,6 +294,10 @@ mod tests {
             ),
             (
                 r#"{"sources": [{"from": {"query": "k"}, "lowercase": true}]}"#,
+                "identity.sources[0].lowercase",
+            ),
+            (
+                r#"{"sources": [{"from": {"query": "k"}, "strip_prefix": "a", "lowercase": true}]}"#,
                 "identity.sources[0].strip_prefix",
             ),
             (

@@ -65,7 +65,7 @@ pub(super) fn row(name: &str, entry: &Entry, markup: Decimal) -> Result<Row, Str
         if !seen.insert(field.as_str()) {
             return Err(format!("{field} is there twice"));
         }
-        let is_nothing = matches!(value.get(), "null" | "0" | "0.0");
+        let is_nothing = matches!(value.get(), "null" | "0" | "0.0" | "[]");
         match place(field) {
             Some((kind, above)) if value.get() != "null" => {
                 let price: Decimal = (value.get().parse())
@@ -78,6 +78,9 @@ pub(super) fn row(name: &str, entry: &Entry, markup: Decimal) -> Result<Row, Str
                 } else {
                     tiers.entry(above).or_default().insert(kind, price);
                 }
+            }
+            None if is_step(field) && !is_nothing => {
+                return Err(format!("{field} is a price by steps that are not read"));
             }
             None if is_price(field) && !is_nothing => unsayable.push(field.clone()),
             _ => {}
@@ -115,6 +118,16 @@ fn place(field: &str) -> Option<(TokenKind, u64)> {
         let count: u64 = count.parse().ok().filter(|count| is_count && *count > 0)?;
         Some((kind, count.checked_mul(factor)?))
     })
+}
+
+/// Whether it says what tokens cost from some length on, in a form that [`place`] does not know.
+/// Without it long requests would cost what short ones do.
+fn is_step(field: &str) -> bool {
+    let mut rests = KINDS
+        .iter()
+        .filter_map(|(name, _)| field.strip_prefix(name));
+    let is_above = |rest: &str| rest.starts_with("_above_") && rest.ends_with("_tokens");
+    field == "tiered_pricing" || rests.any(is_above)
 }
 
 /// Whether it says what something costs, or how many times more.

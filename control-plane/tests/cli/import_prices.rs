@@ -76,11 +76,12 @@ fn what_a_rate_card_can_not_say_is_told_line_by_line_and_left_out() {
             "beta/alpha-chat",
             "beta/deluxe",
             "beta/same",
+            "by-no-range",
             "same",
             "zeros"
         ]
     );
-    let zeros = &models(&output)[8];
+    let zeros = &models(&output)[9];
     assert_eq!(
         *zeros,
         json!({"model": "zeros", "per": 1_000_000, "input": "1", "output": "2"})
@@ -91,6 +92,8 @@ fn what_a_rate_card_can_not_say_is_told_line_by_line_and_left_out() {
         "a*star: left out: its name has a * in it",
         "beta/deluxe: without input_cost_per_token_priority, \
          regional_processing_uplift_multiplier_eu, search_context_cost_per_query, which",
+        "by-odd-step: left out: input_cost_per_token_above_0.2m_tokens is a price by steps that are not read",
+        "by-range: left out: tiered_pricing is a price by steps that are not read",
         "by-word: left out: input_cost_per_token \"cheap\" is not a number",
         "cheaper-when-long: left out: context_tiers/0: the price of input tokens is lower",
         "draws: left out: mode image_generation is not counted in tokens",
@@ -105,11 +108,11 @@ fn what_a_rate_card_can_not_say_is_told_line_by_line_and_left_out() {
         "zeros: without cache_creation_input_token_cost, cache_read_input_token_cost, \
          input_cost_per_audio_token, input_cost_per_token_above_200k_tokens, \
          output_cost_per_reasoning_token, 0 in the list: as if it were not there",
-        "9 models",
+        "10 models",
     ]) {
         assert!(line.starts_with(expected), "{line}\nis not\n{expected}");
     }
-    assert_eq!(lines.len(), 15, "{told}");
+    assert_eq!(lines.len(), 17, "{told}");
 }
 
 #[test]

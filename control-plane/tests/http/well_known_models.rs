@@ -1,7 +1,7 @@
 //! The ready rate card of well-known models: it is taken, and each name finds its own prices.
 
 use creditgate_core::amount::Amount;
-use creditgate_core::rate_card::{Measures, Models, RateCard, RateCardDocument};
+use creditgate_core::rate_card::{Decision, Measures, Models, RateCard, RateCardDocument, Request};
 use creditgate_core::usage::{TokenCounts, TokenKind};
 use serde_json::Value;
 
@@ -94,6 +94,34 @@ fn kin_with_like_names_are_priced_apart() {
         cost(&card, "claude-haiku-5-5", 100_001),
         Some(50_000_500 + 2_500_000_000)
     );
+}
+
+#[test]
+fn counting_a_gemini_models_tokens_is_free_and_asking_it_is_not() {
+    let document: Value = serde_json::from_str(CARD).unwrap();
+    let card = card();
+    let rule = |path: String| {
+        let request = Request {
+            method: b"POST",
+            path: path.as_bytes(),
+            ..Request::default()
+        };
+        match card.price(request) {
+            Decision::Rule(rule) => (rule.id().to_owned(), rule.is_free()),
+            other => panic!("{path}: {other:?}"),
+        }
+    };
+    let rows = document["models"].as_array().unwrap();
+    let names = rows.iter().map(|row| row["model"].as_str().unwrap());
+    let names: Vec<&str> = names.filter(|name| name.starts_with("gemini")).collect();
+    assert!(names.len() > 5);
+    for name in names {
+        let call = |verb: &str| rule(format!("/v1beta/models/{name}:{verb}"));
+        assert_eq!(call("countTokens"), (format!("count-{name}"), true));
+        for verb in ["generateContent", "streamGenerateContent?alt=sse"] {
+            assert_eq!(call(verb), ("gemini".to_owned(), false), "{name}:{verb}");
+        }
+    }
 }
 
 #[test]

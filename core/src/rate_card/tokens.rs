@@ -201,6 +201,13 @@ impl TokenTerms {
         bytes.div_ceil(self.bytes_per_token.max(1))
     }
 
+    /// How many tokens the model is taken to read of a request whose body has so many bytes.
+    #[must_use]
+    pub fn tokens_read(&self, bytes: u64) -> u64 {
+        let shown = self.tokens_in(bytes);
+        shown.saturating_add(self.input_tokens_extra)
+    }
+
     /// What becomes of the limit that a request names for the output of each choice. Under a
     /// strict promise a request without one gets one, where its format has a place for it.
     #[must_use]
@@ -263,9 +270,7 @@ impl TokenTerms {
             (None, Promise::Strict) => return Ok(Sum::UNBOUNDED.due(discount)),
             (None, Promise::Metered | Promise::Expected) => self.request_body_bytes_max,
         };
-        let read = self
-            .tokens_in(bytes)
-            .saturating_add(self.input_tokens_extra);
+        let read = self.tokens_read(bytes);
         let each = match self.promise {
             _ if self.format == Format::OpenAiEmbeddings => 0,
             Promise::Strict => limit,

@@ -304,7 +304,10 @@ impl Sink for Answer {
             .is_some_and(|path| path.steps.get(level).is_none())
     }
 
-    fn enter(&mut self, paths: PathSet, _: usize) {
+    fn enter(&mut self, paths: PathSet, level: usize) {
+        // Gemini may say why it stopped in each document: only the last one's counts.
+        let goes_on = level == 0 && matches!(self.format, Format::Gemini);
+        self.is_ended &= !goes_on;
         for path in paths.iter() {
             if let Some(field) = self.field(path) {
                 self.void(field);

@@ -29,7 +29,8 @@ pub struct Seen {
     /// arguments of calls, reasoning that is shown.
     pub output_bytes: u64,
     /// Whether it said that it ends here: `[DONE]`, `message_stop`, `response.completed`, a
-    /// finish reason of Gemini's, or the last byte of a JSON document. A stream that isn't
+    /// finish reason of Gemini's that no document came after, or the last byte of a JSON
+    /// document. A stream that isn't
     /// ended may have used more than it told.
     pub is_ended: bool,
 }
@@ -85,6 +86,13 @@ impl UsageReader {
     #[must_use]
     pub const fn reads(&self) -> bool {
         matches!(self.framing, Framing::Sse | Framing::Json)
+    }
+
+    /// Whether it tells by and by, so that what it told counts if it breaks off: events, or a
+    /// list of documents that has begun.
+    #[must_use]
+    pub fn tells_as_it_goes(&self) -> bool {
+        self.framing == Framing::Sse || self.documents.scanner.is_in_documents()
     }
 
     /// What has been seen so far.
@@ -183,7 +191,12 @@ impl Documents {
             // An empty body told nothing.
             return;
         }
-        if self.mark != Mark::Broken && self.scanner.finish(&mut self.answer).is_err() {
+        // A list whose last document said that it was lacks nothing but its end.
+        let has_all = self.answer.is_ended && self.scanner.is_between_documents();
+        if has_all || self.mark == Mark::Broken {
+            return;
+        }
+        if self.scanner.finish(&mut self.answer).is_err() {
             self.fail();
         }
     }

@@ -107,6 +107,16 @@ impl Scanner {
         self.state == State::Done
     }
 
+    /// Whether a list of documents has begun.
+    pub(super) fn is_in_documents(&self) -> bool {
+        self.place.has_documents()
+    }
+
+    /// Whether a list of documents has begun, and none of them is incomplete.
+    pub(super) fn is_between_documents(&self) -> bool {
+        self.place.has_documents() && self.place.is_document()
+    }
+
     /// Takes the next bytes. After an error only [`Scanner::reset`] makes sense.
     pub(super) fn push(&mut self, bytes: &[u8], sink: &mut dyn Sink) -> Result<(), NotJson> {
         let mut rest = bytes;

@@ -7,6 +7,8 @@ use super::{ConfigError, check, is_header_name, is_visible};
 
 /// Sources at most.
 pub const SOURCES_MAX: usize = 16;
+/// The longest name that a customer may have, in bytes.
+const CUSTOMER_BYTES_MAX: usize = 128;
 
 /// Who pays for a request. All sources are looked at; a request that more than one of them
 /// names somebody for is refused, for another layer may believe the other one.
@@ -113,7 +115,7 @@ pub enum Anonymous {
     Deny,
     /// It passes and costs nothing.
     Free,
-    /// This customer pays for it.
+    /// This customer pays for it: an external id of 1 to 128 bytes.
     Customer(String),
 }
 
@@ -180,9 +182,10 @@ impl Source {
         let scheme = self.scheme.as_deref().unwrap_or("x");
         check(is_visible(scheme), &field("scheme"), reason)?;
         let reason = "is only for sources that name a customer";
-        let changes = self.strip_prefix.is_some() || self.lowercase;
-        let fine = !changes || self.names() == Names::Customer;
-        check(fine, &field("strip_prefix"), reason)
+        let is_customer = self.names() == Names::Customer;
+        let fine = is_customer || self.strip_prefix.is_none();
+        check(fine, &field("strip_prefix"), reason)?;
+        check(is_customer || !self.lowercase, &field("lowercase"), reason)
     }
 }
 
@@ -209,12 +212,28 @@ impl Identity {
             source.check(&format!("identity.sources[{place}]"))?;
         }
         if let Anonymous::Customer(name) = &self.anonymous {
-            check(
-                !name.is_empty(),
-                "identity.anonymous.customer",
-                "must not be empty",
-            )?;
+            let fits = (1..=CUSTOMER_BYTES_MAX).contains(&name.len());
+            let reason = "must have 1 to 128 bytes";
+            check(fits, "identity.anonymous.customer", reason)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_pays_for_nobody_has_a_name_that_a_customer_can_have() {
+        for (bytes, fine) in [(0, false), (1, true), (128, true), (129, false)] {
+            let mut identity = Identity {
+                anonymous: Anonymous::Customer("a".repeat(bytes)),
+                ..Identity::default()
+            };
+            let fault = identity.complete().err().map(|error| error.field);
+            let expected = (!fine).then(|| "identity.anonymous.customer".to_owned());
+            assert_eq!(fault, expected, "{bytes}");
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! What is measured of a request while it passes: bytes, time, and what its answer says it
 //! used. Only requests whose price depends on it have a meter; it holds no body.
 
-use creditgate_core::rate_card::{self, Measures, MeterSource, Models, Promise, Rule, reading};
+use creditgate_core::rate_card::{
+    self, Measures, MeterSource, Models, Promise, Rule, TokenTerms, reading,
+};
 use creditgate_core::usage::{
     Framing, ModelName, Seen, TokenCounts, TokenKind, Unreadable, UsageReader,
 };
@@ -138,7 +140,7 @@ impl Meter {
                 seen.output_bytes = measures.response_bytes;
             }
             let read = measures.request_bytes;
-            measures.tokens = so_far(seen, |bytes| tokens.tokens_in(bytes), read);
+            measures.tokens = so_far(seen, tokens, read);
         }
         measures
     }
@@ -198,10 +200,10 @@ impl Meter {
             return measured;
         };
         let seen = reader.seen();
-        if self.is_stream && !is_complete && !seen.is_ended {
+        if reader.tells_as_it_goes() && !is_complete && !seen.is_ended {
             // Counts that it told may be a beginning.
             let read = self.measures.request_bytes;
-            measured.measures.tokens = so_far(seen, |bytes| tokens.tokens_in(bytes), read);
+            measured.measures.tokens = so_far(seen, tokens, read);
             measured.told = Told::Passed;
             return measured;
         }
@@ -248,13 +250,13 @@ pub(crate) fn is_timed(rule: &Rule) -> bool {
 }
 
 /// The tokens of an answer that broke off: what it told, and at least what has passed of it.
-fn so_far(seen: Seen, tokens_in: impl Fn(u64) -> u64, request_bytes: u64) -> TokenCounts {
+fn so_far(seen: Seen, terms: &TokenTerms, request_bytes: u64) -> TokenCounts {
     let mut tokens = seen.tokens.unwrap_or_default();
     if tokens.input_total() == 0 {
-        tokens.set(TokenKind::Input, tokens_in(request_bytes));
+        tokens.set(TokenKind::Input, terms.tokens_read(request_bytes));
     }
     let written = tokens.total().saturating_sub(tokens.input_total());
-    let passed = tokens_in(seen.output_bytes);
+    let passed = terms.tokens_in(seen.output_bytes);
     tokens.add(TokenKind::Output, passed.saturating_sub(written));
     tokens
 }

@@ -33,6 +33,80 @@ fn an_answer_that_says_it_used_nothing_costs_its_estimate() {
     );
 }
 
+/// Gemini's streams are a list of documents unless asked for events.
+#[test]
+fn a_client_that_leaves_a_list_of_documents_pays_what_has_passed() {
+    const CLIENT_LEFT: u64 = 0x4000;
+    let document = |output: u64, more: &str| {
+        json!({ "candidates": [{ "content": { "parts": [{ "text": "ab" }] } }],
+            "usageMetadata": { "promptTokenCount": 7, "candidatesTokenCount": output },
+            "modelVersion": "small" })
+        .to_string()
+            + more
+    };
+    let started = format!("[{}", document(1, ","));
+    let finished = document(5, "").replace("\"content\"", "\"finishReason\":\"STOP\",\"content\"");
+    for (rest, settled_by, cost) in [
+        (document(5, ",{\"cand"), "passed", 7 + 5 * 2),
+        (document(5, ","), "passed", 7 + 5 * 2),
+        // Of what it wrote more has passed than it told.
+        (String::new(), "passed", 7 + 2 * 2),
+        // It had said that it ends.
+        (finished, "usage", 7 + 5 * 2),
+    ] {
+        let mut rules = json!([{ "id": "gemini", "path": { "exact": "/chat" },
+            "tokens": { "format": "gemini", "output_tokens_max": 50,
+                "priced_by": { "model": "small" } } }]);
+        rules[0]["methods"] = json!(["POST"]);
+        let mut world = world(10_000, READS, rules);
+        let id = ask(&mut world, &json!({ "contents": [] }));
+        let worker = &mut world.workers[0];
+        worker.set_upstream_header(id, "content-type", "application/json");
+        worker.respond(id, 200, false);
+        worker.answer(id, started.as_bytes(), false);
+        worker.answer(id, rest.as_bytes(), false);
+        worker.break_off(id, CLIENT_LEFT);
+        worker.finish(id);
+        let log = worker.access_log(id);
+        assert_eq!(
+            (&log["settled_by"], &log["cost"]),
+            (&json!(settled_by), &json!(cost.to_string())),
+            "{rest}"
+        );
+    }
+}
+
+#[test]
+fn what_a_body_does_not_show_is_in_what_passed_unless_the_answer_told() {
+    const CLIENT_LEFT: u64 = 0x4000;
+    let mut rules = chat();
+    rules[0]["estimate"] = json!({ "input_tokens_extra": 300 });
+    let text = "data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\n";
+    let told = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":5}}\n\n";
+    for (last, extra) in [("", 300), (told, 0)] {
+        let mut world = world(10_000, READS, rules.clone());
+        let body = json!({ "model": "small", "stream": true, "max_tokens": 50 });
+        let id = ask(&mut world, &body);
+        let worker = &mut world.workers[0];
+        worker.set_upstream_header(id, "content-type", "text/event-stream");
+        worker.respond(id, 200, false);
+        worker.answer(id, text.as_bytes(), false);
+        worker.answer(id, last.as_bytes(), false);
+        worker.break_off(id, CLIENT_LEFT);
+        worker.finish(id);
+        let read = if extra == 0 {
+            9
+        } else {
+            body.to_string().len() + extra
+        };
+        let log = worker.access_log(id);
+        assert_eq!(
+            (&log["settled_by"], &log["cost"]),
+            (&json!("passed"), &json!((read + 2 * 5).to_string()))
+        );
+    }
+}
+
 #[test]
 fn where_the_path_chooses_the_model_the_body_chooses_no_price() {
     let mut rules = chat();

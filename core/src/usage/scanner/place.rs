@@ -40,6 +40,11 @@ impl Place {
         self.depth == self.base
     }
 
+    /// Whether a list of documents has begun.
+    pub(super) const fn has_documents(&self) -> bool {
+        self.base > 0
+    }
+
     pub(super) const fn is_in_list(&self) -> bool {
         self.lists & 1 == 1
     }

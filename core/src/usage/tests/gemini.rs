@@ -4,7 +4,7 @@ use super::{read, usage_of, used};
 use crate::usage::TokenKind::{
     AudioInput, AudioOutput, CachedInput, Image, ImageOutput, Input, Output, Reasoning,
 };
-use crate::usage::{Format, Framing, Unreadable};
+use crate::usage::{Format, Framing, Unreadable, UsageReader};
 
 const ANSWER: &str = r#"{
   "candidates": [{
@@ -78,6 +78,59 @@ fn a_stream_that_broke_off_told_the_usage_so_far() {
     assert_eq!(usage, Err(Unreadable::NotJson));
     assert_eq!(seen.tokens.map(|tokens| tokens.total()), Some(76));
     assert!(!seen.is_ended);
+}
+
+/// Its older models', and some that stand in between, say why they stopped in every document.
+#[test]
+fn a_stream_ends_with_its_last_document_only() {
+    let finished = DOCUMENTS.map(|document| {
+        let document = document.replace(",\"finishReason\":\"STOP\"", "");
+        document.replace(r#""index":0}"#, r#""finishReason":"STOP","index":0}"#)
+    });
+    let events = finished
+        .clone()
+        .map(|document| format!("data: {document}\n\n"));
+    let usage = |output| {
+        Ok(used(
+            "gemini-2.5-pro",
+            &[(Input, 12), (Output, output), (Reasoning, 63)],
+        ))
+    };
+    let (whole, seen) = read(&Format::Gemini, Framing::Sse, &events.concat());
+    assert_eq!((whole, seen.is_ended), (usage(3), true));
+    let (_, seen) = read(&Format::Gemini, Framing::Sse, &events[..2].concat());
+    assert!(seen.is_ended, "none has come after it");
+    let within = format!("{}{}", events[..2].concat(), &events[2][..40]);
+    let (_, seen) = read(&Format::Gemini, Framing::Sse, &within);
+    assert!(!seen.is_ended, "another one has begun");
+    let unsaid = format!("{}data: {}\n\n", events[0], DOCUMENTS[1]);
+    let (_, seen) = read(&Format::Gemini, Framing::Sse, &unsaid);
+    assert!(!seen.is_ended, "the last one doesn't say so");
+
+    for end in ["", "\n", ",", "\n]"] {
+        let list = format!("[{}{end}", finished.join(","));
+        let (whole, seen) = read(&Format::Gemini, Framing::Json, &list);
+        assert_eq!((whole, seen.is_ended), (usage(3), true), "{end:?}");
+    }
+    let within = format!("[{},{}", finished[..2].join(","), &finished[2][..40]);
+    let (whole, seen) = read(&Format::Gemini, Framing::Json, &within);
+    assert_eq!((whole, seen.is_ended), (Err(Unreadable::NotJson), false));
+}
+
+#[test]
+fn a_list_of_documents_tells_as_it_goes() {
+    let tells = |framing, body: &str| {
+        let mut reader = UsageReader::new(Format::Gemini, framing);
+        reader.push(body.as_bytes());
+        reader.tells_as_it_goes()
+    };
+    assert!(tells(Framing::Json, " [") && tells(Framing::Json, &format!("[{}", DOCUMENTS[0])));
+    assert!(!tells(Framing::Json, "") && !tells(Framing::Json, DOCUMENTS[0]));
+    assert!(tells(Framing::Sse, ""));
+    assert!(!tells(Framing::Unsupported, "["));
+    let mut chat = UsageReader::new(Format::OpenAiChat, Framing::Json);
+    chat.push(b"[");
+    assert!(!chat.tells_as_it_goes(), "no list of documents");
 }
 
 fn answer(usage: &str) -> Result<crate::usage::Usage, Unreadable> {
