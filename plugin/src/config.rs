@@ -59,7 +59,8 @@ pub struct Config {
     #[serde(default = "default_log_as")]
     pub log_as: String,
     /// Whether a request is charged by the first filter that decides it alone. Set it in all filters
-    /// that a request may cross; each of them asks the proxy then whether another has decided.
+    /// that a request may cross; each of them asks the proxy then whether another has decided. What
+    /// a request does not take along, over an internal listener say, they do not see.
     #[serde(default)]
     pub charged_once: bool,
     /// Whether allowed responses, and refusals for want of credit, also carry the fields

@@ -3,7 +3,8 @@
 //! Several listeners may have a filter each: they spend the same leases, since an account's cell
 //! is found by the account alone. A request that crosses two filters is charged by each, unless
 //! all say `charged_once`: then the first that decides leaves a mark. Start-up says so, and whether
-//! the lines of two for access logs have one name, so that only one of them is seen.
+//! the lines of two for access logs have one name, so that only one of them is seen. Filters of one
+//! name are taken for one; what requests tell of those, and of other `vm_id`s: `request/crossing.rs`.
 
 use creditgate_core::key::credential_hash;
 

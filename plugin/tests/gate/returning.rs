@@ -1,5 +1,7 @@
 //! A control plane that fails, asks for patience, and comes back: it is never run over.
 
+use std::collections::BTreeMap;
+
 use creditgate_plugin::metrics::Metric;
 
 use crate::world::{Fate, World, key};
@@ -144,4 +146,47 @@ fn answers_that_fail_without_a_word_are_rested_after_as_well() {
     crowd(&mut world, 10);
     assert!(asked_since(&world, from) <= 20);
     assert!(world.workers[0].count(Metric::CallsFailed) > 0);
+}
+
+/// When workers ask again, and how many at each instant, between so many milliseconds after all of
+/// them failed at one instant, with requests at every worker every `step_ms`.
+fn asks_again(retry_after_s: Option<u64>, between: [u64; 2], step_ms: u64) -> BTreeMap<u64, u32> {
+    let mut world = crowded(8);
+    world.plane.answers_with = Some((503, retry_after_s));
+    let begin = |world: &mut World| {
+        for worker in &mut world.workers {
+            worker.begin(&[("x-api-key", &key(1))], "/one");
+        }
+        world.settle();
+    };
+    let failed_at = now(&world);
+    begin(&mut world);
+    assert_eq!(asked_since(&world, failed_at), 8, "each worker asked");
+    world.shared.now_ms.set(failed_at + between[0]);
+    while now(&world) < failed_at + between[1] {
+        world.shared.now_ms.set(now(&world) + step_ms);
+        world
+            .workers
+            .iter_mut()
+            .for_each(crate::world::Worker::tick);
+        begin(&mut world);
+    }
+    let mut asked = BTreeMap::new();
+    for (at_ms, path) in &world.plane.asked {
+        if *at_ms > failed_at && !path.ends_with("/poll") {
+            *asked.entry(at_ms - failed_at).or_default() += 1;
+        }
+    }
+    asked
+}
+
+#[test]
+fn workers_that_failed_at_one_instant_do_not_ask_again_at_one() {
+    // Rests are 25 to 50 ms after the first failure; those that are asked for, up to a second longer.
+    for (retry_after_s, between, step_ms) in [(None, [0, 50], 1), (Some(5), [4_980, 6_000], 20)] {
+        let asked = asks_again(retry_after_s, between, step_ms);
+        let times: u32 = asked.values().sum();
+        assert_eq!(times, 8, "each worker asks again once: {asked:?}");
+        assert!(asked.len() >= 4, "{retry_after_s:?}: {asked:?}");
+    }
 }
