@@ -3,6 +3,7 @@
 mod anthropic;
 mod faults;
 mod gemini;
+mod limits;
 mod openai;
 mod pointers;
 mod requests;
