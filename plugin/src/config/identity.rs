@@ -44,7 +44,8 @@ pub struct Source {
     /// `spiffe://example.com/`. Without it the source names nobody.
     #[serde(default)]
     pub strip_prefix: Option<String>,
-    /// Whether a customer's name is put into lower case (ASCII letters).
+    /// Whether a customer's name is put into lower case (ASCII letters), and `strip_prefix`
+    /// taken off in whatever case it is.
     #[serde(default)]
     pub lowercase: bool,
 }

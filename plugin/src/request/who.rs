@@ -170,7 +170,15 @@ fn who(source: &Source, value: &[u8]) -> Result<Option<Who>, Refusal> {
                 return Err(Refusal::CredentialMalformed);
             }
             let prefix = source.strip_prefix.as_deref().unwrap_or_default();
-            let Some(name) = text.strip_prefix(prefix).filter(|name| !name.is_empty()) else {
+            let parts = text.split_at_checked(prefix.len());
+            let named = parts.filter(|(before, name)| {
+                let fits = match source.lowercase {
+                    true => before.eq_ignore_ascii_case(prefix),
+                    false => *before == prefix,
+                };
+                fits && !name.is_empty()
+            });
+            let Some((_, name)) = named else {
                 return Ok(None);
             };
             if name.len() > NAME_BYTES_MAX {

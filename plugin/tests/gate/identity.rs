@@ -120,6 +120,26 @@ fn a_customer_is_named_by_what_the_proxy_has_checked() {
 }
 
 #[test]
+fn a_prefix_is_taken_off_in_any_case_where_names_are_put_into_lower_case() {
+    const SAN: &str = "connection.uri_san_peer_certificate";
+    for (lowercase, name, expected) in [
+        (true, "SPIFFE://Example.com/ADA", "passed"),
+        (true, "spiffe://example.com/ada", "passed"),
+        (true, "spiffe://example.org/ada", "credential_missing"),
+        (true, "spiffe://EXAMPLE.com/", "credential_missing"),
+        (true, "é", "credential_missing"),
+        (false, "SPIFFE://Example.com/ada", "credential_missing"),
+        (false, "spiffe://Example.com/ada", "passed"),
+    ] {
+        let sources = json!([{ "from": { "certificate": "uri_san" },
+            "strip_prefix": "spiffe://Example.com/", "lowercase": lowercase }]);
+        let mut world = world(&sources, &deny());
+        let told = ask(&mut world, &[], "/one", &[(SAN, name)]);
+        assert_eq!(told, expected, "{name}");
+    }
+}
+
+#[test]
 fn a_claim_whose_name_has_dots_is_named_by_a_list_of_keys() {
     const ASKED: &str = "metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0payload";
     let by_list = json!(["https://example.com/org", "id"]);
