@@ -7,6 +7,7 @@
 #   ENVOY_BIN        Envoy               (default: envoy on PATH)
 #   UPSTREAM_HOST, UPSTREAM_PORT         your upstream (default: a small file server by python3)
 #   LISTEN_PORT, ADMIN_PORT              Envoy's ports (default: 10000 and 9901)
+#   CREDITGATE_ADMIN_KEY                 the first admin key (default: a new one)
 #
 # `./run.sh --stay` leaves it running until Ctrl-C.
 set -eu
@@ -35,7 +36,7 @@ wait_for() { # what, command…
 }
 
 # 1. The control plane, with its database in one file.
-CREDITGATE_ADMIN_KEY=$("$CREDITGATE_BIN" key new)
+[ -n "${CREDITGATE_ADMIN_KEY:-}" ] || CREDITGATE_ADMIN_KEY=$("$CREDITGATE_BIN" key new)
 export CREDITGATE_ADMIN_KEY
 "$CREDITGATE_BIN" serve --listen 127.0.0.1:0 --database "sqlite:$work/creditgate.db" >"$work/control-plane.log" 2>&1 &
 plane=$!
@@ -68,7 +69,7 @@ sed -e "s|\${CREDITGATE_WASM}|$CREDITGATE_WASM|" -e "s|\${ACCESS_LOG}|$work/acce
     -e "s|\${LISTEN_PORT}|$LISTEN_PORT|" -e "s|\${ADMIN_PORT}|$ADMIN_PORT|" \
     -e "s|\${UPSTREAM_HOST}|$UPSTREAM_HOST|" -e "s|\${UPSTREAM_PORT}|$UPSTREAM_PORT|" \
     -e "s|\${CONTROL_PLANE_PORT}|${url##*:}|" "$here/envoy.yaml" >"$work/envoy.yaml"
-"$ENVOY_BIN" -c "$work/envoy.yaml" --use-dynamic-base-id >"$work/envoy.log" 2>&1 &
+"$ENVOY_BIN" -c "$work/envoy.yaml" --use-dynamic-base-id --file-flush-interval-msec 50 >"$work/envoy.log" 2>&1 &
 envoy=$!
 wait_for "Envoy" curl --silent --fail "http://127.0.0.1:$ADMIN_PORT/ready"
 

@@ -8,6 +8,7 @@
 #   ENVOY_BIN        Envoy               (default: envoy on PATH)
 #   MODEL_PORT       where the sample model listens (default: 18081; needs python3)
 #   LISTEN_PORT, ADMIN_PORT              Envoy's ports (default: 10000 and 9901)
+#   CREDITGATE_ADMIN_KEY                 the first admin key (default: a new one)
 #
 # `./run.sh --stay` leaves it running until Ctrl-C.
 set -eu
@@ -37,7 +38,7 @@ wait_for() { # what, command…
 }
 
 # 1. The control plane, with its database in one file.
-CREDITGATE_ADMIN_KEY=$("$CREDITGATE_BIN" key new)
+[ -n "${CREDITGATE_ADMIN_KEY:-}" ] || CREDITGATE_ADMIN_KEY=$("$CREDITGATE_BIN" key new)
 export CREDITGATE_ADMIN_KEY
 "$CREDITGATE_BIN" serve --listen 127.0.0.1:0 --database "sqlite:$work/creditgate.db" >"$work/control-plane.log" 2>&1 &
 plane=$!

@@ -247,6 +247,25 @@ impl Envoy {
         self.process.kill();
     }
 
+    /// `kill -9`, once its access log names the instance that it is: by that it is known whose leases are torn.
+    ///
+    /// # Errors
+    /// If nothing is logged within five seconds.
+    pub async fn kill_known(&mut self) -> Result<()> {
+        until(
+            "its access log names it",
+            Duration::from_secs(5),
+            async || {
+                let mut lines = self.access_log().into_iter();
+                let is_named = lines.any(|line| line.contains(r#""instance":"ins_"#));
+                Ok(is_named.then_some(()))
+            },
+        )
+        .await?;
+        self.kill();
+        Ok(())
+    }
+
     /// SIGTERM, and waits until it has ended. One that has is left alone.
     ///
     /// # Errors

@@ -4,14 +4,16 @@
 //! in it, and of each customer that sums up to what was spent. Where a test tears something, what
 //! may differ is bounded by what the lease had out.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind};
+mod logged;
 
-use anyhow::{Context, Result, ensure};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
 use serde_json::Value;
 
-use crate::admin::{smallest_units, text};
+use self::logged::Logged;
+use crate::admin::{Admin, smallest_units, text};
 use crate::clock::{ms, until};
 use crate::envoy::Envoy;
 use crate::scene::Scene;
@@ -28,7 +30,8 @@ pub enum Torn {
     Booking,
     /// Cells, with what they had counted since their last report.
     Cells,
-    /// These Envoys were killed: what they last logged, and what they last reported, is missing.
+    /// These Envoys were killed: what they last logged, and what they last reported, is missing. Each was
+    /// killed when its log named it ([`kill_known`](Envoy::kill_known)).
     Killed(Vec<Envoy>),
 }
 
@@ -42,66 +45,6 @@ struct Lease {
     settled: i128,
     /// What was lent and did not come back.
     kept: i128,
-}
-
-/// What was logged.
-#[derive(Debug, Default)]
-struct Logged {
-    by_lease: BTreeMap<LeaseName, i128>,
-    instances: BTreeSet<String>,
-    gone: u64,
-}
-
-impl Logged {
-    fn of(envoys: &[Envoy], are_whole: bool) -> Result<Self> {
-        let mut logged = Self::default();
-        for envoy in envoys {
-            let file = match File::open(envoy.folder().join("access.log")) {
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                file => file?,
-            };
-            for line in BufReader::new(file).lines() {
-                let line = line?;
-                match credit(&line) {
-                    Ok(Some(entry)) => logged.add(&entry).context(line)?,
-                    Ok(None) => {}
-                    // Who was killed may have been writing it.
-                    Err(error) => ensure!(!are_whole, "{line}: {error}"),
-                }
-            }
-        }
-        Ok(logged)
-    }
-
-    fn add(&mut self, entry: &Value) -> Result<()> {
-        if entry["outcome"] == "gone" {
-            self.gone += 1;
-        }
-        if entry["outcome"] != "settled" && entry["outcome"] != "released" {
-            return Ok(());
-        }
-        let (instance, account) = (text(entry, "instance")?, text(entry, "account")?);
-        let own = [entry.clone()];
-        for share in entry["shares"].as_array().map_or(&own[..], Vec::as_slice) {
-            let name = (instance.clone(), account.clone(), text(share, "lease")?);
-            *self.by_lease.entry(name).or_default() += amount(share, "cost")?;
-        }
-        self.instances.insert(instance);
-        Ok(())
-    }
-}
-
-/// What the filter said in a line of a log; of `production.yaml`, too.
-fn credit(line: &str) -> serde_json::Result<Option<Value>> {
-    if line == "-" {
-        return Ok(None);
-    }
-    let entry: Value = serde_json::from_str(line)?;
-    match entry.get("credit") {
-        None => Ok(Some(entry)),
-        Some(Value::String(text)) if text != "-" => serde_json::from_str(text).map(Some),
-        Some(_) => Ok(None),
-    }
 }
 
 fn amount(value: &Value, field: &str) -> Result<i128> {
@@ -143,26 +86,41 @@ pub async fn agree(scene: &Scene, envoys: &mut [Envoy], torn: &Torn) -> Result<(
         }
     }
     let logged = Logged::of(envoys, true)?;
-    let mut last = None;
-    let equal = until("the ledger has what was logged", ms(15_000), async || {
-        last = differing(scene, &logged, torn).await?;
-        Ok(last.is_none().then_some(()))
-    })
-    .await;
-    equal.map_err(|error| error.context(last.unwrap_or_default()))?;
+    become_equal(&scene.admin, &logged, torn).await?;
     for envoy in envoys.iter_mut() {
         envoy.terminate().await?;
         if matches!(torn, Torn::Nothing) {
             envoy.never_trapped()?;
         }
     }
-    let after = differing(scene, &Logged::of(envoys, true)?, torn).await?;
+    let after = differing(&scene.admin, &Logged::of(envoys, true)?, torn).await?;
     ensure!(
         after.is_none(),
         "once it ended: {}",
         after.unwrap_or_default()
     );
     scene.plane.verify().await
+}
+
+/// Holds access logs, in which all is written, against the ledger of any control plane.
+///
+/// # Errors
+/// What differs.
+pub async fn logs_agree(admin: &Admin, logs: &[PathBuf]) -> Result<()> {
+    let logged = Logged::read(logs.iter().cloned(), true)?;
+    ensure!(!logged.by_lease.is_empty(), "nothing was logged");
+    become_equal(admin, &logged, &Torn::Nothing).await
+}
+
+/// Waits until the ledger has all that was logged, and nothing else.
+async fn become_equal(admin: &Admin, logged: &Logged, torn: &Torn) -> Result<()> {
+    let mut last = None;
+    let equal = until("the ledger has what was logged", ms(15_000), async || {
+        last = differing(admin, logged, torn).await?;
+        Ok(last.is_none().then_some(()))
+    })
+    .await;
+    equal.map_err(|error| error.context(last.unwrap_or_default()))
 }
 
 /// Waits until no request is under way, and all that was logged is in the file.
@@ -175,9 +133,9 @@ async fn written(envoy: &Envoy) -> Result<()> {
     .await
 }
 
-async fn leases(scene: &Scene) -> Result<BTreeMap<LeaseName, Lease>> {
+async fn leases(admin: &Admin) -> Result<BTreeMap<LeaseName, Lease>> {
     let mut leases = BTreeMap::new();
-    for row in scene.admin.list("/v1/leases").await? {
+    for row in admin.list("/v1/leases").await? {
         let name = (
             text(&row, "instance_id")?,
             text(&row, "account_id")?,
@@ -193,11 +151,23 @@ async fn leases(scene: &Scene) -> Result<BTreeMap<LeaseName, Lease>> {
     Ok(leases)
 }
 
+/// What those logged that were killed.
+fn of_killed(killed: &[Envoy]) -> Result<Logged> {
+    let logged = Logged::of(killed, false)?;
+    let named = logged.instances.len();
+    ensure!(
+        named == killed.len(),
+        "{} were killed, and their logs name {named}: whose leases are torn?",
+        killed.len()
+    );
+    Ok(logged)
+}
+
 /// What is not as it is to be, if anything.
-async fn differing(scene: &Scene, logged: &Logged, torn: &Torn) -> Result<Option<String>> {
-    let leases = leases(scene).await?;
+async fn differing(admin: &Admin, logged: &Logged, torn: &Torn) -> Result<Option<String>> {
+    let leases = leases(admin).await?;
     let killed = match torn {
-        Torn::Killed(killed) => Logged::of(killed, false)?,
+        Torn::Killed(killed) => of_killed(killed)?,
         _ => Logged::default(),
     };
     if let Some(lease) = first_differing(logged, &killed, &leases, torn) {
@@ -206,9 +176,9 @@ async fn differing(scene: &Scene, logged: &Logged, torn: &Torn) -> Result<Option
     if matches!(torn, Torn::Nothing) && logged.gone > 0 {
         return Ok(Some(format!("{} lines are gone", logged.gone)));
     }
-    for customer in scene.admin.list("/v1/customers").await? {
+    for customer in admin.list("/v1/customers").await? {
         let id = text(&customer, "id")?;
-        if let Some(customer) = unexplained(scene, &id, &leases, torn).await? {
+        if let Some(customer) = unexplained(admin, &id, &leases, torn).await? {
             return Ok(Some(customer));
         }
     }
@@ -233,8 +203,10 @@ fn first_differing(
             Torn::Nothing | Torn::Booking => sum == lease.settled,
             // Of what was never reported, the log alone tells.
             Torn::Cells => (lease.settled..=lease.kept).contains(&sum),
-            Torn::Killed(_) if logged.instances.contains(&name.0) => sum == lease.settled,
-            Torn::Killed(_) => of(killed) <= lease.kept,
+            Torn::Killed(_) if killed.instances.contains(&name.0) => {
+                sum == 0 && of(killed) <= lease.kept
+            }
+            Torn::Killed(_) => sum == lease.settled,
         };
         (!is_right).then(|| format!("{name:?}: logged {sum}, and {:?}", leases.get(name)))
     })
@@ -242,15 +214,12 @@ fn first_differing(
 
 /// What of a customer's accounts its leases do not explain.
 async fn unexplained(
-    scene: &Scene,
+    admin: &Admin,
     id: &str,
     leases: &BTreeMap<LeaseName, Lease>,
     torn: &Torn,
 ) -> Result<Option<String>> {
-    let accounts = scene
-        .admin
-        .list(&format!("/v1/customers/{id}/usage"))
-        .await?;
+    let accounts = admin.list(&format!("/v1/customers/{id}/usage")).await?;
     let mut currencies = BTreeSet::new();
     for account in &accounts {
         currencies.insert(text(account, "currency")?);
@@ -260,7 +229,7 @@ async fn unexplained(
     }
     for currency in currencies {
         let path = format!("/v1/customers/{id}/balance?currency={currency}");
-        let balance = scene.admin.get(&path).await?;
+        let balance = admin.get(&path).await?;
         let beyond = amount(&balance, "spent_unattributed")?;
         let spent = amount(&balance, "spent")? - beyond;
         let of = (id.to_owned(), currency);
@@ -280,31 +249,10 @@ mod tests {
     use anyhow::Result;
     use serde_json::json;
 
-    use super::{Lease, LeaseName, Logged, Torn, credit, first_differing};
-
-    const LINES: [&str; 4] = [
-        r#"{"outcome":"settled","instance":"ins_1","account":"acc_1","lease":"7","cost":"0.3"}"#,
-        r#"{"outcome":"settled","instance":"ins_1","account":"acc_1","lease":"7","cost":"5","shares":[{"lease":"7","cost":"1"},{"lease":"8","cost":"4"}]}"#,
-        r#"{"outcome":"gone","instance":"ins_1","account":"acc_1","lease":"7","cost":"2"}"#,
-        r#"{"outcome":"refused","code":"credit_exhausted"}"#,
-    ];
-
-    fn name(number: &str) -> LeaseName {
-        ("ins_1".into(), "acc_1".into(), number.into())
-    }
-
-    fn logged() -> Result<Logged> {
-        let mut logged = Logged::default();
-        for line in LINES {
-            // As `minimal.yaml` would have it, and as `production.yaml` has it.
-            let twice = json!({"path": "/", "credit": line}).to_string();
-            assert_eq!(credit(line)?, credit(&twice)?);
-            if let Some(entry) = credit(line)? {
-                logged.add(&entry)?;
-            }
-        }
-        Ok(logged)
-    }
+    use super::{
+        Lease, LeaseName, Logged, Torn, first_differing,
+        logged::tests::{logged, name},
+    };
 
     fn leases(settled: [(&str, i128); 2]) -> BTreeMap<LeaseName, Lease> {
         let lease = |(number, settled)| {
@@ -317,15 +265,6 @@ mod tests {
             (name(number), lease)
         };
         settled.into_iter().map(lease).collect()
-    }
-
-    #[test]
-    fn lines_are_summed_by_the_leases_that_paid_and_what_is_gone_is_not() -> Result<()> {
-        let logged = logged()?;
-        let sums = BTreeMap::from([(name("7"), 1_300_000_000), (name("8"), 4_000_000_000)]);
-        assert_eq!((logged.by_lease, logged.gone), (sums, 1));
-        assert_eq!((credit("-")?, credit(r#"{"credit":null}"#)?), (None, None));
-        Ok(())
     }
 
     #[test]
@@ -346,9 +285,28 @@ mod tests {
         // A lease of which no line tells, and lines of which no lease tells.
         assert!(first_differing(&none, &none, &same, &Torn::Nothing).is_some());
         assert!(found(&BTreeMap::new(), &Torn::Cells).is_some());
-        // Who was killed may have lost all lines.
-        let killed = Torn::Killed(Vec::new());
-        assert_eq!(first_differing(&none, &none, &same, &killed), None);
+        Ok(())
+    }
+
+    #[test]
+    fn only_who_was_killed_may_lack_lines_and_none_has_more_than_its_lease_kept() -> Result<()> {
+        let torn = Torn::Killed(Vec::new());
+        let (whole, none) = (logged()?, Logged::default());
+        let same = leases([("7", 1_300_000_000), ("8", 4_000_000_000)]);
+        let found = |logged: &_, killed: &_, leases: &_| {
+            first_differing(logged, killed, leases, &torn).is_some()
+        };
+        // A survivor without a line is held to what the ledger has.
+        assert!(found(&none, &none, &same));
+        // All that is known of who was killed is that it lived: a refusal tells that, too.
+        let mut named = Logged::default();
+        named.add(&json!({"outcome": "refused", "instance": "ins_1"}))?;
+        assert!(!found(&none, &named, &same));
+        assert!(!found(&none, &whole, &same));
+        // It did not pay with more than it had, and nobody else logs for it.
+        let less = leases([("7", 1_299_999_998), ("8", 4_000_000_000)]);
+        assert!(found(&none, &whole, &less));
+        assert!(found(&whole, &named, &same));
         Ok(())
     }
 }

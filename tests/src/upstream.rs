@@ -39,6 +39,9 @@ use crate::clock::{ms, pause};
 
 type Body = BoxBody<Bytes, std::io::Error>;
 
+/// Of a body no more than that is remembered.
+const NOTED_BYTES: usize = 1 << 20;
+
 /// What the upstream saw of one request that had an `x-test-id`.
 #[derive(Debug, Clone)]
 pub struct Seen {
@@ -52,6 +55,8 @@ pub struct Seen {
     pub body_bytes: u64,
     /// The body, once it was whole; at most its first MiB.
     pub body: Bytes,
+    /// What was sent of the answer's body so far; at most its first MiB.
+    pub sent: Vec<u8>,
 }
 
 #[derive(Default)]
@@ -59,6 +64,17 @@ struct Counts {
     requests: AtomicU64,
     by_path: Mutex<BTreeMap<String, u64>>,
     seen: Mutex<HashMap<String, Vec<Seen>>>,
+}
+
+impl Counts {
+    /// Notes something of one of the requests with this `x-test-id`.
+    fn note(&self, test_id: &str, attempt: usize, what: impl FnOnce(&mut Seen)) {
+        let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_this = all.get_mut(test_id).map(Vec::as_mut_slice);
+        if let Some(seen) = of_this.and_then(|seen| seen.get_mut(attempt.saturating_sub(1))) {
+            what(seen);
+        }
+    }
 }
 
 /// The server; it stops when dropped.
@@ -164,6 +180,7 @@ async fn answer(
             headers: head.headers.clone(),
             body_bytes: 0,
             body: Bytes::new(),
+            sent: Vec::new(),
         };
         let mut all = counts.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let of_this = all.entry(id.clone()).or_default();
@@ -182,17 +199,23 @@ async fn answer(
         std::future::pending::<()>().await;
     }
     let received = receive(&counts, test_id.as_deref(), attempt, body).await?;
-    if attempt <= 1
-        && let Some(answer) = first_answer(&head, &behave)
-    {
-        return Ok(answer);
-    }
-    if is_call {
-        return Ok(grpc::answer(verb, first, second));
-    }
-    if let Some(answer) = llm::Answer::to(head.uri.path(), &received, &behave) {
-        return Ok(model_answer(answer));
-    }
+    let first_answer = first_answer(&head, &behave).filter(|_| attempt <= 1);
+    let response = match first_answer {
+        Some(response) => response,
+        None if is_call => grpc::answer(verb, first, second),
+        None => match llm::Answer::to(head.uri.path(), &received, &behave) {
+            Some(answer) => model_answer(answer),
+            None => plain_answer(verb, first, second, received).await,
+        },
+    };
+    Ok(match test_id {
+        Some(id) => response.map(|body| noting(body, counts, id, attempt)),
+        None => response,
+    })
+}
+
+/// The answer of one that is no model, and not called by gRPC.
+async fn plain_answer(verb: &str, first: u64, second: u64, received: Bytes) -> Response<Body> {
     let status = match verb {
         "status" => u16::try_from(first).unwrap_or(500),
         _ => 200,
@@ -211,7 +234,20 @@ async fn answer(
     };
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
-    Ok(response)
+    response
+}
+
+/// A body of which what is sent is noted before it goes.
+fn noting(body: Body, counts: Arc<Counts>, test_id: String, attempt: usize) -> Body {
+    let note = move |frame: &Frame<Bytes>| {
+        let data = frame.data_ref().map_or(&[][..], |data| &data[..]);
+        counts.note(&test_id, attempt, |seen| {
+            if seen.sent.len() < NOTED_BYTES {
+                seen.sent.extend_from_slice(data);
+            }
+        });
+    };
+    body.inspect_frame(note).boxed()
 }
 
 /// Takes the body in, counting as it comes.
@@ -228,27 +264,16 @@ async fn receive(
             continue;
         };
         if let Some(id) = test_id {
-            let mut all = counts.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            let seen = all
-                .get_mut(id)
-                .and_then(|seen| seen.get_mut(attempt.saturating_sub(1)));
-            if let Some(seen) = seen {
-                seen.body_bytes += data.len() as u64;
-            }
+            let bytes = data.len() as u64;
+            counts.note(id, attempt, |seen| seen.body_bytes += bytes);
         }
-        if whole.len() < 1 << 20 {
+        if whole.len() < NOTED_BYTES {
             whole.extend_from_slice(&data);
         }
     }
     let whole = Bytes::from(whole);
     if let Some(id) = test_id {
-        let mut all = counts.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let seen = all
-            .get_mut(id)
-            .and_then(|seen| seen.get_mut(attempt.saturating_sub(1)));
-        if let Some(seen) = seen {
-            seen.body = whole.clone();
-        }
+        counts.note(id, attempt, |seen| seen.body = whole.clone());
     }
     Ok(whole)
 }

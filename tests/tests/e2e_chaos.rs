@@ -42,7 +42,7 @@ async fn whatever_fails_no_more_passes_than_was_funded() -> Result<()> {
     pause(ms(300)).await;
     // A gateway dies while the control plane is away.
     scene.plane.kill();
-    east.kill();
+    east.kill_known().await?;
     pause(ms(200)).await;
     scene.plane.restart().await?;
     pause(ms(300)).await;
@@ -52,7 +52,7 @@ async fn whatever_fails_no_more_passes_than_was_funded() -> Result<()> {
     scene.proxy.harm(SYNC, Fault::Delay(ms(150)));
     pause(ms(700)).await;
     scene.proxy.heal_all();
-    west.kill();
+    west.kill_known().await?;
     let second = load.stop().await;
     let first_west = std::mem::replace(&mut west, scene.envoy("west").await?);
 

@@ -71,7 +71,7 @@ async fn the_credit_of_a_killed_envoy_is_set_aside_until_the_operator_releases_i
     let mut east = scene.envoy("east").await?;
     let ada = scene.customer("ada", "1000").await?;
     burn(&east, &ada, 300).await?;
-    east.kill();
+    east.kill_known().await?;
     let killed = now();
     let lost = quarantined(&scene, &ada).await?;
     figure(
@@ -131,7 +131,7 @@ async fn the_credit_of_a_killed_envoy_can_be_counted_as_spent() -> Result<()> {
     let mut east = scene.envoy("east").await?;
     let ada = scene.customer("ada", "1000").await?;
     burn(&east, &ada, 300).await?;
-    east.kill();
+    east.kill_known().await?;
     let lost = quarantined(&scene, &ada).await?;
     resolve(&scene, "consume").await?;
     let balance = scene.balance(&ada).await?;

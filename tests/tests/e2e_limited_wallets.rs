@@ -162,7 +162,7 @@ async fn a_gateway_that_crashes_has_both_its_leases_set_aside_and_another_pays_o
     })
     .await;
     assert_eq!(tally.status(200), 100, "{tally}");
-    east.kill();
+    east.kill_known().await?;
     let quarantined = until("both leases are set aside", ms(10_000), async || {
         let limited = scene.balance(&reports).await?;
         let general = scene.balance(&ada).await?;

@@ -172,7 +172,7 @@ async fn without_both_settings_no_request_with_its_price_in_the_body_passes() ->
     let ada = scene.customer_in("ada", "usd", "1").await?;
     let body = json!({"model": "small"});
     // Envoy would hand bodies over, but the filter doesn't know.
-    let setup = Setup::default().reading_bodies();
+    let setup = Setup::default().logging().reading_bodies();
     let setup = setup.filter(json!({"reads_bodies": false}));
     let told = scene.envoy_with("told", &setup).await?;
     let refused = told.send(ask(CHAT, &ada.key, "", "off", &body)).await?;
@@ -181,7 +181,8 @@ async fn without_both_settings_no_request_with_its_price_in_the_body_passes() ->
         (503, "bodies_off".into())
     );
     // The filter waits for a body that Envoy never hands over.
-    let setup = Setup::default().filter(json!({"reads_bodies": true}));
+    let setup = Setup::default().logging();
+    let setup = setup.filter(json!({"reads_bodies": true}));
     let deaf = scene.envoy_with("deaf", &setup).await?;
     let hangs = deaf.send(ask(CHAT, &ada.key, "", "off", &body));
     assert!(tokio::time::timeout(ms(1_500), hangs).await.is_err());
@@ -190,5 +191,5 @@ async fn without_both_settings_no_request_with_its_price_in_the_body_passes() ->
     assert_eq!(deaf.send(ping).await?.status, 200);
     assert!(scene.upstream.seen("off").is_empty());
     assert_eq!(scene.at_rest(&ada).await?.spent, 2_000_000);
-    scene.plane.verify().await
+    scene.adds_up([told, deaf]).await
 }

@@ -2,7 +2,6 @@
 //! its bound, and the filters count what they could not charge.
 
 use anyhow::Result;
-use creditgate_tests::access_log::{costs, entries};
 use creditgate_tests::admin::smallest_units;
 use creditgate_tests::client::{Protocol, begin};
 use creditgate_tests::clock::{ms, until};
@@ -128,20 +127,15 @@ impl Pair {
     }
 
     /// Nothing is at gateways any more, none of them is frozen, and the books are sound: the logs of both
-    /// together say what the ledger says. Returns what was spent and is owed.
-    async fn ends(mut self) -> Result<Told> {
+    /// together say what the ledger says, lease by lease. Returns what was spent and is owed.
+    async fn ends(self) -> Result<Told> {
         self.stage.scene.at_rest(&self.ada).await?;
         let told = self.balance().await?;
         for instance in self.stage.scene.admin.list("/v1/instances").await? {
             assert_eq!(instance["state"], "active", "{instance}");
         }
-        self.stage.scene.plane.verify().await?;
-        let mut log = Vec::new();
-        for envoy in [&mut self.stage.envoy, &mut self.far] {
-            envoy.never_trapped()?;
-            log.extend(entries(envoy).await?);
-        }
-        assert_eq!(costs(&log, SCALE)?["ada"], told.spent);
+        let Priced { scene, envoy, .. } = self.stage;
+        scene.adds_up([envoy, self.far]).await?;
         Ok(told)
     }
 }

@@ -20,15 +20,15 @@ always      grpc        5        5       5      5        5     5        5       
 always      sse        17        E       E      E        P     E        P                E      -       -
 always      sse2       17        E       E      E        P     E        P                E      -       -
 
-lenient     http1       5        0       0      5        5     2        2                0      -       -
-lenient     http2       5        0       0      5        5     2        2                0      -       -
-lenient     grpc        5        0       0      5        5     2        2                -      0       0
-lenient     sse        17        0       0      E        P     2        2                0      -       -
-lenient     sse2       17        0       0      E        P     2        2                0      -       -
+lenient     http1       5        0       0      5        5     M        M                0      -       -
+lenient     http2       5        0       0      5        5     M        M                0      -       -
+lenient     grpc        5        0       0      5        5     M        M                -      0       0
+lenient     sse        17        0       0      E        P     M        M                0      -       -
+lenient     sse2       17        0       0      E        P     M        M                0      -       -
 
-bytes       http1       6        6       0      0        0     2        P                P      -       -
-bytes       http2       6        6       0      0        0     2        P                P      -       -
-bytes       grpc       10       10       0      0        0     2        P                -      2       0
+bytes       http1       6        6       0      0        0     2        B                B      -       -
+bytes       http2       6        6       0      0        0     2        B                B      -       -
+bytes       grpc       10       10       0      0        0     2        B                -      2       0
 metered     sse        17        E       0      0        0     E        P                E      -       -
 metered     sse2       17        E       0      0        0     E        P                E      -       -
 expected    sse        17        E       0      0        0     E        P                E      -       -
@@ -40,31 +40,31 @@ expected    sse2       17        E       0      0        0     E        P       
 const PROXY: &str = "
 rule        protocol  timed_out  late  stalled  replied  filtered  unreachable  overflow  retried  redirected
 
-on_success  http1             0     5        5        0         0            0         0        5           5
-on_success  http2             0     5        5        0         0            0         0        5           5
-on_success  grpc              0     5        5        0         0            0         0        5           5
-on_success  sse               0     P        P        0         0            0         0       17          17
-on_success  sse2              0     P        P        0         0            0         0       17          17
+on_success  http1             0     5        5        0         0            0         0        5         0+5
+on_success  http2             0     5        5        0         0            0         0        5         0+5
+on_success  grpc              0     5        5        0         0            0         0        5         0+5
+on_success  sse               0     P        P        0         0            0         0       17        0+17
+on_success  sse2              0     P        P        0         0            0         0       17        0+17
 
-always      http1             5     5        5        5         5            5         5        5          10
-always      http2             5     5        5        5         5            5         5        5          10
-always      grpc              5     5        5        5         5            5         5        5          10
+always      http1             5     5        5        5         5            5         5        5         5+5
+always      http2             5     5        5        5         5            5         5        5         5+5
+always      grpc              5     5        5        5         5            5         5        5         5+5
 always      sse               E     P        P        E         E            E         E       17        E+17
 always      sse2              E     P        P        E         E            E         E       17        E+17
 
-lenient     http1             2     2        2        0         0            5         0        5           5
-lenient     http2             2     2        2        0         0            5         0        5           5
-lenient     grpc              2     2        2        0         0            5         0        5           5
-lenient     sse               2     2        2        0         0            E         0       17          17
-lenient     sse2              2     2        2        0         0            E         0       17          17
+lenient     http1             M     M        M        0         0            5         0        5         0+5
+lenient     http2             M     M        M        0         0            5         0        5         0+5
+lenient     grpc              M     M        M        0         0            5         0        5         0+5
+lenient     sse               M     M        M        0         0            E         0       17        0+17
+lenient     sse2              M     M        M        0         0            E         0       17        0+17
 
-bytes       http1             0     P      100        0         0            0         0        6           6
-bytes       http2             0     P      100        0         0            0         0        6           6
-bytes       grpc              0     P       10        0         0            0         0       10          10
-metered     sse               0     P        P        0         0            0         0       17          17
-metered     sse2              0     P        P        0         0            0         0       17          17
-expected    sse               0     P        P        0         0            0         0       17          17
-expected    sse2              0     P        P        0         0            0         0       17          17
+bytes       http1             0     B      100        0         0            0         0        6         0+6
+bytes       http2             0     B      100        0         0            0         0        6         0+6
+bytes       grpc              0     B       10        0         0            0         0       10        0+10
+metered     sse               0     P        P        0         0            0         0       17        0+17
+metered     sse2              0     P        P        0         0            0         0       17        0+17
+expected    sse               0     P        P        0         0            0         0       17        0+17
+expected    sse2              0     P        P        0         0            0         0       17        0+17
 ";
 
 /// What rules say that charge always, but for one cause.
@@ -81,15 +81,15 @@ no_silent  http2       5       5      0     5        5          0     5        5
 no_silent  grpc        5       5      0     5        5          0     5        5         5            0         0        5
 no_silent  sse        17       E      0     E        P          0     P        E         E            0         0       17
 
-flagged    http1       5       5      5     5        5          5     5        5         5            2         2        5
-flagged    http2       5       5      5     5        5          5     5        5         5            2         2        5
-flagged    grpc        5       5      5     5        5          5     5        5         5            2         2        5
-flagged    sse        17       E      E     E        P          E     P        E         E            2         2       17
+flagged    http1       5       5      5     5        5          5     5        5         5            M         M        5
+flagged    http2       5       5      5     5        5          5     5        5         5            M         M        5
+flagged    grpc        5       5      5     5        5          5     5        5         5            M         M        5
+flagged    sse        17       E      E     E        P          E     P        E         E            M         M       17
 
-tried      http1       5       5      5     5        5          5     5        5         5            5         5        2
-tried      http2       5       5      5     5        5          5     5        5         5            5         5        2
-tried      grpc        5       5      5     5        5          5     5        5         5            5         5        2
-tried      sse        17       E      E     E        P          E     P        E         E            E         E        2
+tried      http1       5       5      5     5        5          5     5        5         5            5         5        M
+tried      http2       5       5      5     5        5          5     5        5         5            5         5        M
+tried      grpc        5       5      5     5        5          5     5        5         5            5         5        M
+tried      sse        17       E      E     E        P          E     P        E         E            E         E        M
 ";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -36,7 +36,7 @@ impl Cell {
             "redirected" => "redirect-first",
             "refused_aborted" if streams => "status=429 split=2 gap=50",
             "refused_aborted" => "status=404,50",
-            "aborted" | "late" if streams => "events=100 gap=50",
+            "aborted" | "late" if streams => "events=100 gap=500",
             "aborted" | "late" => "stream=100,50",
             "stalled" if streams => "events=2 gap=60000",
             "stalled" => "stream=2,60000",
@@ -107,6 +107,11 @@ fn clusters(nowhere: u16) -> String {
     cluster("nowhere", "") + &cluster("full", no_room)
 }
 
+/// As many retries at the same time as there are requests: Envoy's own limit is 3.
+const RETRIES: &str = "- name: upstream
+    circuit_breakers: { thresholds: [{ max_retries: 1000 }] }
+    typed";
+
 /// An Envoy in which requests end as their `x-ending` says. At the port `nowhere` nobody listens.
 pub(super) fn setup(nowhere: u16) -> Setup {
     let to_upstream = |more: &str| format!("route: {{ cluster: upstream, {more} }}");
@@ -129,4 +134,5 @@ pub(super) fn setup(nowhere: u16) -> Setup {
         .edit("routes:", &format!("routes:{}", routes.concat()))
         .edit(plane, &(clusters(nowhere) + plane))
         .http2_upstream()
+        .edit("- name: upstream\n    typed", RETRIES)
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::Cell;
 use crate::scene::CARD;
 
 /// Each byte of it may be a token, and the answer may have as many as it allows.
@@ -10,42 +11,65 @@ pub(super) const QUESTION: &str = r#"{"model":"m","stream":true,"max_tokens":50,
 /// A message without content.
 pub(super) const CALL: &[u8] = b"\0\0\0\0\0";
 
-/// What is reserved for a request that streams tokens.
-pub(super) fn estimate(rule: &str) -> i128 {
-    let bytes = QUESTION.len() as i128;
-    match rule {
-        "metered" => (bytes + 3) / 4,
-        "expected" => (bytes + 3) / 4 + 2 * 50,
-        _ => bytes + 2 * 50,
+/// The text of an event, as all are but for the number.
+const WORD: &str = "word-0000 ";
+
+/// What is reserved for a request about tokens.
+pub(super) fn estimate(cell: &Cell) -> i128 {
+    let (read, limit) = (tokens(cell, QUESTION.len()), 2 * 50);
+    if cell.rule == "metered" {
+        read
+    } else {
+        read + limit
     }
 }
 
-/// The most that an answer comes to which breaks off: under a strict promise the estimate, else all of it.
-pub(super) fn most(rule: &str) -> i128 {
+/// What an answer comes to that breaks off after this beginning of it; under a strict promise, never to more than was reserved.
+pub(super) fn passed(cell: &Cell, beginning: &[u8]) -> i128 {
+    let text = String::from_utf8_lossy(beginning);
+    let (events, _) = text.rsplit_once("\n\n").unwrap_or_default();
+    let words = events.matches("word-").count();
+    let cost = tokens(cell, QUESTION.len()) + 2 * tokens(cell, words * WORD.len());
+    match promise(&cell.rule) {
+        "strict" => cost.min(estimate(cell)),
+        _ => cost,
+    }
+}
+
+/// As many as so many bytes are taken for.
+fn tokens(cell: &Cell, bytes: usize) -> i128 {
+    let bytes_per_token = if promise(&cell.rule) == "strict" {
+        1
+    } else {
+        4
+    };
+    bytes.div_ceil(bytes_per_token) as i128
+}
+
+fn promise(rule: &str) -> &str {
     match rule {
-        "bytes" => 100 * 100,
-        "metered" | "expected" => 1_000,
-        _ => estimate(rule),
+        "metered" | "expected" => rule,
+        _ => "strict",
     }
 }
 
 /// A rule of a fixed price and one for tokens, with this in common.
 fn both(id: &str, more: Value) -> [Value; 2] {
     let mut fixed = json!({"id": id, "path": {"exact": path(id)}, "price": 5, "minimum": 2});
-    let mut tokens = tokens(id);
-    for rule in [&mut fixed, &mut tokens] {
+    let mut priced = by_tokens(id);
+    for rule in [&mut fixed, &mut priced] {
         for (name, value) in more.as_object().into_iter().flatten() {
             rule[name] = value.clone();
         }
     }
-    [fixed, tokens]
+    [fixed, priced]
 }
 
 fn path(id: &str) -> String {
     format!("/{id}.Service/Method")
 }
 
-fn tokens(id: &str) -> Value {
+fn by_tokens(id: &str) -> Value {
     json!({"id": format!("{id}-sse"), "path": {"exact": "/v1/chat/completions"}, "minimum": 2,
         "match": {"headers": [{"name": "x-rule", "equals": id}]},
         "tokens": {"format": "openai_chat", "output_tokens_max": 100}})
@@ -79,7 +103,7 @@ pub(super) fn card() -> Value {
     ]
     .concat();
     for promise in ["metered", "expected"] {
-        let mut rule = tokens(promise);
+        let mut rule = by_tokens(promise);
         rule["promise"] = json!(promise);
         rules.push(rule);
     }
