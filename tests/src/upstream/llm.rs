@@ -3,7 +3,7 @@
 //!
 //! `x-behave` holds words: `input=7`, `cached=2` (of the input), `output=5` (tokens), `events=3`
 //! (pieces of text in a stream), `gap=20` (ms between pieces), `split=7` (pieces of up to so many
-//! bytes, whatever an event is), `first=7` (so many bytes, and then all the rest at once), `cut=3` (pieces, then the connection breaks), `silent` (tells no usage), `gzip`, `status=429`, `units=3`,
+//! bytes, whatever an event is), `first=7` (so many bytes, and then all the rest at once), `pad=7` (bytes more in each event), `cut=3` (pieces, then the connection breaks), `silent` (tells no usage), `gzip`, `status=429`, `units=3`,
 //! `bytes=1000`. Like the real ones it keeps to the limit that the request names, unless it `lies`, and tells the
 //! usage of an OpenAI stream only if asked to.
 
@@ -108,6 +108,7 @@ impl Answer {
             "/v1/messages" => message_events(&asked),
             _ => return None,
         };
+        let events = padded(events, asked.number("pad", 0));
         let content_type = match is_stream {
             true => "text/event-stream; charset=utf-8",
             false => "application/json",
@@ -204,6 +205,17 @@ fn in_odd_pieces(body: &[u8], most: usize) -> Vec<Bytes> {
         rest = tail;
     }
     pieces
+}
+
+/// Events with so many bytes more in each, where OpenAI puts them to hide how long words are.
+fn padded(events: Vec<String>, bytes: u64) -> Vec<String> {
+    let bytes = usize::try_from(bytes).unwrap_or_default();
+    if bytes == 0 {
+        return events;
+    }
+    let begin = format!(r#"data: {{"obfuscation":"{}","#, "x".repeat(bytes));
+    let pad = |event: String| event.replacen("data: {", &begin, 1);
+    events.into_iter().map(pad).collect()
 }
 
 /// OpenAI's Chat Completions, "the chat completion object".
