@@ -4,7 +4,7 @@
 //! `x-behave` holds words: `input=7`, `cached=2` (of the input), `output=5` (tokens), `events=3`
 //! (pieces of text in a stream), `gap=20` (ms between pieces), `split=7` (pieces of up to so many
 //! bytes, whatever an event is), `first=7` (so many bytes, and then all the rest at once), `cut=3` (pieces, then the connection breaks), `silent` (tells no usage), `gzip`, `status=429`, `units=3`,
-//! `bytes=1000`. Like the real ones it keeps to the limit that the request names, unless it `lies`, and tells the
+//! `bytes=1000`, `pad=10000` (so many bytes more in each event, in a field that says nothing). Like the real ones it keeps to the limit that the request names, unless it `lies`, and tells the
 //! usage of an OpenAI stream only if asked to.
 
 use std::time::Duration;
@@ -39,6 +39,8 @@ pub struct Answer {
     pub gap: Duration,
     /// After how many pieces the connection breaks.
     pub cut: Option<usize>,
+    /// How many bytes more are in each event.
+    pad: usize,
     content: Content,
 }
 
@@ -117,6 +119,7 @@ impl Answer {
             headers: vec![("content-type", content_type.to_owned())],
             gap: ms(asked.number("gap", 0)),
             cut: usize::try_from(asked.number("cut", u64::MAX)).ok(),
+            pad: usize::try_from(asked.number("pad", 0)).unwrap_or_default(),
             content: Content::Pieces(events.into_iter().map(Bytes::from).collect()),
         };
         let status = asked.number("status", 200);
@@ -132,15 +135,23 @@ impl Answer {
         }
         let split = usize::try_from(asked.number("split", 0)).unwrap_or_default();
         if split > 0 {
-            answer.content = Content::Pieces(in_odd_pieces(&answer.body(), split));
+            answer.in_pieces(|body| in_odd_pieces(&body, split));
         }
         let first = usize::try_from(asked.number("first", 0)).unwrap_or_default();
         if first > 0 {
-            let mut body = answer.body();
-            let rest = body.split_off(first.min(body.len()));
-            answer.content = Content::Pieces(vec![body, rest]);
+            answer.in_pieces(|mut body| {
+                let rest = body.split_off(first.min(body.len()));
+                vec![body, rest]
+            });
         }
         Some(answer)
+    }
+
+    /// Cuts the body into other pieces.
+    fn in_pieces(&mut self, cut: impl FnOnce(Bytes) -> Vec<Bytes>) {
+        self.content = Content::Pieces(cut(self.body()));
+        // It is in there now.
+        self.pad = 0;
     }
 
     /// Work that is told in a header.
@@ -154,6 +165,7 @@ impl Answer {
             headers,
             gap: Duration::ZERO,
             cut: None,
+            pad: 0,
             content: Content::Pieces(vec![Bytes::from_static(b"done\n")]),
         }
     }
@@ -164,6 +176,7 @@ impl Answer {
             headers: vec![("content-type", "application/octet-stream".to_owned())],
             gap: ms(asked.number("gap", 0)),
             cut: None,
+            pad: 0,
             content: Content::Bulk(asked.number("bytes", 0).div_ceil(BULK_BYTES)),
         }
     }
@@ -171,18 +184,39 @@ impl Answer {
     /// The whole body, if it isn't bulk.
     #[must_use]
     pub fn body(&self) -> Bytes {
-        match &self.content {
-            Content::Pieces(pieces) => pieces.concat().into(),
+        match self.content {
+            Content::Pieces(_) => self
+                .clone()
+                .into_pieces()
+                .collect::<Vec<_>>()
+                .concat()
+                .into(),
             Content::Bulk(_) => Bytes::new(),
         }
     }
 
-    /// The body as it is sent.
-    pub(super) fn into_pieces(self) -> Box<dyn Iterator<Item = Bytes> + Send> {
+    /// The body as it is sent, piece by piece.
+    #[must_use]
+    pub fn into_pieces(self) -> Box<dyn Iterator<Item = Bytes> + Send> {
+        let pad = self.pad;
         match self.content {
-            Content::Pieces(pieces) => Box::new(pieces.into_iter()),
+            Content::Pieces(pieces) if pad == 0 => Box::new(pieces.into_iter()),
+            Content::Pieces(pieces) => {
+                Box::new(pieces.into_iter().map(move |piece| padded(&piece, pad)))
+            }
             Content::Bulk(count) => Box::new((0..count).map(bulk_chunk)),
         }
+    }
+}
+
+/// An event that has so many bytes more, in front of all that it says.
+fn padded(event: &Bytes, bytes: usize) -> Bytes {
+    const FROM: &str = "data: {";
+    let event = String::from_utf8_lossy(event);
+    let pad = || format!(r#"{FROM}"obfuscation":"{}","#, "x".repeat(bytes));
+    match event.contains(FROM) {
+        true => event.replacen(FROM, &pad(), 1).into(),
+        false => event.into_owned().into(),
     }
 }
 
