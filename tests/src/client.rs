@@ -1,12 +1,13 @@
 //! Requests through the gateway: one connection, used again and again.
 
+use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::client::conn::http2;
 use hyper::header::HeaderMap;
@@ -123,11 +124,15 @@ pub enum Protocol {
 ///
 /// # Errors
 /// If the connection breaks before.
-pub async fn begin(
+pub async fn begin<B>(
     address: SocketAddr,
     protocol: Protocol,
-    request: Request<Full<Bytes>>,
-) -> Result<Response<Incoming>> {
+    request: Request<B>,
+) -> Result<Response<Incoming>>
+where
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let stream = TokioIo::new(stream);
@@ -168,7 +173,7 @@ pub async fn exchange(
 }
 
 /// HTTP/2 names the host in the request's address.
-fn in_http2(mut request: Request<Full<Bytes>>) -> Result<Request<Full<Bytes>>> {
+fn in_http2<B>(mut request: Request<B>) -> Result<Request<B>> {
     let host = request.headers_mut().remove("host");
     let host = host.context("a request names its host")?;
     *request.uri_mut() = format!("http://{}{}", host.to_str()?, request.uri()).parse()?;

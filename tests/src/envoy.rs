@@ -220,6 +220,16 @@ impl Envoy {
         self.process.peak_memory()
     }
 
+    /// What memory it has now, in bytes; the peak before is forgotten. While it starts it has far more than
+    /// it needs later, and that would hide what a test measures.
+    ///
+    /// # Errors
+    /// If the system does not tell.
+    pub fn memory_from_now_on(&self) -> Result<u64> {
+        self.process.forget_peak_memory()?;
+        self.process.peak_memory()
+    }
+
     /// Everything it has logged.
     #[must_use]
     pub fn log(&self) -> String {

@@ -76,6 +76,16 @@ impl Process {
         Ok(kilobytes * 1024)
     }
 
+    /// Forgets the most memory it has had: from now on counts what it has from now on.
+    ///
+    /// # Errors
+    /// If the system does not let.
+    pub fn forget_peak_memory(&self) -> Result<()> {
+        // To Linux, 5 says: the peak is what is resident now.
+        let file = format!("/proc/{}/clear_refs", self.child.id());
+        std::fs::write(&file, "5").with_context(|| file)
+    }
+
     /// Waits for a line of its log that `pick` makes something of. `from` bytes are skipped.
     ///
     /// # Errors

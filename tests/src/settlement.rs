@@ -1,31 +1,35 @@
 //! Tables of what is charged: a row is a rule and a protocol, a column a way in which a request ends.
 //!
-//! Every request costs 5, at least 2; those that stream tokens cost what they used, which is 17. A cell says
-//! what is charged, and with it what the access log says that the charge went by: `0` nothing, it is released;
-//! `M` the minimum; `E` the estimate; a number the price, or what was used. `P` is what had passed of the text, and `B` of the bytes:
-//! no less than the client got, and no more than the upstream sent. `E+17`: both, of two requests.
-//! `-` is an ending that the protocol does not have.
+//! Every request costs 5, at least 2; those for tokens cost what they used, which is 17. Their answers are
+//! streams (`sse`) or whole (`json`), and over HTTP/2 (`sse2`, `json2`). A cell says what is charged, and with it
+//! what the access log says that the charge went by: `0` nothing, it is released; `M` the minimum; `E` the
+//! estimate; a number the price, or what was used. `P` is what had passed of the text, and `B` of the bytes: no
+//! less than the client got, and no more than the upstream sent. `E+17`: both, of two requests. `-` is an ending
+//! that the protocol does not have.
 
 mod charge;
 mod endings;
 mod rules;
 
 use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{self, Poll};
 
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use serde_json::{Value, json};
 use tokio::net::TcpSocket;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use self::rules::{CALL, QUESTION, card};
+use self::rules::{CALL, card};
 use crate::access_log::{costs, entries};
 use crate::client::{Protocol, begin, request};
 use crate::clock::{ms, pause};
@@ -68,13 +72,19 @@ impl Cell {
         self.protocol == "grpc"
     }
 
-    fn streams_tokens(&self) -> bool {
-        self.protocol.starts_with("sse")
+    /// Whether it is priced by tokens.
+    fn has_tokens(&self) -> bool {
+        self.protocol.starts_with("sse") || self.is_whole()
+    }
+
+    /// Whether its answer is JSON, and no stream.
+    fn is_whole(&self) -> bool {
+        self.protocol.starts_with("json")
     }
 
     /// Whether its price depends on nothing.
     fn is_fixed(&self) -> bool {
-        !self.streams_tokens() && self.rule != "bytes"
+        !self.has_tokens() && self.rule != "bytes"
     }
 
     fn request(&self, customer: &Customer) -> Request<Full<Bytes>> {
@@ -87,14 +97,19 @@ impl Cell {
         ];
         let path = format!("/{}.Service/Method", self.rule);
         let with = |more: (&'static str, &'static str)| [&headers[..], &[more]].concat();
-        if self.streams_tokens() {
+        if self.has_tokens() {
             let headers = with(("content-type", "application/json"));
-            request("POST", "/v1/chat/completions", &headers, QUESTION)
+            request("POST", "/v1/chat/completions", &headers, self.question())
         } else if self.is_call() {
             let headers = with(("content-type", "application/grpc"));
             request("POST", &path, &headers, CALL)
         } else {
-            request("GET", &path, &headers, "")
+            let method = if self.ending == "uploading" {
+                "PUT"
+            } else {
+                "GET"
+            };
+            request(method, &path, &headers, "")
         }
     }
 
@@ -102,11 +117,15 @@ impl Cell {
     /// answer's body.
     async fn send(&self, envoy: SocketAddr, scene: &Scene, customer: &Customer) -> Result<Vec<u8>> {
         let protocol = match self.protocol.as_str() {
-            "http1" | "sse" => Protocol::Http1,
+            "http1" | "sse" | "json" => Protocol::Http1,
             _ => Protocol::Http2,
         };
-        let begun = begin(envoy, protocol, self.request(customer));
-        if self.ending == "left" {
+        let request = self.request(customer).map(|body| Upload {
+            body,
+            stalls: self.ending == "uploading",
+        });
+        let begun = begin(envoy, protocol, request);
+        if matches!(self.ending.as_str(), "left" | "uploading") {
             let at_work = timeout(ms(20_000), at_work(scene, &customer.name));
             return tokio::select! {
                 answer = begun => bail!("{answer:?}, though the upstream has not answered"),
@@ -141,6 +160,38 @@ impl Cell {
         }
         ensure!(!goes_away, "no beginning");
         Ok((got, false))
+    }
+}
+
+/// The body of a request, after which more may have to come.
+struct Upload {
+    body: Full<Bytes>,
+    stalls: bool,
+}
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut task::Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match Pin::new(&mut self.body).poll_frame(context) {
+            Poll::Ready(None) if self.stalls => Poll::Pending,
+            polled => polled,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        !self.stalls && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.stalls {
+            true => SizeHint::new(),
+            false => self.body.size_hint(),
+        }
     }
 }
 

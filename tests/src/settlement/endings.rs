@@ -2,15 +2,17 @@
 //!
 //! `refused`: the upstream says 4xx, or NOT_FOUND by gRPC. `failed`: it says 500, or INTERNAL; `bare5` and
 //! `bare13` are the same without a message, so that there are no trailers. `reset`: it breaks the connection
-//! without an answer; `cut_off`: in the middle of one. `retried`: it says 503, and at the second try 200.
-//! `redirected`: it says 302, and Envoy goes there.
+//! without an answer; `cut_off`: in the middle of one. `retried`: it says 503, and at the second try 200;
+//! `used_up`: 503 (UNAVAILABLE) however often. `redirected`: it says 302, and Envoy goes there.
 //!
-//! `left`: the client goes away before there is an answer; `aborted`: in the middle of one; `refused_aborted`:
-//! of one of 4xx.
+//! `left`: the client goes away before there is an answer; `uploading`: before its own request is whole;
+//! `aborted`: in the middle of an answer; `refused_aborted`: of one of 4xx.
 //!
 //! `timed_out`: Envoy gives up waiting; `late`: in the middle of an answer; `stalled`: nothing more comes in the
-//! middle of one. `replied`: a route of Envoy's answers 403; `filtered`: a filter behind ours does.
-//! `unreachable`: nobody listens at the upstream; `overflow`: there is no room for another request to it.
+//! middle of one. `expired`: the upstream's stream may last no longer, and `overlong`: in the middle of an answer.
+//!
+//! `replied`: a route of Envoy's answers 403; `filtered`: a filter behind ours does; `unrouted`: there is no
+//! route. `unreachable`: nobody listens at the upstream; `overflow`: there is no room for another request to it.
 
 use super::Cell;
 use crate::envoy::Setup;
@@ -18,30 +20,35 @@ use crate::envoy::Setup;
 impl Cell {
     /// What the upstream is told.
     pub(super) fn behaviour(&self) -> &'static str {
-        let (calls, streams) = (self.is_call(), self.streams_tokens());
+        let (calls, tokens, whole) = (self.is_call(), self.has_tokens(), self.is_whole());
         match self.ending.as_str() {
             "refused" if calls => "grpc=5",
-            "refused" if streams => "status=429",
+            "refused" if tokens => "status=429",
             "refused" => "status=404",
             "failed" if calls => "grpc=13",
             "failed" => "status=500",
             "bare5" => "bare=5",
             "bare13" => "bare=13",
             "reset" => "reset",
-            "cut_off" if streams => "events=50 cut=3",
+            "used_up" if calls => "bare=14",
+            "used_up" => "status=503",
+            "cut_off" if whole => "split=9 cut=3",
+            "cut_off" if tokens => "events=50 cut=3",
             "cut_off" => "cut=3",
-            "retried" if streams => "fail-first input=7 output=5",
+            "retried" if tokens => "fail-first input=7 output=5",
             "retried" => "fail-first",
-            "redirected" if streams => "redirect-first input=7 output=5",
+            "redirected" if tokens => "redirect-first input=7 output=5",
             "redirected" => "redirect-first",
-            "refused_aborted" if streams => "status=429 split=2 gap=50",
+            "refused_aborted" if tokens => "status=429 split=2 gap=50",
             "refused_aborted" => "status=404,50",
-            "aborted" | "late" if streams => "events=100 gap=500",
-            "aborted" | "late" => "stream=100,50",
-            "stalled" if streams => "events=2 gap=60000",
+            "aborted" | "late" | "overlong" if whole => "split=9 gap=500",
+            "aborted" | "late" | "overlong" if tokens => "events=100 gap=500",
+            "aborted" | "late" | "overlong" => "stream=100,50",
+            "stalled" if whole => "split=9 gap=60000",
+            "stalled" if tokens => "events=2 gap=60000",
             "stalled" => "stream=2,60000",
-            "timed_out" | "left" => "hang",
-            _ if streams => "input=7 output=5",
+            "timed_out" | "expired" | "left" => "hang",
+            _ if tokens => "input=7 output=5",
             _ => "",
         }
     }
@@ -50,11 +57,12 @@ impl Cell {
     pub(super) fn status(&self) -> u16 {
         match self.ending.as_str() {
             _ if self.is_call() => 200,
-            "refused" | "refused_aborted" if self.streams_tokens() => 429,
+            "refused" | "refused_aborted" if self.has_tokens() => 429,
             "refused" | "refused_aborted" => 404,
             "failed" => 500,
-            "reset" | "unreachable" | "overflow" => 503,
-            "timed_out" => 504,
+            "unrouted" => 404,
+            "reset" | "unreachable" | "overflow" | "used_up" => 503,
+            "timed_out" | "expired" => 504,
             "replied" | "filtered" => 403,
             _ => 200,
         }
@@ -62,7 +70,10 @@ impl Cell {
 
     /// Whether the answer breaks off.
     pub(super) fn breaks(&self) -> bool {
-        matches!(self.ending.as_str(), "cut_off" | "late" | "stalled")
+        matches!(
+            self.ending.as_str(),
+            "cut_off" | "late" | "stalled" | "overlong"
+        )
     }
 }
 
@@ -86,9 +97,21 @@ const RBAC: &str = "          - name: envoy.filters.http.rbac
                     principals: [{ any: true }]
 ";
 
-/// An upstream at which nobody listens, and one that has no room.
+const NO_ROOM: &str =
+    "    circuit_breakers: { thresholds: [{ max_requests: 0, max_pending_requests: 0 }] }
+";
+
+/// Time for the beginning of an answer.
+const BRIEF: &str = "    typed_extension_protocol_options:
+      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+        \"@type\": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+        common_http_protocol_options: { max_stream_duration: 1.5s }
+        use_downstream_protocol_config: { http2_protocol_options: {} }
+";
+
+/// An upstream at which nobody listens, one that has no room, and one whose streams must be brief.
 fn clusters(nowhere: u16) -> String {
-    let cluster = |name: &str, more: &str| {
+    let cluster = |name: &str, port: &str, more: &str| {
         format!(
             "  - name: {name}
     type: STATIC
@@ -97,14 +120,15 @@ fn clusters(nowhere: u16) -> String {
       cluster_name: {name}
       endpoints:
       - lb_endpoints:
-        - endpoint: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {nowhere} }} }} }}
+        - endpoint: {{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {port} }} }} }}
 
 "
         )
     };
-    let no_room =
-        "    circuit_breakers: { thresholds: [{ max_requests: 0, max_pending_requests: 0 }] }\n";
-    cluster("nowhere", "") + &cluster("full", no_room)
+    let nowhere = nowhere.to_string();
+    cluster("nowhere", &nowhere, "")
+        + &cluster("full", &nowhere, NO_ROOM)
+        + &cluster("brief", "${UPSTREAM_PORT}", BRIEF)
 }
 
 /// As many retries at the same time as there are requests: Envoy's own limit is 3.
@@ -115,22 +139,30 @@ const RETRIES: &str = "- name: upstream
 /// An Envoy in which requests end as their `x-ending` says. At the port `nowhere` nobody listens.
 pub(super) fn setup(nowhere: u16) -> Setup {
     let to_upstream = |more: &str| format!("route: {{ cluster: upstream, {more} }}");
-    let retrying = "retry_policy: { retry_on: 5xx, num_retries: 2 }";
+    let retrying = to_upstream("retry_policy: { retry_on: \"5xx,unavailable\", num_retries: 2 }");
     let routes = [
         route("timed_out", &to_upstream("timeout: 0.3s")),
         route("late", &to_upstream("timeout: 1.5s")),
         route("stalled", &to_upstream("timeout: 0s, idle_timeout: 2s")),
-        route("retried", &to_upstream(retrying)),
+        route("expired", "route: { cluster: brief }"),
+        route("overlong", "route: { cluster: brief }"),
+        route("retried", &retrying),
+        route("used_up", &retrying),
         route("redirected", &to_upstream("internal_redirect_policy: {}")),
         route("unreachable", "route: { cluster: nowhere }"),
         route("overflow", "route: { cluster: full }"),
         route("replied", "direct_response: { status: 403 }"),
     ];
+    let (any, routed) = (
+        "{ prefix: \"/\" }",
+        "{ prefix: \"/\", headers: [{ name: x-ending, string_match: { exact: unrouted }, invert_match: true }] }",
+    );
     let plane = "  - name: creditgate\n    type: STRICT_DNS";
     Setup::default()
         .reading_bodies()
         .logging()
         .between("", RBAC)
+        .edit(&format!("match: {any}"), &format!("match: {routed}"))
         .edit("routes:", &format!("routes:{}", routes.concat()))
         .edit(plane, &(clusters(nowhere) + plane))
         .http2_upstream()

@@ -6,7 +6,20 @@ use super::Cell;
 use crate::scene::CARD;
 
 /// Each byte of it may be a token, and the answer may have as many as it allows.
-pub(super) const QUESTION: &str = r#"{"model":"m","stream":true,"max_tokens":50,"messages":[]}"#;
+const QUESTION: &str = r#"{"model":"m","stream":true,"max_tokens":50,"messages":[]}"#;
+
+/// The same, of which the answer is whole.
+const WHOLE_QUESTION: &str = r#"{"model":"m","max_tokens":50,"messages":[]}"#;
+
+impl Cell {
+    pub(super) fn question(&self) -> &'static str {
+        if self.is_whole() {
+            WHOLE_QUESTION
+        } else {
+            QUESTION
+        }
+    }
+}
 
 /// A message without content.
 pub(super) const CALL: &[u8] = b"\0\0\0\0\0";
@@ -16,7 +29,7 @@ const WORD: &str = "word-0000 ";
 
 /// What is reserved for a request about tokens.
 pub(super) fn estimate(cell: &Cell) -> i128 {
-    let (read, limit) = (tokens(cell, QUESTION.len()), 2 * 50);
+    let (read, limit) = (tokens(cell, cell.question().len()), 2 * 50);
     if cell.rule == "metered" {
         read
     } else {
@@ -29,7 +42,7 @@ pub(super) fn passed(cell: &Cell, beginning: &[u8]) -> i128 {
     let text = String::from_utf8_lossy(beginning);
     let (events, _) = text.rsplit_once("\n\n").unwrap_or_default();
     let words = events.matches("word-").count();
-    let cost = tokens(cell, QUESTION.len()) + 2 * tokens(cell, words * WORD.len());
+    let cost = tokens(cell, cell.question().len()) + 2 * tokens(cell, words * WORD.len());
     match promise(&cell.rule) {
         "strict" => cost.min(estimate(cell)),
         _ => cost,
@@ -99,6 +112,10 @@ pub(super) fn card() -> Value {
             always(json!({"cause": ["no_response"]}), "release"),
         ),
         both("flagged", always(json!({"flag": ["UF", "UO"]}), "minimum")),
+        both(
+            "no_retries",
+            always(json!({"cause": ["retries"]}), "release"),
+        ),
         both("tried", always(json!({"retries_min": 1}), "minimum")),
     ]
     .concat();
