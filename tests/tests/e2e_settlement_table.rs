@@ -48,78 +48,78 @@ expected    json2     17        E       0      0        0     E          -      
 /// What Envoy does. One that it redirects by itself is two for the filter, of which the upstream did not
 /// answer the first: `always` charges both.
 const PROXY: &str = "
-rule        protocol  timed_out  expired  late  stalled  overlong  replied  filtered  unrouted  unreachable  overflow  retried  used_up  redirected
+rule        protocol  timed_out  expired  late  stalled  overlong  replied  filtered  unrouted  unreachable  overflow  retried  used_up  redirected  capped  curtailed
 
-on_success  http1             0        0     5        5         5        0         0         0            0         0        5        0         0+5
-on_success  http2             0        0     5        5         5        0         0         0            0         0        5        0         0+5
-on_success  grpc              0        0     5        5         5        0         0         0            0         0        5        0         0+5
-on_success  sse               0        0     P        P         P        0         0         0            0         0       17        0        0+17
-on_success  sse2              0        0     P        P         P        0         0         0            0         0       17        0        0+17
-on_success  json              0        0     E        E         E        0         0         0            0         0       17        0        0+17
-on_success  json2             0        0     E        E         E        0         0         0            0         0       17        0        0+17
+on_success  http1             0        0     5        5         5        0         0         0            0         0        5        0         0+5       0          5
+on_success  http2             0        0     5        5         5        0         0         0            0         0        5        0         0+5       0          5
+on_success  grpc              0        0     5        5         5        0         0         0            0         0        5        0         0+5       0          5
+on_success  sse               0        0     P        P         P        0         0         0            0         0       17        0        0+17       0          P
+on_success  sse2              0        0     P        P         P        0         0         0            0         0       17        0        0+17       0          P
+on_success  json              0        0     E        E         E        0         0         0            0         0       17        0        0+17       0          E
+on_success  json2             0        0     E        E         E        0         0         0            0         0       17        0        0+17       0          E
 
-always      http1             5        5     5        5         5        5         5         5            5         5        5        5         5+5
-always      http2             5        5     5        5         5        5         5         5            5         5        5        5         5+5
-always      grpc              5        5     5        5         5        5         5         5            5         5        5        5         5+5
-always      sse               E        E     P        P         P        E         E         E            E         E       17        E        E+17
-always      sse2              E        E     P        P         P        E         E         E            E         E       17        E        E+17
-always      json              E        E     E        E         E        E         E         E            E         E       17        E        E+17
-always      json2             E        E     E        E         E        E         E         E            E         E       17        E        E+17
+always      http1             5        5     5        5         5        5         5         5            5         5        5        5         5+5       5          5
+always      http2             5        5     5        5         5        5         5         5            5         5        5        5         5+5       5          5
+always      grpc              5        5     5        5         5        5         5         5            5         5        5        5         5+5       5          5
+always      sse               E        E     P        P         P        E         E         E            E         E       17        E        E+17       E          P
+always      sse2              E        E     P        P         P        E         E         E            E         E       17        E        E+17       E          P
+always      json              E        E     E        E         E        E         E         E            E         E       17        E        E+17       E          E
+always      json2             E        E     E        E         E        E         E         E            E         E       17        E        E+17       E          E
 
-lenient     http1             M        M     M        M         M        0         0         0            5         0        5        0         0+5
-lenient     http2             M        M     M        M         M        0         0         0            5         0        5        0         0+5
-lenient     grpc              M        M     M        M         M        0         0         0            5         0        5        0         0+5
-lenient     sse               M        M     M        M         M        0         0         0            E         0       17        0        0+17
-lenient     sse2              M        M     M        M         M        0         0         0            E         0       17        0        0+17
-lenient     json              M        M     M        M         M        0         0         0            E         0       17        0        0+17
-lenient     json2             M        M     M        M         M        0         0         0            E         0       17        0        0+17
+lenient     http1             M        M     M        M         M        0         0         0            5         0        5        0         0+5       M          M
+lenient     http2             M        M     M        M         M        0         0         0            5         0        5        0         0+5       M          M
+lenient     grpc              M        M     M        M         M        0         0         0            5         0        5        0         0+5       M          M
+lenient     sse               M        M     M        M         M        0         0         0            E         0       17        0        0+17       M          M
+lenient     sse2              M        M     M        M         M        0         0         0            E         0       17        0        0+17       M          M
+lenient     json              M        M     M        M         M        0         0         0            E         0       17        0        0+17       M          M
+lenient     json2             M        M     M        M         M        0         0         0            E         0       17        0        0+17       M          M
 
-bytes       http1             0        0     B      100         B        0         0         0            0         0        6        0         0+6
-bytes       http2             0        0     B      100         B        0         0         0            0         0        6        0         0+6
-bytes       grpc              0        0     B       10         B        0         0         0            0         0       10        0        0+10
-metered     sse               0        0     P        P         P        0         0         0            0         0       17        0        0+17
-metered     sse2              0        0     P        P         P        0         0         0            0         0       17        0        0+17
-metered     json              0        0     E        E         E        0         0         0            0         0       17        0        0+17
-metered     json2             0        0     E        E         E        0         0         0            0         0       17        0        0+17
-expected    sse               0        0     P        P         P        0         0         0            0         0       17        0        0+17
-expected    sse2              0        0     P        P         P        0         0         0            0         0       17        0        0+17
-expected    json              0        0     E        E         E        0         0         0            0         0       17        0        0+17
-expected    json2             0        0     E        E         E        0         0         0            0         0       17        0        0+17
+bytes       http1             0        0     B      100         B        0         0         0            0         0        6        0         0+6       0          B
+bytes       http2             0        0     B      100         B        0         0         0            0         0        6        0         0+6       0          B
+bytes       grpc              0        0     B       10         B        0         0         0            0         0       10        0        0+10       0          B
+metered     sse               0        0     P        P         P        0         0         0            0         0       17        0        0+17       0          P
+metered     sse2              0        0     P        P         P        0         0         0            0         0       17        0        0+17       0          P
+metered     json              0        0     E        E         E        0         0         0            0         0       17        0        0+17       0          E
+metered     json2             0        0     E        E         E        0         0         0            0         0       17        0        0+17       0          E
+expected    sse               0        0     P        P         P        0         0         0            0         0       17        0        0+17       0          P
+expected    sse2              0        0     P        P         P        0         0         0            0         0       17        0        0+17       0          P
+expected    json              0        0     E        E         E        0         0         0            0         0       17        0        0+17       0          E
+expected    json2             0        0     E        E         E        0         0         0            0         0       17        0        0+17       0          E
 ";
 
 /// What rules say that charge always, but for one cause.
 const CAUSES: &str = "
-rule        protocol  ok  failed  reset  left  aborted  timed_out  expired  late  replied  filtered  unrouted  unreachable  overflow  retried  used_up
+rule        protocol  ok  failed  reset  left  aborted  timed_out  expired  late  replied  filtered  unrouted  unreachable  overflow  retried  used_up  capped
 
-no_local    http1      5       5      5     5        5          5        5     5        0         0         0            5         5        5        5
-no_local    http2      5       5      5     5        5          5        5     5        0         0         0            5         5        5        5
-no_local    grpc       5       5      5     5        5          5        5     5        0         0         0            5         5        5        5
-no_local    sse       17       E      E     E        P          E        E     P        0         0         0            E         E       17        E
-no_local    sse2      17       E      E     E        P          E        E     P        0         0         0            E         E       17        E
+no_local    http1      5       5      5     5        5          5        5     5        0         0         0            5         5        5        5       5
+no_local    http2      5       5      5     5        5          5        5     5        0         0         0            5         5        5        5       5
+no_local    grpc       5       5      5     5        5          5        5     5        0         0         0            5         5        5        5       5
+no_local    sse       17       E      E     E        P          E        E     P        0         0         0            E         E       17        E       E
+no_local    sse2      17       E      E     E        P          E        E     P        0         0         0            E         E       17        E       E
 
-no_silent   http1      5       5      0     5        5          0        0     5        5         5         5            0         0        5        5
-no_silent   http2      5       5      0     5        5          0        0     5        5         5         5            0         0        5        5
-no_silent   grpc       5       5      0     5        5          0        0     5        5         5         5            0         0        5        5
-no_silent   sse       17       E      0     E        P          0        0     P        E         E         E            0         0       17        E
-no_silent   sse2      17       E      0     E        P          0        0     P        E         E         E            0         0       17        E
+no_silent   http1      5       5      0     5        5          0        0     5        5         5         5            0         0        5        5       0
+no_silent   http2      5       5      0     5        5          0        0     5        5         5         5            0         0        5        5       0
+no_silent   grpc       5       5      0     5        5          0        0     5        5         5         5            0         0        5        5       0
+no_silent   sse       17       E      0     E        P          0        0     P        E         E         E            0         0       17        E       0
+no_silent   sse2      17       E      0     E        P          0        0     P        E         E         E            0         0       17        E       0
 
-flagged     http1      5       5      5     5        5          5        5     5        5         5         5            M         M        5        5
-flagged     http2      5       5      5     5        5          5        5     5        5         5         5            M         M        5        5
-flagged     grpc       5       5      5     5        5          5        5     5        5         5         5            M         M        5        5
-flagged     sse       17       E      E     E        P          E        E     P        E         E         E            M         M       17        E
-flagged     sse2      17       E      E     E        P          E        E     P        E         E         E            M         M       17        E
+flagged     http1      5       5      5     5        5          5        5     5        5         5         5            M         M        5        5       5
+flagged     http2      5       5      5     5        5          5        5     5        5         5         5            M         M        5        5       5
+flagged     grpc       5       5      5     5        5          5        5     5        5         5         5            M         M        5        5       5
+flagged     sse       17       E      E     E        P          E        E     P        E         E         E            M         M       17        E       E
+flagged     sse2      17       E      E     E        P          E        E     P        E         E         E            M         M       17        E       E
 
-tried       http1      5       5      5     5        5          5        5     5        5         5         5            5         5        M        M
-tried       http2      5       5      5     5        5          5        5     5        5         5         5            5         5        M        M
-tried       grpc       5       5      5     5        5          5        5     5        5         5         5            5         5        M        M
-tried       sse       17       E      E     E        P          E        E     P        E         E         E            E         E        M        M
-tried       sse2      17       E      E     E        P          E        E     P        E         E         E            E         E        M        M
+tried       http1      5       5      5     5        5          5        5     5        5         5         5            5         5        M        M       5
+tried       http2      5       5      5     5        5          5        5     5        5         5         5            5         5        M        M       5
+tried       grpc       5       5      5     5        5          5        5     5        5         5         5            5         5        M        M       5
+tried       sse       17       E      E     E        P          E        E     P        E         E         E            E         E        M        M       E
+tried       sse2      17       E      E     E        P          E        E     P        E         E         E            E         E        M        M       E
 
-no_retries  http1      5       5      5     5        5          5        5     5        5         5         5            5         5        5        0
-no_retries  http2      5       5      5     5        5          5        5     5        5         5         5            5         5        5        0
-no_retries  grpc       5       5      5     5        5          5        5     5        5         5         5            5         5        5        0
-no_retries  sse       17       E      E     E        P          E        E     P        E         E         E            E         E       17        0
-no_retries  sse2      17       E      E     E        P          E        E     P        E         E         E            E         E       17        0
+no_retries  http1      5       5      5     5        5          5        5     5        5         5         5            5         5        5        0       5
+no_retries  http2      5       5      5     5        5          5        5     5        5         5         5            5         5        5        0       5
+no_retries  grpc       5       5      5     5        5          5        5     5        5         5         5            5         5        5        0       5
+no_retries  sse       17       E      E     E        P          E        E     P        E         E         E            E         E       17        0       E
+no_retries  sse2      17       E      E     E        P          E        E     P        E         E         E            E         E       17        0       E
 ";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -340,13 +340,14 @@ fn ending(host: &dyn Host, seen: response::Seen) -> Ending {
     let flags = integer(host.property(&["response", "flags"]));
     let attempts = integer(host.property(&["upstream", "request_attempt_count"]));
     let has_left = flags & CLIENT_LEFT != 0;
+    let has_run_out = flags & TIMED_OUT != 0 || (flags == 0 && has_lasted_too_long(host, seen));
     // The router answers itself where the upstream doesn't; that says what it was in a flag.
-    let was_tried = flags & (UPSTREAM_FAILED | TIMED_OUT) != 0;
+    let was_tried = flags & UPSTREAM_FAILED != 0 || has_run_out;
     let no_answer = seen.status == 0 || seen.is_local;
     let found = [
         (Cause::ClientAbort, has_left),
         (Cause::UpstreamReset, flags & UPSTREAM_RESET != 0),
-        (Cause::Timeout, flags & TIMED_OUT != 0),
+        (Cause::Timeout, has_run_out),
         (Cause::NoResponse, no_answer && was_tried && !has_left),
         (Cause::LocalReply, seen.is_local && !was_tried),
         (Cause::Retries, flags & RETRIES_USED_UP != 0),
@@ -358,6 +359,15 @@ fn ending(host: &dyn Host, seen: response::Seen) -> Ending {
         retries: u32::try_from(attempts.saturating_sub(1)).unwrap_or(u32::MAX),
         ..seen.ending()
     }
+}
+
+/// Whether the stream was ended for having lasted too long, of which the proxy has no flag.
+fn has_lasted_too_long(host: &dyn Host, seen: response::Seen) -> bool {
+    if seen.is_complete && !seen.is_local {
+        return false;
+    }
+    let details = host.property(&["response", "code_details"]);
+    details.as_deref() == Some(b"max_duration_timeout")
 }
 
 /// Whether the upstream did its work.

@@ -19,11 +19,15 @@ enum End {
     Broken(u16, u64),
     /// The proxy answered, for this reason and with these flags.
     Local(u16, &'static str, u64),
+    /// The upstream began to answer, and the stream had lasted too long: of that there is no flag.
+    Overlong(u16),
     /// Nothing came back, since the client had left.
     Left,
 }
 
-use End::{Answered, Broken, Left, Local};
+use End::{Answered, Broken, Left, Local, Overlong};
+
+const TOO_LONG: &str = "max_duration_timeout";
 
 /// What a request for 9, at least 4, is charged.
 fn cost(settle: &Value, end: End, attempts: u64) -> String {
@@ -47,6 +51,11 @@ fn cost(settle: &Value, end: End, attempts: u64) -> String {
             worker.set_property(id, "response.flags", &flags.to_le_bytes());
             worker.set_property(id, "response.code_details", details.as_bytes());
             worker.respond(id, status, true);
+        }
+        Overlong(status) => {
+            worker.respond(id, status, false);
+            worker.break_off(id, 0);
+            worker.set_property(id, "response.code_details", TOO_LONG.as_bytes());
         }
         Left => worker.break_off(id, CLIENT_LEFT),
     }
@@ -92,14 +101,16 @@ fn each_cause_is_told_from_the_others() {
         no_answer,
         overflow,
         Local(503, "upstream_reset", UPSTREAM_CUT | RETRIES_USED_UP),
+        Overlong(200),
+        Local(504, TOO_LONG, 0),
     ];
     for (cause, expected) in [
-        ("local_reply", [0, 1, 0, 0, 0, 0, 0, 0, 0]),
-        ("client_abort", [0, 0, 1, 0, 0, 1, 0, 0, 0]),
-        ("upstream_reset", [0, 0, 0, 1, 0, 0, 0, 0, 1]),
-        ("timeout", [0, 0, 0, 0, 1, 0, 1, 0, 0]),
-        ("no_response", [0, 0, 0, 0, 0, 0, 1, 1, 1]),
-        ("retries", [0, 0, 0, 0, 0, 0, 0, 0, 1]),
+        ("local_reply", [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+        ("client_abort", [0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0]),
+        ("upstream_reset", [0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0]),
+        ("timeout", [0, 0, 0, 0, 1, 0, 1, 0, 0, 1, 1]),
+        ("no_response", [0, 0, 0, 0, 0, 0, 1, 1, 1, 0, 1]),
+        ("retries", [0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0]),
     ] {
         let settle = json!([{ "when": { "cause": [cause] }, "then": "release" }]);
         let released = ends.map(|end| u8::from(cost(&settle, end, 1) == "0"));

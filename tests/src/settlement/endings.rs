@@ -9,7 +9,8 @@
 //! `aborted`: in the middle of an answer; `refused_aborted`: of one of 4xx.
 //!
 //! `timed_out`: Envoy gives up waiting; `late`: in the middle of an answer; `stalled`: nothing more comes in the
-//! middle of one. `expired`: the upstream's stream may last no longer, and `overlong`: in the middle of an answer.
+//! middle of one. `expired`: the upstream's stream may last no longer, and `overlong`: in the middle of an answer;
+//! `capped` and `curtailed`: the same of the client's.
 //!
 //! `replied`: a route of Envoy's answers 403; `filtered`: a filter behind ours does; `unrouted`: there is no
 //! route. `unreachable`: nobody listens at the upstream; `overflow`: there is no room for another request to it.
@@ -41,13 +42,13 @@ impl Cell {
             "redirected" => "redirect-first",
             "refused_aborted" if tokens => "status=429 split=2 gap=50",
             "refused_aborted" => "status=404,50",
-            "aborted" | "late" | "overlong" if whole => "split=9 gap=500",
-            "aborted" | "late" | "overlong" if tokens => "events=100 gap=500",
-            "aborted" | "late" | "overlong" => "stream=100,50",
+            "aborted" | "late" | "overlong" | "curtailed" if whole => "split=9 gap=500",
+            "aborted" | "late" | "overlong" | "curtailed" if tokens => "events=100 gap=500",
+            "aborted" | "late" | "overlong" | "curtailed" => "stream=100,50",
             "stalled" if whole => "split=9 gap=60000",
             "stalled" if tokens => "events=2 gap=60000",
             "stalled" => "stream=2,60000",
-            "timed_out" | "expired" | "left" => "hang",
+            "timed_out" | "expired" | "capped" | "left" => "hang",
             _ if tokens => "input=7 output=5",
             _ => "",
         }
@@ -62,7 +63,7 @@ impl Cell {
             "failed" => 500,
             "unrouted" => 404,
             "reset" | "unreachable" | "overflow" | "used_up" => 503,
-            "timed_out" | "expired" => 504,
+            "timed_out" | "expired" | "capped" => 504,
             "replied" | "filtered" => 403,
             _ => 200,
         }
@@ -72,7 +73,7 @@ impl Cell {
     pub(super) fn breaks(&self) -> bool {
         matches!(
             self.ending.as_str(),
-            "cut_off" | "late" | "stalled" | "overlong"
+            "cut_off" | "late" | "stalled" | "overlong" | "curtailed"
         )
     }
 }
@@ -108,6 +109,8 @@ const BRIEF: &str = "    typed_extension_protocol_options:
         common_http_protocol_options: { max_stream_duration: 1.5s }
         use_downstream_protocol_config: { http2_protocol_options: {} }
 ";
+
+const BRIEF_STREAM: &str = "timeout: 0s, max_stream_duration: { max_stream_duration: 1.5s }";
 
 /// An upstream at which nobody listens, one that has no room, and one whose streams must be brief.
 fn clusters(nowhere: u16) -> String {
@@ -146,6 +149,8 @@ pub(super) fn setup(nowhere: u16) -> Setup {
         route("stalled", &to_upstream("timeout: 0s, idle_timeout: 2s")),
         route("expired", "route: { cluster: brief }"),
         route("overlong", "route: { cluster: brief }"),
+        route("capped", &to_upstream(BRIEF_STREAM)),
+        route("curtailed", &to_upstream(BRIEF_STREAM)),
         route("retried", &retrying),
         route("used_up", &retrying),
         route("redirected", &to_upstream("internal_redirect_policy: {}")),
