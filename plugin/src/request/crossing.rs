@@ -16,11 +16,11 @@ use crate::shared;
 /// The filter state that is the mark. No `log_as` can be this.
 const DECIDED: &str = "creditgate_decided";
 /// The mark of a filter that charges alone: it has `charged_once`.
-const CHARGED_ALONE: &[u8] = b"alone";
+const CHARGED_ALONE: &[u8] = b"1";
 /// The same, and nothing was charged.
-const CHARGED_NOTHING: &[u8] = b"nothing";
+const CHARGED_NOTHING: &[u8] = b"0";
 /// The mark of a filter that charges beside others.
-const CHARGED_EACH: &[u8] = b"each";
+const CHARGED_EACH: &[u8] = b"2";
 
 /// Of how many of the first requests that a worker charges it is asked whether another filter
 /// has charged them.
