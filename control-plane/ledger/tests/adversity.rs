@@ -5,16 +5,25 @@ mod common;
 use common::{A, B, Bench, amount, question, returned, turned, used};
 use creditgate_core::amount::{Currency, Scale};
 use creditgate_core::lease::{Counters, LeaseNumber};
-use creditgate_core::protocol::{LeaseAnswer, Phase, PreviousReport, Report};
+use creditgate_core::protocol::{Barred, LeaseAnswer, Phase, PreviousReport, Report};
 use creditgate_ledger::report::{self, Reporter};
 use creditgate_ledger::{LeaseState, LedgerAccount, QuarantineCause, ResolutionKind, quarantine};
 
 fn resolve(bench: &mut Bench, number: u64, need: i64) -> (bool, LeaseAnswer) {
+    resolve_as(bench, None, number, need)
+}
+
+fn resolve_as(
+    bench: &mut Bench,
+    barred: Option<Barred>,
+    number: u64,
+    need: i64,
+) -> (bool, LeaseAnswer) {
     let currency = Currency::new("usd").unwrap();
     let scale = Scale::new(0).unwrap();
     let reporter = Reporter {
         instance: A,
-        barred: None,
+        barred,
     };
     bench.run(|book, journal, context| {
         let question = (LeaseNumber(number), amount(need));
@@ -62,6 +71,26 @@ fn resolve_opens_nothing_over_a_decided_lease_before_its_late_report_was_heard()
     assert_eq!(bench.balance(LedgerAccount::Unattributed), 2);
     bench.later(100);
     assert!(resolve(&mut bench, 3, 1).0);
+}
+
+#[test]
+fn a_lease_that_is_history_answers_nobody_while_it_is_still_in_the_book() {
+    for barred in [None, Some(Barred::Frozen)] {
+        let mut bench = Bench::with_credit(10);
+        bench.ask(A, 1, Counters::default(), 6);
+        bench.later(3_000);
+        bench.run(|book, journal, context| {
+            let cause = QuarantineCause::InstanceSilent;
+            quarantine::set_aside(book, journal, context, 0, 0, cause);
+            let (lease, kind) = (book.leases[0].id, ResolutionKind::Consume);
+            quarantine::resolve(book, journal, context, lease, kind, "gone").unwrap();
+        });
+        bench.later(8 * 24 * 60 * 60 * 1_000);
+        // A decision before in the same batch retired it: the next load would leave it out.
+        bench.run(|book, _, _| book.leases[0].newest = false);
+        let (opened, answer) = resolve_as(&mut bench, barred, 2, 1);
+        assert_eq!((opened, answer.lease), (barred.is_none(), LeaseNumber(2)));
+    }
 }
 
 #[test]
