@@ -13,7 +13,10 @@ mod place;
 
 pub use claim::Claim;
 pub use gateway_key::GatewayKey;
-pub use identity::{Anonymous, Certificate, From, Identity, JwtClaim, Names, SOURCES_MAX, Source};
+pub use identity::{
+    Anonymous, CUSTOMER_BYTES_MAX, Certificate, From, Identity, JwtClaim, Names, SOURCES_MAX,
+    Source,
+};
 pub use limits::Limits;
 
 use creditgate_core::outage::OnUnavailable;

@@ -2,7 +2,7 @@
 //!
 //! The logic knows nothing of proxies: it is written against [`host::Host`] and tested
 //! natively, with several virtual machines around one map of shared data. What speaks
-//! proxy-wasm is in three files that exist only in the .wasm module. Nothing in here may trap:
+//! proxy-wasm (`entry`, `proxy_wasm_host`, `throttle`) exists only in the .wasm module. Nothing in here may trap:
 //! a trap takes every request in flight on its worker with it.
 #![cfg_attr(
     not(test),

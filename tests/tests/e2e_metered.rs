@@ -201,14 +201,6 @@ fn bulk(bytes: u64) -> i128 {
     i128::from((bytes * 9).div_ceil(100))
 }
 
-fn is_unchanged(body: &[u8], bytes: u64) {
-    assert_eq!(body.len() as u64, bytes);
-    for (number, chunk) in body.chunks(1 << 16).enumerate() {
-        let sent = llm::bulk_chunk(number as u64);
-        assert!(chunk == sent, "chunk {number} came changed");
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_megabytes_pass_unchanged_in_bounded_memory_as_fast_as_their_credit_comes()
 -> Result<()> {
@@ -228,7 +220,7 @@ async fn a_hundred_megabytes_pass_unchanged_in_bounded_memory_as_fast_as_their_c
         let took = begun.elapsed();
         let after = stage.envoy.peak_memory()?;
         assert!(!broke, "{name}: {} bytes of {bytes}", got.len());
-        is_unchanged(&got, bytes);
+        llm::is_bulk(&got, bytes)?;
         let held = pauses_since(&stage.envoy, held).await?;
         figure(
             "metered, 100 MB",
@@ -268,7 +260,7 @@ async fn while_the_control_plane_is_slow_no_more_is_taken_than_there_is_room_for
         let asked = ask("/v1/bulk", &customer.key, &bulk, "bulk", &json!({}));
         let (got, broke) = taken(&stage.envoy, protocol, asked).await?;
         assert!(!broke, "{name}: {} bytes", got.len());
-        is_unchanged(&got, bytes);
+        llm::is_bulk(&got, bytes)?;
         let asked = ask(CHAT, &customer.key, behave, "chat", &question());
         let (got, broke) = taken(&stage.envoy, protocol, asked).await?;
         let is_whole = !broke && got == events;
@@ -298,7 +290,7 @@ async fn what_waits_for_its_credit_again_and_again_passes_whole() -> Result<()> 
     let behave = format!("bytes={bytes} gap=40");
     let asked = ask("/v1/bulk", &ada.key, &behave, "bulk", &json!({}));
     let answer = stage.envoy.send(asked).await?;
-    is_unchanged(&answer.body, bytes);
+    llm::is_bulk(&answer.body, bytes)?;
     let held = pauses_since(&stage.envoy, 0).await?;
     figure("metered, small leases", format!("held back {held} times"));
     let (_, spent) = stage.books().await?;

@@ -38,6 +38,20 @@ fn resolve_as(
     })
 }
 
+/// Of A, who fell silent: what was lent is taken for spent.
+fn with_a_decided_lease() -> Bench {
+    let mut bench = Bench::with_credit(10);
+    bench.ask(A, 1, Counters::default(), 6);
+    bench.later(3_000);
+    bench.run(|book, journal, context| {
+        let cause = QuarantineCause::InstanceSilent;
+        quarantine::set_aside(book, journal, context, 0, 0, cause);
+        let (lease, kind) = (book.leases[0].id, ResolutionKind::Consume);
+        quarantine::resolve(book, journal, context, lease, kind, "gone").unwrap();
+    });
+    bench
+}
+
 fn state(bench: &Bench, number: u64) -> LeaseState {
     let lease = bench
         .book
@@ -49,15 +63,7 @@ fn state(bench: &Bench, number: u64) -> LeaseState {
 
 #[test]
 fn resolve_opens_nothing_over_a_decided_lease_before_its_late_report_was_heard() {
-    let mut bench = Bench::with_credit(10);
-    bench.ask(A, 1, Counters::default(), 6);
-    bench.later(3_000);
-    bench.run(|book, journal, context| {
-        let cause = QuarantineCause::InstanceSilent;
-        quarantine::set_aside(book, journal, context, 0, 0, cause);
-        let (lease, kind) = (book.leases[0].id, ResolutionKind::Consume);
-        quarantine::resolve(book, journal, context, lease, kind, "gone").unwrap();
-    });
+    let mut bench = with_a_decided_lease();
     bench.later(100);
     // A worker that did not know the account asks before the cell's report is heard.
     let (opened, answer) = resolve(&mut bench, 2, 1);
@@ -76,15 +82,7 @@ fn resolve_opens_nothing_over_a_decided_lease_before_its_late_report_was_heard()
 #[test]
 fn a_lease_that_is_history_answers_nobody_while_it_is_still_in_the_book() {
     for barred in [None, Some(Barred::Frozen)] {
-        let mut bench = Bench::with_credit(10);
-        bench.ask(A, 1, Counters::default(), 6);
-        bench.later(3_000);
-        bench.run(|book, journal, context| {
-            let cause = QuarantineCause::InstanceSilent;
-            quarantine::set_aside(book, journal, context, 0, 0, cause);
-            let (lease, kind) = (book.leases[0].id, ResolutionKind::Consume);
-            quarantine::resolve(book, journal, context, lease, kind, "gone").unwrap();
-        });
+        let mut bench = with_a_decided_lease();
         bench.later(8 * 24 * 60 * 60 * 1_000);
         // A decision before in the same batch retired it: the next load would leave it out.
         bench.run(|book, _, _| book.leases[0].newest = false);

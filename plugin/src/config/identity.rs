@@ -7,8 +7,8 @@ use super::{ConfigError, check, is_header_name, is_visible};
 
 /// Sources at most.
 pub const SOURCES_MAX: usize = 16;
-/// The longest name that a customer may have, in bytes.
-const CUSTOMER_BYTES_MAX: usize = 128;
+/// The longest name that a request can be paid under, in bytes.
+pub const CUSTOMER_BYTES_MAX: usize = 128;
 
 /// Who pays for a request. All sources are looked at; a request that more than one of them
 /// names somebody for is refused, for another layer may believe the other one.

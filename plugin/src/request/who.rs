@@ -13,10 +13,8 @@ use creditgate_core::key::{
 
 use super::price::Question;
 use super::refusal::Refusal;
-use crate::config::{Anonymous, Certificate, Config, From, Names, Source};
+use crate::config::{Anonymous, CUSTOMER_BYTES_MAX, Certificate, Config, From, Names, Source};
 
-/// The longest name that a customer may have, in bytes.
-const NAME_BYTES_MAX: usize = 128;
 /// Where the proxy's JWT filter puts what it has checked.
 const JWT_FILTER: &str = "envoy.filters.http.jwt_authn";
 
@@ -181,7 +179,7 @@ fn who(source: &Source, value: &[u8]) -> Result<Option<Who>, Refusal> {
             let Some((_, name)) = named else {
                 return Ok(None);
             };
-            if name.len() > NAME_BYTES_MAX {
+            if name.len() > CUSTOMER_BYTES_MAX {
                 return Err(Refusal::CredentialMalformed);
             }
             Ok(Some(if source.lowercase {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::world::{Fate, Worker, World, key};
 
-const CLIENT_LEFT: u64 = 0x4000;
+pub(crate) const CLIENT_LEFT: u64 = 0x4000;
 const UPSTREAM_CUT: u64 = 0x40;
 pub(crate) const READS: &str = r#", "reads_bodies": true"#;
 

@@ -1,10 +1,10 @@
 //! What a request for tokens may cost, however the client asks for it.
 
 use creditgate_plugin::metrics::Metric;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::metered::{READS, answer, ask, chat, spent, world};
-use crate::world::Fate;
+use crate::metered::{CLIENT_LEFT, READS, answer, ask, chat, spent, world};
+use crate::world::{Fate, World};
 
 #[test]
 fn each_prompt_of_a_list_is_reserved_for() {
@@ -33,10 +33,22 @@ fn an_answer_that_says_it_used_nothing_costs_its_estimate() {
     );
 }
 
+/// What is logged of an answer of which these pieces came before its client went away.
+fn left_behind(world: &mut World, id: u32, content_type: &str, pieces: [&str; 2]) -> Value {
+    let worker = &mut world.workers[0];
+    worker.set_upstream_header(id, "content-type", content_type);
+    worker.respond(id, 200, false);
+    for piece in pieces {
+        worker.answer(id, piece.as_bytes(), false);
+    }
+    worker.break_off(id, CLIENT_LEFT);
+    worker.finish(id);
+    worker.access_log(id)
+}
+
 /// Gemini's streams are a list of documents unless asked for events.
 #[test]
 fn a_client_that_leaves_a_list_of_documents_pays_what_has_passed() {
-    const CLIENT_LEFT: u64 = 0x4000;
     let document = |output: u64, more: &str| {
         json!({ "candidates": [{ "content": { "parts": [{ "text": "ab" }] } }],
             "usageMetadata": { "promptTokenCount": 7, "candidatesTokenCount": output },
@@ -60,14 +72,7 @@ fn a_client_that_leaves_a_list_of_documents_pays_what_has_passed() {
         rules[0]["methods"] = json!(["POST"]);
         let mut world = world(10_000, READS, rules);
         let id = ask(&mut world, &json!({ "contents": [] }));
-        let worker = &mut world.workers[0];
-        worker.set_upstream_header(id, "content-type", "application/json");
-        worker.respond(id, 200, false);
-        worker.answer(id, started.as_bytes(), false);
-        worker.answer(id, rest.as_bytes(), false);
-        worker.break_off(id, CLIENT_LEFT);
-        worker.finish(id);
-        let log = worker.access_log(id);
+        let log = left_behind(&mut world, id, "application/json", [&started, &rest]);
         assert_eq!(
             (&log["settled_by"], &log["cost"]),
             (&json!(settled_by), &json!(cost.to_string())),
@@ -78,7 +83,6 @@ fn a_client_that_leaves_a_list_of_documents_pays_what_has_passed() {
 
 #[test]
 fn what_a_body_does_not_show_is_in_what_passed_unless_the_answer_told() {
-    const CLIENT_LEFT: u64 = 0x4000;
     let mut rules = chat();
     rules[0]["estimate"] = json!({ "input_tokens_extra": 300 });
     let text = "data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\n";
@@ -87,19 +91,12 @@ fn what_a_body_does_not_show_is_in_what_passed_unless_the_answer_told() {
         let mut world = world(10_000, READS, rules.clone());
         let body = json!({ "model": "small", "stream": true, "max_tokens": 50 });
         let id = ask(&mut world, &body);
-        let worker = &mut world.workers[0];
-        worker.set_upstream_header(id, "content-type", "text/event-stream");
-        worker.respond(id, 200, false);
-        worker.answer(id, text.as_bytes(), false);
-        worker.answer(id, last.as_bytes(), false);
-        worker.break_off(id, CLIENT_LEFT);
-        worker.finish(id);
+        let log = left_behind(&mut world, id, "text/event-stream", [text, last]);
         let read = if extra == 0 {
             9
         } else {
             body.to_string().len() + extra
         };
-        let log = worker.access_log(id);
         assert_eq!(
             (&log["settled_by"], &log["cost"]),
             (&json!("passed"), &json!((read + 2 * 5).to_string()))

@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+use anyhow::{Result, ensure};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
@@ -193,6 +194,19 @@ pub fn bulk_chunk(number: u64) -> Bytes {
     let line = format!("{number:015}\n");
     let times = usize::try_from(BULK_BYTES).unwrap_or_default() / line.len();
     line.repeat(times).into()
+}
+
+/// Whether this is bulk of so many bytes, as it was sent.
+///
+/// # Errors
+/// What is not as it was.
+pub fn is_bulk(body: &[u8], bytes: u64) -> Result<()> {
+    ensure!(body.len() as u64 == bytes, "{} bytes came", body.len());
+    let chunk = usize::try_from(BULK_BYTES)?;
+    for (number, came) in (0..).zip(body.chunks(chunk)) {
+        ensure!(came == bulk_chunk(number), "chunk {number} came changed");
+    }
+    Ok(())
 }
 
 /// Pieces of 1 byte up to `most`, so that lines, numbers and characters are cut anywhere.

@@ -213,14 +213,14 @@ fn open(
     book.leases.len().saturating_sub(1)
 }
 
-/// The newest lease of an instance, unless the instance was forgotten with it: whether the book
-/// still has it then hangs on when it was loaded.
+/// The newest lease of an instance, unless it is history: whether the book still has it then hangs on
+/// when it was loaded.
 fn newest(book: &Book, account: AccountId, instance: InstanceId) -> Option<usize> {
     (0..book.leases.len())
         .filter(|lease| {
             let lease = &book.leases[*lease];
-            let is_forgotten = lease.state == LeaseState::Closed && !lease.newest;
-            lease.account == account && lease.instance == instance && !is_forgotten
+            let is_history = lease.state == LeaseState::Closed && !lease.newest;
+            lease.account == account && lease.instance == instance && !is_history
         })
         .max_by_key(|lease| book.leases[*lease].number)
 }
